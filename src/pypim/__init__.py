@@ -1,0 +1,3 @@
+"""pypim, the PyPI Intelligent Mirror: one store that mirrors, proxies and hosts Python projects."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""TOML into a frozen configuration; the only reader of the environment."""

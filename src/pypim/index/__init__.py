@@ -1,0 +1,1 @@
+"""Indexes as values of one interface; none of them knows a sibling."""

@@ -1,0 +1,1 @@
+"""The network: requests, retries, authentication. The only place that knows the HTTP client."""

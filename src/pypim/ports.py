@@ -1,0 +1,255 @@
+"""The promises between layers: small Protocols with what is raised, retried, called twice, and safe to cancel.
+
+Everything that does I/O stands behind one of these; `wiring` chooses who stands there. One contract suite per port
+(`tests/contracts/`) is run on every implementation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import Blob, CoreMetadata, DistFile, Holding, Page, ProjectList
+
+
+class Index(Protocol):
+    """Something that lists projects and their files. There is deliberately no method for a single file."""
+
+    async def project_list(self) -> ProjectList:
+        """Every project. Raises UpstreamFault or Refused."""
+        ...
+
+    async def project(self, name: NormalizedName) -> Page:
+        """One project's page, complete as far as the index can say.
+
+        Raises ProjectNotFound only when the index said so for certain; UpstreamFault or Refused otherwise.
+        """
+        ...
+
+
+class MetadataReader(Protocol):
+    """Learns the core metadata of one listed file on the cheapest way that works, and remembers it."""
+
+    async def metadata(self, project: NormalizedName, file: DistFile) -> CoreMetadata:
+        """Raises MetadataNotFound, UpstreamFault or IntegrityFault. The same file is never asked for twice."""
+        ...
+
+
+class Incoming(Protocol):
+    """An answer whose body is still on the wire."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status; 200, 206, 304 or 404 for `file:`."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The final URL, after redirects."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header names in lower case; repeated ones joined by ', '."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, undecoded. Raises UpstreamFault (transient) when it ends before it should."""
+        ...
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """A whole answer, its body decoded from any content encoding."""
+
+    status: int
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Fetcher(Protocol):
+    """Reads URLs (http, https, file). Safe to cancel at any await; safe to use by many tasks at once."""
+
+    async def fetch(self, url: str, headers: Mapping[str, str], *, limit_bytes: int) -> Fetched:
+        """A whole answer of any status below 500 except 401, 403 and 429, read again on transient faults.
+
+        Raises NotAuthenticated, NotAuthorised, UpstreamUnavailable, UpstreamTimeout, or UpstreamMalformed (also
+        when the body is longer than `limit_bytes` after decoding, or a redirect must not be followed).
+        """
+        ...
+
+    def open(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Incoming]:
+        """An answer to be streamed; the same statuses and faults; retried until the head has arrived, not after."""
+        ...
+
+
+class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """An upstream's answer as it is kept: raw body with its validators."""
+
+    url: str
+    """The URL that was asked for."""
+    final_url: str
+    status: int
+    content_type: str
+    etag: str | None
+    last_modified: str | None
+    serial: int | None
+    fetched_at: float
+    """Seconds since the epoch."""
+    body: bytes
+
+
+class Pages(Protocol):
+    """Answers of upstreams, raw and decoded, as kept from run to run."""
+
+    def response(self, url: str) -> StoredResponse | None:
+        """The newest answer kept for that URL."""
+        ...
+
+    def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
+        """Keep an answer in place of any older one; `decoded`, when given, fills the decoded tables."""
+        ...
+
+    def touch_response(self, url: str, fetched_at: float) -> None:
+        """The kept answer was found to be still valid (304) at that time."""
+        ...
+
+
+class MetadataCache(Protocol):
+    """Core metadata by the file it belongs to; the key is the file's sha256, or its URL where no hash is known."""
+
+    def metadata(self, key: str) -> CoreMetadata | None:
+        """What is known of that file."""
+        ...
+
+    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:
+        """Remember it, with the METADATA or PKG-INFO bytes where there are any."""
+        ...
+
+
+class Capabilities(Protocol):
+    """What an upstream was found to offer, under names such as json-api, sidecar and ranges."""
+
+    def capability(self, upstream: str, name: str) -> bool | None:
+        """None while nobody tried, or the answer is too old to be believed."""
+        ...
+
+    def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
+        """Remember a finding, with the time."""
+        ...
+
+
+class StagedBlob(Protocol):
+    """Bytes on their way in: a temporary file that nobody sees, hashed while it is written."""
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far; above 0 at the start when an interrupted download can be resumed."""
+        ...
+
+    def write(self, chunk: bytes) -> None:
+        """Append and hash. Raises OutOfSpace or StoreUnwritable."""
+        ...
+
+    def restart(self) -> None:
+        """Forget what was written (the upstream does not resume, or the bytes were wrong)."""
+        ...
+
+    def digest(self, algorithm: str) -> str:
+        """Hex digest of the bytes so far: "sha256" and "blake2b_256" come for free, others read the file again."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """Read what is there so far."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; the bytes stay for a later resume."""
+        ...
+
+    def discard(self) -> None:
+        """Let go of it and delete the bytes."""
+        ...
+
+
+class Blobs(Protocol):
+    """The files we hold. A file has its name only once its bytes are complete, checked and durable."""
+
+    def stage(self, key: str) -> StagedBlob:
+        """A place for incoming bytes; `key` names the content, so that an interrupted download finds its part."""
+        ...
+
+    async def keep(self, staged: StagedBlob, holding: Holding, metadata: bytes | None) -> None:
+        """Make the bytes durable, give them their name, and the `.metadata` its own; returns when both are durable.
+
+        Many calls at once share the cost of syncing. Keeping what is already there is not an error.
+        Raises OutOfSpace or StoreUnwritable; then nothing is under its name.
+        """
+        ...
+
+    def path(self, holding: Holding) -> Path:
+        """Where the bytes are."""
+        ...
+
+    def delete(self, holding: Holding) -> None:
+        """Remove the bytes and the `.metadata`; not an error when they are gone."""
+        ...
+
+
+class Holdings(Protocol):
+    """The record of what we hold: the row is the commit, written only after `Blobs.keep` returned."""
+
+    def holdings(self) -> Iterable[tuple[str, Holding]]:
+        """Every (identity, holding); the identity is `file_identity` of the listed file."""
+        ...
+
+    def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
+        """Commit (identity, project, holding) rows in one durable transaction; again is not an error."""
+        ...
+
+    def forget(self, identities: Iterable[str]) -> None:
+        """Remove rows, before the bytes are deleted."""
+        ...
+
+
+def file_identity(file: DistFile) -> str:
+    """What makes a listed file one file: its name and sha256, or where the index gives none, its name and URL."""
+    return f"{file.filename}#{file.sha256 or file.url}"
+
+
+class Clock(Protocol):
+    """Time, so that what decides can be given any."""
+
+    def now(self) -> datetime:
+        """The time in UTC, aware."""
+        ...
+
+
+class Reporter(Protocol):
+    """Listens to a run's progress: a live display, plain lines, or nothing."""
+
+    def stage(self, name: str, *, total: int | None = None, total_bytes: int | None = None) -> None:
+        """A stage begins ("list", "metadata", "transfer", "publish", "verify"); totals where known."""
+        ...
+
+    def advance(self, items: int = 1, *, size_bytes: int = 0, total: int | None = None) -> None:
+        """Items of the current stage were finished; `total` corrects the stage's total."""
+        ...
+
+    def note(self, message: str) -> None:
+        """Something a person should read: a warning, a file left out."""
+        ...
+
+    def close(self) -> None:
+        """The run is over; restore the terminal."""
+        ...

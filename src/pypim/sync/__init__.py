@@ -1,0 +1,1 @@
+"""The flow that makes an index match its configuration."""

@@ -1,0 +1,1 @@
+"""The only file that knows everyone: a configuration becomes stacks of ports."""
