@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from pypim.core.model import Blob, CoreMetadata, DistFile, Holding, Page, ProjectList
+    from pypim.core.model import CoreMetadata, DistFile, Holding, Page, ProjectList
+    from pypim.core.selection import Selection
 
 
 class Index(Protocol):
@@ -210,7 +211,7 @@ class Holdings(Protocol):
     """The record of what we hold: the row is the commit, written only after `Blobs.keep` returned."""
 
     def holdings(self) -> Iterable[tuple[str, Holding]]:
-        """Every (identity, holding); the identity is `file_identity` of the listed file."""
+        """Every (identity, holding); the identity is the listed file's `DistFile.identity`."""
         ...
 
     def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
@@ -222,9 +223,89 @@ class Holdings(Protocol):
         ...
 
 
-def file_identity(file: DistFile) -> str:
-    """What makes a listed file one file: its name and sha256, or where the index gives none, its name and URL."""
-    return f"{file.filename}#{file.sha256 or file.url}"
+class Generations(Protocol):
+    """The published states of an index, each with its selection and the reasons; the newest finished one counts."""
+
+    def current(self, index: str) -> Generation | None:
+        """The newest finished generation."""
+        ...
+
+    def selection(self, generation: int) -> Selection:
+        """What it holds, as it was given to `begin`."""
+        ...
+
+    def begin(self, index: str, selection: Selection, started_at: float) -> Generation:
+        """Record the next generation with its selection, not yet finished; an unfinished older one is replaced."""
+        ...
+
+    def finish(self, generation: Generation, finished_at: float) -> None:
+        """The flip: from now on it is the current one; older generations of the index are dropped."""
+        ...
+
+
+class Published(Protocol):
+    """What stands in the published tree of an index, page by page, so that only what differs is written."""
+
+    def page_digests(self, index: str) -> dict[NormalizedName, str]:
+        """Project → digest of the page as it was last written."""
+        ...
+
+    def keep_page_digests(self, index: str, digests: Mapping[NormalizedName, str | None]) -> None:
+        """Record pages that were written (None: removed)."""
+        ...
+
+    def removals(self, index: str) -> dict[str, Removal]:
+        """Identity → file that the index no longer lists and that waits to be deleted."""
+        ...
+
+    def keep_removals(self, index: str, waiting: Iterable[Removal], settled: Iterable[str]) -> None:
+        """Add files that wait; drop those whose wait is over or that are listed again (by identity)."""
+        ...
+
+
+class Runs(Protocol):
+    """The history of commands that changed something."""
+
+    def begin_run(self, command: str, index: str, started_at: float) -> int:
+        """A run began; its number."""
+        ...
+
+    def finish_run(self, number: int, finished_at: float, outcome: str, summary: bytes) -> None:
+        """It ended; `summary` is the report as JSON."""
+        ...
+
+    def last_run(self, index: str) -> Run | None:
+        """The newest finished run of that index."""
+        ...
+
+
+class Generation(msgspec.Struct, frozen=True):
+    """One published state of an index; times in seconds since the epoch."""
+
+    number: int
+    index: str
+    started_at: float
+    finished_at: float | None
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """A file that an index listed and no longer does; `since` in seconds since the epoch."""
+
+    identity: str
+    project: NormalizedName
+    since: float
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run of a command; `summary` is its report as JSON."""
+
+    number: int
+    command: str
+    index: str
+    started_at: float
+    finished_at: float | None
+    outcome: str | None
+    summary: bytes
 
 
 class Clock(Protocol):
@@ -233,6 +314,25 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The time in UTC, aware."""
         ...
+
+
+class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to talk to one upstream; times in seconds, sizes in bytes. Paths are absolute."""
+
+    username: str | None = None
+    password: str | None = None
+    token: str | None = None
+    ca_file: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+    proxy: str | None = None
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    contact: str | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    retries: int = 4
+    max_connections: int = 16
+    requests_per_second: float | None = None
 
 
 class Reporter(Protocol):

@@ -55,6 +55,11 @@ class DistFile(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     """PEP 740: absolute URL of the provenance object."""
 
     @property
+    def identity(self) -> str:
+        """What makes it one file: its name and sha256, or where the index gives none, its name and URL."""
+        return f"{self.filename}#{self.sha256 or self.url}"
+
+    @property
     def is_yanked(self) -> bool:
         """Whether the file is yanked, with or without a reason (PEP 592)."""
         return self.yanked is not False

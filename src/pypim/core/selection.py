@@ -1,0 +1,71 @@
+"""A selection: the chosen files of an index, each release with the reasons that keep it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile, ProjectStatus
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """One edge of the graph that keeps a release: a root's rule, or a requirement of another chosen release."""
+
+    origin: str
+    """Where the root stands ("packages.django", "requirements.txt:3"); empty for a requirement of a release."""
+    parent_project: str = ""
+    parent_version: str = ""
+    """The release whose requirement it is; empty for a root."""
+    requirement: str
+    """The rule or requirement as written, with its marker."""
+    environments: tuple[str, ...]
+    """The names of the target environments in which it holds, sorted."""
+
+
+class ChosenRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A release with the files that some target can use; at least one file and one reason."""
+
+    project: NormalizedName
+    version: str
+    """Normalised (PEP 440), or the text of the file names where it is not a valid version."""
+    files: tuple[DistFile, ...]
+    reasons: tuple[Reason, ...]
+
+
+class ProjectFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a published page says of a project besides its files (PEP 792)."""
+
+    name: NormalizedName
+    status: ProjectStatus
+    status_reason: str | None = None
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """Something that was asked for and cannot be had; named in the report, never skipped in silence."""
+
+    project: str
+    requirement: str
+    """What was asked for, as written."""
+    reason: str
+    """A sentence for people: what is missing or which rule takes it away."""
+    chain: tuple[str, ...] = ()
+    """From the root to the requirement."""
+    environments: tuple[str, ...] = ()
+    """The environments concerned."""
+    is_root: bool = False
+    """Whether a root itself fails."""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """What an index shall hold. Sorted by project and version, so that equal selections are equal values."""
+
+    releases: tuple[ChosenRelease, ...] = ()
+    projects: tuple[ProjectFacts, ...] = ()
+    """The projects of the releases, and those that are known but must offer nothing (quarantined)."""
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Facts to know about what was chosen: lower bounds, repaired or unreadable requirements."""
