@@ -1,1 +1,1 @@
-"""Benchmarks: one command a figure, always beside a peer in the same run."""
+"""Measurements: one command a figure, on generated upstreams, always beside a peer in the same run."""

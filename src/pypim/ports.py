@@ -206,6 +206,22 @@ class Blobs(Protocol):
         """Remove the bytes and the `.metadata`; not an error when they are gone."""
         ...
 
+    def found(self, holding: Holding) -> bool:
+        """Whether a file of that size stands there; its bytes are not read."""
+        ...
+
+    def stray(self, known: Iterable[Holding]) -> dict[str, int]:
+        """Files of the store that belong to none of these holdings: relative path → bytes; stale parts too."""
+        ...
+
+    def delete_stray(self, paths: Iterable[str]) -> None:
+        """Delete files that `stray` named."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Room on the device; None where the system does not say."""
+        ...
+
 
 class Holdings(Protocol):
     """The record of what we hold: the row is the commit, written only after `Blobs.keep` returned."""
@@ -223,11 +239,39 @@ class Holdings(Protocol):
         ...
 
 
+class Tree(Protocol):
+    """A published static tree: `simple/` and `packages/` in one folder, for any web server or `file://`."""
+
+    def place(self, holdings: Iterable[Holding]) -> None:
+        """Put files (and their `.metadata`) under `packages/`, by link where that works; again is not an error."""
+        ...
+
+    def write(self, pages: Mapping[str, bytes]) -> None:
+        """Replace files (relative path → content), each atomically, all of them durable before any gets its name."""
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """What stands there now; None where nothing does."""
+        ...
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Delete files and the folders that become empty; not an error when they are gone."""
+        ...
+
+
 class Generations(Protocol):
     """The published states of an index, each with its selection and the reasons; the newest finished one counts."""
 
     def current(self, index: str) -> Generation | None:
         """The newest finished generation."""
+        ...
+
+    def is_interrupted(self, index: str) -> bool:
+        """Whether a generation was begun and never finished: what is published may be of either."""
+        ...
+
+    def listed(self) -> set[str]:
+        """The identities of all files that the current or an unfinished generation of any index names."""
         ...
 
     def selection(self, generation: int) -> Selection:
@@ -326,6 +370,7 @@ class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
     client_certificate: str | None = None
     client_key: str | None = None
     proxy: str | None = None
+    """None: as the usual environment variables say; "": none at all; else its URL."""
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     contact: str | None = None
     connect_timeout: float = 10.0
@@ -333,6 +378,8 @@ class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 4
     max_connections: int = 16
     requests_per_second: float | None = None
+    netrc_file: str | None = None
+    """Where credentials per host stand; a file that does not exist has none."""
 
 
 class Reporter(Protocol):

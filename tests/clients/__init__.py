@@ -1,0 +1,1 @@
+"""Real clients of an index, run in clean surroundings."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.names import SafeFilename
+
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
-
-    from pypim.core.names import SafeFilename
 
 
 class ProjectStatus(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,6 +45,15 @@ class ProjectFacts(msgspec.Struct, frozen=True, kw_only=True):
     status_reason: str | None = None
 
 
+class ProblemKind(StrEnum):
+    """What stands in the way, by who can change it."""
+
+    MISSING = "missing"  # the upstream has no such project
+    UNSATISFIED = "unsatisfied"  # no release fits the requirement on that environment
+    EXCLUDED = "excluded"  # a filter of the configuration takes it away
+    FAULT = "fault"  # the upstream or the bytes failed
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """Something that was asked for and cannot be had; named in the report, never skipped in silence."""
 
@@ -58,6 +68,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """The environments concerned."""
     is_root: bool = False
     """Whether a root itself fails."""
+    kind: ProblemKind = ProblemKind.UNSATISFIED
+    is_certain: bool = True
+    """False where only an open marker leads there, or only some targets of a root are concerned."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,142 @@
+"""The `pypim` program: the table of commands, and the one place where an error becomes a message and a status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pypim import __version__
+from pypim.cli.command import LazyGroup, examples
+from pypim.cli.output import Session
+from pypim.config.environment import environment, wants_color
+from pypim.core.errors import PypimError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "pypim"
+COMPLETION_VARIABLE = "_PYPIM_COMPLETE"
+
+USAGE_STATUS = 2
+INTERRUPTED_STATUS = 130
+BROKEN_PIPE_STATUS = 141
+"""What a shell reports for a program that SIGPIPE ended: `pypim list | head` is nobody's fault."""
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Mirror": {
+        "sync": ("pypim.cli.sync:sync", "Make the index match what you asked for."),
+        "plan": ("pypim.cli.sync:plan", "Show what a sync would add and remove, and change nothing."),
+        "update": ("pypim.cli.sync:update", "Fetch the upstream's project list and serials."),
+        "metadata": ("pypim.cli.sync:metadata", "Fetch pages and core metadata, and download no file."),
+    },
+    "Ask": {
+        "list": ("pypim.cli.inspect:list_held", "List what is held."),
+        "status": ("pypim.cli.inspect:status", "Show state and size of each index, and its last sync."),
+        "why": ("pypim.cli.inspect:why", "Show the chain of requirements and rules that keeps a project."),
+        "why-not": ("pypim.cli.inspect:why_not", "Show the rule, filter or conflict that keeps a requirement out."),
+    },
+    "Keep": {
+        "verify": ("pypim.cli.maintain:verify", "Read what is held again and compare it with its hashes."),
+        "prune": ("pypim.cli.maintain:prune", "Drop what nothing refers to any more."),
+    },
+    "Set up": {
+        "init": ("pypim.cli.init:init", "Write a commented pypim.toml, or convert another tool's configuration."),
+        "config": ("pypim.cli.config:config", "Check, show or describe the configuration."),
+        "doctor": ("pypim.cli.doctor:doctor", "Look for what is wrong on this machine."),
+        "completion": ("pypim.cli.completion:completion", "Print the completion script for your shell."),
+    },
+}
+
+
+class _Program(LazyGroup):
+    """The root of all commands."""
+
+    sections = SECTIONS
+
+
+@click.command(
+    PROGRAM,
+    cls=_Program,
+    epilog=examples(
+        ("pypim sync flask 'django>=5,<6' --to ./mirror", "Mirror two projects and all they need, for this machine."),
+        ("pypim init && pypim plan && pypim sync", "Keep what you want in a configuration file instead."),
+    ),
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def program() -> None:
+    """Mirror a chosen part of any Python package index, with everything it needs to install.
+
+    Name what you want and the machines it is for. pypim follows the dependencies, copies what those machines
+    can use, checks every hash, and publishes an index that pip and uv install from with no other index in reach.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program with the process's arguments and leave with its exit status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the program; every error becomes one message on standard error and the status that is returned."""
+    session = Session()
+    try:
+        status = _invoke(list(arguments), session)
+        sys.stdout.flush()
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        return _report_usage(error, session, arguments)
+    except PypimError as error:
+        session.emit_error(error.code, error.message, error.hint, error.exit_status)
+        return error.exit_status
+    except (KeyboardInterrupt, click.Abort):
+        session.emit_error("interrupted", "interrupted", "What was fetched is kept; run it again to go on.", 130)
+        return INTERRUPTED_STATUS
+    except BrokenPipeError:
+        # Nobody reads any more. Python would complain again when it flushes at exit, so give it somewhere to write.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE_STATUS
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the user gets a sentence
+        return _report_bug(error, session)
+    else:
+        return status
+
+
+def _invoke(arguments: list[str], session: Session) -> int:
+    variables = environment()
+    if instruction := variables.get(COMPLETION_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(program, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    with program.make_context(PROGRAM, arguments, obj=session, color=wants_color(variables)) as context:
+        result: Any = program.invoke(context)
+        return result if isinstance(result, int) else 0
+
+
+def _report_usage(error: click.ClickException, session: Session, arguments: Sequence[str]) -> int:
+    """Arguments that click refused; it did so before the global options were read, so look for --json here."""
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"Try '{error.ctx.command_path} --help'."
+    if "--json" in arguments:
+        session.options = session.options.merged(type(session.options)(writes_json=True))
+    session.emit_error("invalid-usage", error.format_message(), hint, USAGE_STATUS)
+    return USAGE_STATUS
+
+
+def _report_bug(error: Exception, session: Session) -> int:
+    """Something nobody foresaw: name it in one line; the traceback is for those who ask with -v."""
+    if session.options.is_verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    session.emit_error(
+        "unexpected",
+        f"unexpected {type(error).__name__}: {error}",
+        "This is a bug in pypim. Run the command again with -v and report what it prints.",
+        1,
+    )
+    return 1

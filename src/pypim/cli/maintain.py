@@ -1,0 +1,109 @@
+"""The commands that look after what is held: verify and prune."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pypim.cli.command import Command, examples
+from pypim.cli.options import place_options
+from pypim.cli.output import format_size
+
+if TYPE_CHECKING:
+    from pypim.cli.options import PlaceArguments
+    from pypim.cli.output import Session
+    from pypim.sync.verify import VerifyReport
+
+_CORRUPT = 7
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        ("pypim verify --to ./mirror", "Read everything again."),
+        ("pypim verify --repair", "And fetch again what is damaged."),
+    ),
+)
+@place_options
+@click.option("--repair", is_flag=True, help="Fetch damaged and missing files again from the upstream.")
+@click.pass_obj
+def verify(session: Session, place: PlaceArguments, *, repair: bool) -> int:
+    """Read everything that is held again and compare it with the digests that were checked when it came.
+
+    Each damaged or missing file is named; the exit status is 7 when any remains. With --repair they are fetched again.
+    """
+    from pypim.sync.verify import verify as verify_index
+    from pypim.wiring import open_stack, open_store, request_of, run
+
+    found = session.place(place)
+    reporter = session.reporter()
+
+    async def work() -> list[VerifyReport]:
+        reports = []
+        for index in found.indexes:
+            async with open_stack(store, index, reporter) as stack:
+                reports.append(await verify_index(stack, request_of(found.config, index), repairs=repair))
+        return reports
+
+    try:
+        with open_store(found.config, writable=repair) as store:
+            reports = run(work())
+    finally:
+        reporter.close()
+
+    def prose() -> None:
+        for index, report in zip(found.indexes, reports, strict=True):
+            session.say(f"{index.name}: read {report.files:,} files, {format_size(report.file_bytes)}")
+            for damage in report.damages:
+                state = "repaired" if damage.is_repaired else "damaged"
+                session.say(f"  {state}: {damage.filename}: {damage.reason}")
+            if not report.damages:
+                session.say("  all of them are as they were stored")
+            elif not report.is_sound and not repair:
+                session.say("  fetch them again with: pypim verify --repair")
+
+    documents = [{"index": index.name, "report": report} for index, report in zip(found.indexes, reports, strict=True)]
+    status = 0 if all(report.is_sound for report in reports) else _CORRUPT
+    return session.emit({"command": "verify", "indexes": documents}, prose, exit_status=status)
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        ("pypim prune --dry-run", "What would be deleted."),
+        ("pypim prune --to ./mirror", "Delete it."),
+    ),
+)
+@place_options
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted and change nothing.")
+@click.pass_obj
+def prune(session: Session, place: PlaceArguments, *, dry_run: bool) -> int:
+    """Delete files that no index lists any more, and what interrupted runs left behind, at once.
+
+    A sync does so by itself when the time that `on-removal` says has passed.
+    """
+    from pypim.sync.remove import prune as prune_store
+    from pypim.wiring import open_store, published_tree
+
+    found = session.place(place)
+    with open_store(found.config, writable=not dry_run) as store:
+        trees = {index.name: published_tree(found.config, index) for index in found.config.indexes.values()}
+        report = prune_store(
+            store.catalog.generations,
+            store.catalog.holdings,
+            store.blobs,
+            {name: tree for name, tree in trees.items() if tree is not None},
+            is_dry_run=dry_run,
+        )
+
+    def prose() -> None:
+        verb = "would delete" if dry_run else "deleted"
+        session.say(
+            f"{verb} {len(report.files):,} files ({format_size(report.file_bytes)}) that no index lists, and "
+            f"{len(report.stray):,} strays ({format_size(report.stray_bytes)})"
+        )
+        for name in (*report.files, *report.stray):
+            session.say(f"  {name}")
+
+    return session.emit({"command": "prune", "report": report}, prose)

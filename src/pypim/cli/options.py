@@ -1,0 +1,175 @@
+"""Options that several commands share, and the values they become."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from pypim.config.inline import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Result = TypeVar("_Result")
+
+FORMATS = ("wheel", "sdist", "egg", "wininst", "msi", "rpm", "dumb", "dmg", "deb")
+
+
+class PlaceArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """Which mirror a command is about: the folder of one without a configuration, or indexes of a configuration."""
+
+    to: Path | None = None
+    """Absolute."""
+    index: str | None = None
+
+
+class SyncArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """What `sync` and `plan` were told."""
+
+    place: PlaceArguments
+    told: Told
+    is_replacing: bool = False
+    is_dry_run: bool = False
+    keeps_going: bool = False
+
+
+def place_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
+    """Add --to and --index; the command gets them as `place: PlaceArguments`."""
+
+    @functools.wraps(command)
+    def wrapper(*args: object, to: str | None, index: str | None, **rest: object) -> _Result:
+        return command(*args, place=_place(to, index), **rest)
+
+    return _with_options(wrapper, _PLACE_OPTIONS)
+
+
+def sync_options(*, has_dry_run: bool) -> Callable[[Callable[..., _Result]], Callable[..., _Result]]:
+    """Add everything that `sync` and `plan` take; the command gets it as `arguments: SyncArguments`."""
+
+    def decorate(command: Callable[..., _Result]) -> Callable[..., _Result]:
+        @functools.wraps(command)
+        def wrapper(*args: object, **given: object) -> _Result:
+            return command(*args, arguments=_sync_arguments(given))
+
+        dry_run = [_DRY_RUN] if has_dry_run else []
+        return _with_options(wrapper, [_REQUIREMENTS, *_ROOT_OPTIONS, *_PLACE_OPTIONS, *dry_run, *_CHOICE_OPTIONS])
+
+    return decorate
+
+
+def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
+    """Raises click's UsageError for options that exclude each other."""
+    told = Told(
+        requirements=given["requirements"],
+        requirement_files=tuple(str(Path(file).absolute()) for file in given["requirement_files"]),
+        python=_split(given["python"]),
+        platforms=_split(given["platform"]),
+        upstream=_upstream(given["upstream"]),
+        exclude=given["exclude"],
+        formats=_formats(given["formats"], only_wheels=given["binary_only"], only_sdists=given["source_only"]),
+        include_prereleases=given["include_prereleases"],
+        keep_latest=given["keep_latest"],
+        no_deps=given["no_deps"],
+        max_depth=given["max_depth"],
+        extras=given["extras"],
+        jobs=given["jobs"],
+    )
+    return SyncArguments(
+        place=_place(given["to"], given["index"]),
+        told=told,
+        is_replacing=given["replace"],
+        is_dry_run=given.get("dry_run", False),
+        keeps_going=given["keep_going"],
+    )
+
+
+def _place(to: str | None, index: str | None) -> PlaceArguments:
+    return PlaceArguments(to=None if to is None else Path(to).absolute(), index=index)
+
+
+def _split(values: tuple[str, ...]) -> tuple[str, ...]:
+    """`--python 3.11,3.12` means the same as giving the option twice."""
+    return tuple(dict.fromkeys(part.strip() for value in values for part in value.split(",") if part.strip()))
+
+
+def _upstream(text: str | None) -> str | None:
+    """A path is meant relative to the working folder, not to where the configuration happens to be."""
+    if text is None or text == "pypi" or "://" in text:
+        return text
+    return str(Path(text).absolute())
+
+
+def _formats(formats: tuple[str, ...], *, only_wheels: bool, only_sdists: bool) -> tuple[str, ...]:
+    if bool(formats) + only_wheels + only_sdists > 1:
+        message = "--format, --binary-only and --source-only exclude each other: give one of them."
+        raise click.UsageError(message, click.get_current_context(silent=True))
+    if only_wheels:
+        return ("wheel",)
+    return ("sdist",) if only_sdists else tuple(dict.fromkeys(formats))
+
+
+def _with_options(command: Callable[..., _Result], decorators: list[Any]) -> Callable[..., _Result]:
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+_REQUIREMENTS = click.argument("requirements", metavar="[REQ]...", nargs=-1)
+_ROOT_OPTIONS = [
+    click.option(
+        "-r",
+        "--requirement",
+        "requirement_files",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False),
+        help="Take the requirements in this file, too; may be repeated.",
+    ),
+    click.option("--replace", is_flag=True, help="With --to: forget what the mirror was told before."),
+]
+_PLACE_OPTIONS = [
+    click.option(
+        "--to", metavar="DIR", type=click.Path(file_okay=False), help="The mirror in this folder, made without a file."
+    ),
+    click.option("--index", metavar="NAME", help="Only this index of the configuration; else all of them."),
+]
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing, as `pypim plan`.")
+_CHOICE_OPTIONS = [
+    click.option("--keep-going", is_flag=True, help="Leave out what fails, name it at the end, and exit with 1."),
+    click.option(
+        "--python",
+        metavar="VERSION",
+        multiple=True,
+        help="For this Python, as in 3.12; may be repeated. Default: this one.",
+    ),
+    click.option(
+        "--platform",
+        metavar="PLATFORM",
+        multiple=True,
+        help="For linux, windows, macos, or a wheel platform tag; may be repeated. Default: this machine.",
+    ),
+    click.option(
+        "--exclude",
+        metavar="PATTERN",
+        multiple=True,
+        help="Leave out projects: a name, glob or requirement; repeatable.",
+    ),
+    click.option(
+        "--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Only files of this kind; repeatable."
+    ),
+    click.option("--binary-only", is_flag=True, help="Only wheels."),
+    click.option("--source-only", is_flag=True, help="Only sdists."),
+    click.option("--include-prereleases", is_flag=True, help="Choose pre-releases like any other release."),
+    click.option(
+        "--keep-latest", metavar="N", type=click.IntRange(min=1), help="At most the N newest releases of a project."
+    ),
+    click.option("--no-deps", is_flag=True, help="Do not follow dependencies."),
+    click.option("--max-depth", metavar="N", type=click.IntRange(min=0), help="Follow N steps at most; 0: no limit."),
+    click.option("--extras", type=click.Choice(("requested", "all")), help="Which extras of the projects to follow."),
+    click.option("--upstream", metavar="URL", help="Read this index: a Simple API URL, a file: URL or a folder."),
+    click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many downloads at once."),
+]

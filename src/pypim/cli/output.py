@@ -1,0 +1,164 @@
+"""What a command says: results as JSON or prose on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from pypim.core.errors import InvalidUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pypim.cli.options import PlaceArguments, SyncArguments
+    from pypim.cli.place import Place
+    from pypim.ports import Reporter
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_MINUTE = 60
+_HOUR = 3600
+_TENS = 10
+
+
+class GlobalOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options that every command takes."""
+
+    config_file: str | None = None
+    is_verbose: bool = False
+    is_quiet: bool = False
+    writes_json: bool = False
+    shows_progress: bool = True
+
+    def merged(self, later: GlobalOptions) -> GlobalOptions:
+        """Those given before the command's name with those given after it, which may add but not take away."""
+        merged = GlobalOptions(
+            config_file=later.config_file or self.config_file,
+            is_verbose=self.is_verbose or later.is_verbose,
+            is_quiet=self.is_quiet or later.is_quiet,
+            writes_json=self.writes_json or later.writes_json,
+            shows_progress=self.shows_progress and later.shows_progress,
+        )
+        if merged.is_verbose and merged.is_quiet:
+            raise InvalidUsage("-v and -q do not go together", hint="Leave one of them out.")
+        return merged
+
+
+class Session:
+    """One run of the program: its global options, and the only way on which commands speak.
+
+    It stands in click's context; a command gets it with `@click.pass_obj` as its first argument.
+    """
+
+    def __init__(self, options: GlobalOptions | None = None) -> None:
+        self.options = options or GlobalOptions()
+        self._has_emitted = False
+
+    def emit(
+        self, document: object, prose: str | Callable[[], None], *, is_summary: bool = False, exit_status: int = 0
+    ) -> int:
+        """Print the result, once: `document` with --json, else `prose` (a text, or what prints it with `say`).
+
+        A summary that only closes a run is left out with -q. Returns `exit_status`, for `return session.emit(…)`.
+        """
+        self._has_emitted = True
+        if self.options.writes_json:
+            sys.stdout.write(render_json(document))
+        elif is_summary and self.options.is_quiet:
+            pass
+        elif isinstance(prose, str):
+            self.say(prose)
+        else:
+            prose()
+        return exit_status
+
+    def say(self, text: str = "") -> None:
+        """One line (or several) of prose on standard output; styles are dropped where they cannot be shown."""
+        click.echo(text)
+
+    def note(self, text: str) -> None:
+        """Something to know that is no result, on standard error; not with -q."""
+        if not self.options.is_quiet:
+            click.echo(text, err=True)
+
+    def emit_error(self, code: str, message: str, hint: str, exit_status: int) -> None:
+        """The message and the remedy on standard error.
+
+        With --json also as the one document on standard output, unless a result was printed already:
+        `{"error": {"code", "message", "hint", "exit_status"}}`.
+        """
+        label = click.style(f"pypim: {'error: ' if code != 'interrupted' else ''}", fg="red", bold=True)
+        click.echo(f"{label}{message}", err=True)
+        if hint:
+            click.echo(hint, err=True)
+        if self.options.writes_json and not self._has_emitted:
+            self._has_emitted = True
+            error = {"code": code, "message": message, "hint": hint, "exit_status": exit_status}
+            sys.stdout.write(render_json({"error": error}))
+
+    def reporter(self) -> Reporter:
+        """Who shows the progress of this run: live on a terminal, plain lines otherwise, nobody with -q."""
+        from pypim.cli.progress import choose_reporter
+        from pypim.config.environment import environment
+
+        return choose_reporter(self.options, sys.stderr, environment())
+
+    def place(self, arguments: SyncArguments | PlaceArguments) -> Place:
+        """The configuration and the indexes that a command is about. Raises InvalidConfig, InvalidUsage, NotFound."""
+        from pypim.cli.place import find_place
+
+        return find_place(self.options.config_file, arguments)
+
+
+def render_json(document: object) -> str:
+    """The document as indented JSON with a line feed at the end; structs by their (renamed) fields."""
+    encoded = msgspec.json.encode(document, enc_hook=_plain, order="deterministic")
+    return msgspec.json.format(encoded, indent=2).decode() + "\n"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, PurePath):
+        return str(value)
+    raise NotImplementedError(type(value).__name__)
+
+
+def format_size(size_bytes: float) -> str:
+    """Bytes in decimal units with three digits at most: 999 B, 1.5 kB, 12.3 MB."""
+    value, unit = float(size_bytes), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - what would be shown as 1000 moves up a unit
+        value, unit = value / 1000, unit + 1
+    return f"{value:.0f} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as people say it: 0.4 s, 12 s, 3 min 05 s, 2 h 07 min."""
+    if seconds < _TENS:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02} min"
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """A number with its noun: 1 file, 1,200 files."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def table(rows: list[tuple[str, ...]], *, right: Mapping[int, bool] | None = None) -> str:
+    """Rows as aligned columns, two spaces apart; columns named in `right` are aligned to the right."""
+    aligned_right = right or {}
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if aligned_right.get(column) else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""Plans and summaries as lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pypim.cli.output import format_size
+from pypim.core.selection import Reason
+from pypim.sync.run import describe_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pypim.core.plan import PlannedRelease
+    from pypim.sync.model import Report
+
+_MOST_WARNINGS = 20
+
+
+def plan_lines(report: Report, free_bytes: int | None) -> Iterator[str]:
+    """What a sync would do: a line for each release that changes, then totals, problems and warnings."""
+    plan = report.plan
+    yield f"Index {report.index}"
+    for release in plan.releases:
+        if release.added or release.removed:
+            yield _release_line(release)
+    if plan.changes_nothing:
+        yield "  nothing to add and nothing to remove"
+    unknown = f" and {plan.unknown_sizes} of unknown size" if plan.unknown_sizes else ""
+    free = f"; {format_size(free_bytes)} free" if free_bytes is not None else ""
+    yield f"  to fetch: {len(plan.fetch):,} files, {format_size(plan.fetch_bytes)}{unknown}{free}"
+    if plan.removed:
+        yield f"  to remove: {len(plan.removed):,} files, {format_size(plan.removed_bytes)}"
+    yield f"  then held: {plan.total_files:,} files, {format_size(plan.total_bytes)}"
+    yield from trouble_lines(report)
+
+
+def _release_line(release: PlannedRelease) -> str:
+    parts = []
+    if release.added:
+        fetched = f", {format_size(release.fetch_bytes)}" if release.fetch_bytes else ""
+        parts.append(f"{len(release.added)} file{'s' * (len(release.added) != 1)}{fetched}")
+    if release.removed:
+        parts.append(f"{len(release.removed)} file{'s' * (len(release.removed) != 1)} no longer wanted")
+    if release.kept:
+        parts.append(f"{release.kept} stay")
+    sign = click.style("+", fg="green") if release.added else click.style("-", fg="red")
+    return f"  {sign} {release.project} {release.version}  ({'; '.join(parts)})  {_why(release.reasons)}".rstrip()
+
+
+def _why(reasons: tuple[Reason, ...]) -> str:
+    if not reasons:
+        return ""
+    first = reasons[0]
+    who = f"{first.parent_project} {first.parent_version}" if first.parent_project else first.origin
+    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return f"← {who}: {first.requirement}{more}"
+
+
+def summary_lines(report: Report) -> Iterator[str]:
+    """The close of a sync."""
+    plan = report.plan
+    if report.outcome == "unchanged":
+        yield f"{report.index}: nothing new; {plan.total_files:,} files, {format_size(plan.total_bytes)} held"
+    else:
+        yield (
+            f"{report.index}: fetched {report.fetched_files:,} files ({format_size(report.fetched_bytes)}), "
+            f"wrote {report.pages_written:,} pages, deleted {report.deleted_files:,} files; "
+            f"{plan.total_files:,} files, {format_size(plan.total_bytes)} held; {report.seconds:.1f} s"
+        )
+    yield from trouble_lines(report)
+
+
+def trouble_lines(report: Report) -> Iterator[str]:
+    """What is missing, and what to know of the rest."""
+    for problem in report.problems:
+        label = click.style("missing", fg="red") if problem.is_certain else click.style("note", fg="yellow")
+        yield f"  {label}: {describe_problem(problem)}"
+    for fault in report.faults:
+        yield f"  {click.style('failed', fg='red')}: {fault}"
+    for warning in report.warnings[:_MOST_WARNINGS]:
+        yield f"  {click.style('note', fg='yellow')}: {warning}"
+    if len(report.warnings) > _MOST_WARNINGS:
+        yield f"  … and {len(report.warnings) - _MOST_WARNINGS} more notes (all of them with --json)"

@@ -1,0 +1,291 @@
+"""A document becomes a Config: references are followed, rules parsed, paths made absolute, every fault collected."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from packaging.requirements import InvalidRequirement as UnreadableRequirement
+from packaging.requirements import Requirement
+
+from pypim.config.decode import unknown
+from pypim.config.document import UpstreamTable
+from pypim.config.locate import PRESET, absolute, requirements_fault, upstream_url
+from pypim.config.model import Config, Index, PatternRule, Store, Upstream
+from pypim.config.secret import Secret
+from pypim.core.closure import FollowOptions, Root
+from pypim.core.errors import InvalidRequirement, PypimError
+from pypim.core.names import normalize_extra, parse_name
+from pypim.core.policy import compile_pattern, filter_faults
+from pypim.core.retention import OnRemoval, parse_on_removal
+from pypim.core.rules import parse_rules
+from pypim.core.target import TargetSpec, environments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from pypim.config.decode import Faults
+    from pypim.config.document import DependenciesTable, Document, IndexTable
+    from pypim.config.positions import KeyPath
+    from pypim.core.policy import Filters
+    from pypim.core.rules import Rule
+
+_T = TypeVar("_T")
+_D = TypeVar("_D")
+
+KINDS_TO_COME = ("proxy", "hosted", "group")
+_DEFAULT_ON_REMOVAL = "prune-after 30 days"
+_INDEX_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class Builder:
+    """Builds one Config; what is wrong goes to `faults`, and the result counts only when there are none."""
+
+    def __init__(self, document: Document, faults: Faults, source: str, folder: Path) -> None:
+        self._document = document
+        self._faults = faults
+        self._source = source
+        self._folder = folder
+
+    def config(self, virtual_files: Mapping[Path, str]) -> Config:
+        """The whole of it."""
+        store_path = absolute(self._folder, self._document.store.path)
+        files = self._document.store.files
+        upstreams = {name: self._upstream(name, table) for name, table in self._document.upstreams.items()}
+        if not upstreams:
+            upstreams = {PRESET: self._upstream(PRESET, UpstreamTable(url=PRESET))}
+        for name, spec in self._document.targets.items():
+            self._check_target(name, spec)
+        indexes = {name: self._index(name, table, upstreams) for name, table in self._document.indexes.items()}
+        self._check_published(indexes)
+        return Config(
+            source=self._source,
+            document=self._document,
+            store=Store(path=store_path, files=store_path if files is None else absolute(self._folder, files)),
+            upstreams=upstreams,
+            targets=self._document.targets,
+            indexes=indexes,
+            virtual_files=dict(virtual_files),
+        )
+
+    # --- upstreams --------------------------------------------------------------------------------------------------
+    def _upstream(self, name: str, table: UpstreamTable) -> Upstream:
+        path: KeyPath = ("upstreams", name)
+        is_flat = table.layout == "flat"
+        url = ""
+        try:
+            url = upstream_url(table.url, self._folder, is_flat=is_flat)
+        except ValueError as error:
+            self._faults.add((*path, "url"), str(error) if table.url else "an upstream needs a url")
+        if table.client_key and not table.client_certificate:
+            self._faults.add((*path, "client-key"), "a key needs a client-certificate")
+        return Upstream(
+            name=name,
+            url=url,
+            is_flat=is_flat,
+            username=self._secret(path, "username", table.username),
+            password=self._secret(path, "password", table.password),
+            token=self._secret(path, "token", table.token),
+            ca_file=self._path(table.ca),
+            client_certificate=self._path(table.client_certificate),
+            client_key=self._path(table.client_key),
+            proxy=self._secret(path, "proxy", table.proxy),
+            headers={
+                header: secret
+                for header, text in table.headers.items()
+                if (secret := self._secret((*path, "headers"), header, text))
+            },
+            contact=table.contact,
+            connect_timeout=table.connect_timeout,
+            read_timeout=table.read_timeout,
+            retries=table.retries,
+            max_connections=table.max_connections,
+            requests_per_second=table.requests_per_second,
+        )
+
+    def _secret(self, path: KeyPath, key: str, text: str | None) -> Secret | None:
+        if text is None:
+            return None
+        where = (*path, key)
+        spelled = ".".join(str(part) for part in where)
+        line = self._faults.line(where)
+        return Secret(written=text, folder=self._folder, source=self._source, line=line, key=spelled)
+
+    def _path(self, text: str | None) -> Path | None:
+        return None if text is None else absolute(self._folder, text)
+
+    # --- targets ----------------------------------------------------------------------------------------------------
+    def _check_target(self, name: str, spec: TargetSpec) -> None:
+        """The whole first; only a target with a fault is taken apart, to find all that is wrong with it."""
+        path: KeyPath = ("targets", name)
+        if self._parses(path, partial(environments, {name: spec}), is_silent=True):
+            return
+        parts: list[tuple[KeyPath, TargetSpec]] = []
+        parts += [(("python", i), TargetSpec(python=(text,))) for i, text in enumerate(spec.python)]
+        parts += [(("platforms", i), TargetSpec(platforms=(text,))) for i, text in enumerate(spec.platforms)]
+        parts += [
+            (("implementations", i), TargetSpec(python=("3.12",), implementations=(text,)))
+            for i, text in enumerate(spec.implementations)
+        ]
+        parts += [(("markers", name), TargetSpec(markers={name: value})) for name, value in spec.markers.items()]
+        good = [self._parses((*path, *where), partial(environments, {name: part})) for where, part in parts]
+        if all(good):
+            self._parses(path, partial(environments, {name: spec}))
+
+    # --- indexes ----------------------------------------------------------------------------------------------------
+    def _index(self, name: str, table: IndexTable, upstreams: Mapping[str, Upstream]) -> Index:
+        path: KeyPath = ("indexes", name)
+        if not _INDEX_NAME.fullmatch(name):
+            self._faults.add(path, "a name of an index has letters, digits, '-' and '_' only")
+        self._check_kind(path, table.kind)
+        for number, text in enumerate(table.requirements):
+            if fault := requirements_fault(text):
+                self._faults.add((*path, "requirements", number), fault)
+        return Index(
+            name=name,
+            kind=table.kind,
+            upstream=self._chosen_upstream(path, table.upstream, upstreams),
+            targets=self._chosen_targets(path, table.targets),
+            roots=tuple(self._roots(path, table)),
+            patterns=tuple(self._patterns(path, table)),
+            requirement_files=tuple(absolute(self._folder, text) for text in table.requirements),
+            publish=self._path(table.publish),
+            on_removal=self._on_removal(path, table.on_removal),
+            follow=self._follow(path, table.dependencies),
+            filters=self._checked_filters(path, table.filters),
+            jobs=table.jobs,
+        )
+
+    def _check_kind(self, path: KeyPath, kind: str) -> None:
+        if kind in KINDS_TO_COME:
+            self._faults.add((*path, "kind"), f'"{kind}" is not available in this version; use "mirror"')
+        elif kind != "mirror":
+            self._faults.add((*path, "kind"), unknown(kind, ("mirror",), "kind"))
+
+    def _chosen_upstream(self, path: KeyPath, name: str | None, upstreams: Mapping[str, Upstream]) -> Upstream:
+        first = next(iter(upstreams.values()))
+        if name is None:
+            if len(upstreams) > 1:
+                self._faults.add(path, f"upstream is missing: name one of {', '.join(sorted(upstreams))}")
+            return first
+        if name == PRESET and name not in upstreams:
+            return self._upstream(PRESET, UpstreamTable(url=PRESET))
+        if name not in upstreams:
+            self._faults.add((*path, "upstream"), unknown(name, upstreams, "upstream"))
+        return upstreams.get(name, first)
+
+    def _chosen_targets(self, path: KeyPath, names: tuple[str, ...]) -> dict[str, TargetSpec]:
+        targets = self._document.targets
+        for number, name in enumerate(names):
+            if name not in targets:
+                self._faults.add((*path, "targets", number), unknown(name, targets, "target"))
+        return {name: targets[name] for name in names if name in targets}
+
+    def _roots(self, path: KeyPath, table: IndexTable) -> list[Root]:
+        roots = []
+        for key, value in table.packages.items():
+            where: KeyPath = (*path, "packages", key)
+            try:
+                named = Requirement(key)
+            except UnreadableRequirement:
+                self._faults.add(where, "this is not the name of a project, with extras in brackets if need be")
+                continue
+            if named.specifier or named.url:
+                self._faults.add(where, f'versions are the value, as in "{named.name}" = "{named.specifier or "*"}"')
+                continue
+            roots += [
+                Root(
+                    project=parse_name(named.name),
+                    rule=rule,
+                    extras=frozenset(normalize_extra(extra) for extra in named.extras),
+                    marker=named.marker,
+                    origin=f"packages.{key}",
+                    text=rule.text,
+                )
+                for rule in self._rules(where, value)
+            ]
+        return roots
+
+    def _patterns(self, path: KeyPath, table: IndexTable) -> list[PatternRule]:
+        patterns = []
+        for key, value in table.patterns.items():
+            where: KeyPath = (*path, "patterns", key)
+            expression = self._parsed(where, partial(compile_pattern, key, ""), None)
+            rules = self._rules(where, value)
+            if expression is not None:
+                patterns += [PatternRule(expression=expression, rule=rule, origin=f"patterns.{key}") for rule in rules]
+        return patterns
+
+    def _rules(self, path: KeyPath, value: str | tuple[str, ...]) -> tuple[Rule, ...]:
+        """The rules of one key; those that cannot be read are faults, each at its own line."""
+        if isinstance(value, str) or not value:
+            return self._parsed(path, partial(parse_rules, value, ""), ())
+        return tuple(
+            rule
+            for number, text in enumerate(value)
+            for rule in self._parsed((*path, number), partial(parse_rules, text, ""), ())
+        )
+
+    def _on_removal(self, path: KeyPath, text: str) -> OnRemoval:
+        default = parse_on_removal(_DEFAULT_ON_REMOVAL, "")
+        return self._parsed((*path, "on-removal"), partial(parse_on_removal, text, ""), default)
+
+    def _follow(self, path: KeyPath, table: DependenciesTable) -> FollowOptions:
+        where: KeyPath = (*path, "dependencies")
+        if table.versions == "resolve":
+            sentence = '"resolve" is not available in this version; use "newest" or "all"'
+            self._faults.add((*where, "versions"), sentence)
+        if table.build:
+            self._faults.add((*where, "build"), "true is not available in this version; leave it out")
+        extras: frozenset[NormalizedName] | None = None
+        if table.extras != "all":
+            named = () if isinstance(table.extras, str) else table.extras
+            extras = frozenset(normalize_extra(extra) for extra in named)
+        return FollowOptions(
+            is_followed=table.follow,
+            is_every_match=table.versions == "all",
+            root_extras=extras,
+            max_depth=table.max_depth,
+        )
+
+    def _checked_filters(self, path: KeyPath, filters: Filters) -> Filters:
+        """The filters as they are; a fault of one element of a list is reported at that element."""
+        for key, sentence in filter_faults(filters, ""):
+            where: KeyPath = (*path, "filters", key)
+            value = getattr(filters, key.replace("-", "_"))
+            texts = value if isinstance(value, tuple) else ()
+            number = next((i for i, text in enumerate(texts) if f"{text!r}:" in sentence), None)
+            self._faults.add(where if number is None else (*where, number), sentence.removeprefix(f"{key}: "))
+        return filters
+
+    def _check_published(self, indexes: Mapping[str, Index]) -> None:
+        taken: dict[Path, str] = {}
+        for name, index in indexes.items():
+            if index.publish is not None and taken.setdefault(index.publish, name) != name:
+                sentence = f"{index.publish} is already the folder of indexes.{taken[index.publish]}"
+                self._faults.add(("indexes", name, "publish"), sentence)
+
+    # --- what core refuses is a fault at that line ------------------------------------------------------------------
+    def _parsed(self, path: KeyPath, parse: Callable[[], _T], default: _D) -> _T | _D:
+        try:
+            return parse()
+        except InvalidRequirement as error:
+            sentence = f"{error.text!r}: {error.reason}"
+            self._faults.add(path, f"{sentence}. {error.hint}" if error.hint else sentence)
+        except PypimError as error:
+            self._faults.add(path, f"{error.message}. {error.hint}" if error.hint else error.message)
+        return default
+
+    def _parses(self, path: KeyPath, parse: Callable[[], object], *, is_silent: bool = False) -> bool:
+        if is_silent:
+            try:
+                parse()
+            except PypimError:
+                return False
+            return True
+        failed = object()
+        return self._parsed(path, parse, failed) is not failed

@@ -1,0 +1,44 @@
+"""What pypim takes from the process environment; nothing else of the program reads it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def environment() -> Mapping[str, str]:
+    """The variables of this process, at this moment."""
+    return os.environ
+
+
+def wants_color(variables: Mapping[str, str]) -> bool | None:
+    """False when NO_COLOR is set to anything, else None: the terminal decides (the NO_COLOR convention)."""
+    return False if variables.get("NO_COLOR") else None
+
+
+def is_plain_terminal(variables: Mapping[str, str]) -> bool:
+    """Whether the terminal cannot redraw lines (TERM=dumb, as in editors and some CI systems)."""
+    return variables.get("TERM", "") in {"dumb", "unknown"}
+
+
+def user_config_folder(variables: Mapping[str, str]) -> Path:
+    """Where this user's own configuration is: as each platform does it, XDG first."""
+    if folder := variables.get("XDG_CONFIG_HOME"):
+        return Path(folder) / "pypim"
+    if sys.platform == "win32":
+        return Path(variables.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "pypim"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "pypim"
+    return Path(variables.get("HOME") or Path.home()) / ".config" / "pypim"
+
+
+def netrc_path(variables: Mapping[str, str]) -> Path | None:
+    """The netrc file: $NETRC, else `~/.netrc` or `~/_netrc`; None when there is none."""
+    home = Path(variables.get("HOME") or Path.home())
+    candidates = [Path(variables["NETRC"])] if variables.get("NETRC") else [home / ".netrc", home / "_netrc"]
+    return next((path for path in candidates if path.is_file()), None)

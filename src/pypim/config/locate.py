@@ -1,0 +1,63 @@
+"""Addresses and paths of a configuration, made absolute: relative ones are meant relative to the file's folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PRESET = "pypi"
+
+LOCK_FILES = re.compile(r"uv\.lock|pylock(\.[^.]+)?\.toml|poetry\.lock|pdm\.lock|Pipfile\.lock|pyproject\.toml")
+
+
+def absolute(folder: Path, text: str) -> Path:
+    """A path of the configuration, without `..` and without asking the file system."""
+    return Path(os.path.normpath(folder / Path(text).expanduser()))
+
+
+def preset_url() -> str:
+    """The Simple API of the index that everybody means by its name."""
+    from distlib.index import DEFAULT_INDEX
+
+    address = urlsplit(DEFAULT_INDEX)
+    return f"{address.scheme}://{address.netloc}/simple/"
+
+
+def upstream_url(text: str, folder: Path, *, is_flat: bool = False) -> str:
+    """The absolute URL that the `url` of an upstream means. Raises ValueError with a sentence."""
+    if text == PRESET:
+        return preset_url()
+    if "://" in text:
+        address = urlsplit(text)
+        if address.scheme not in {"http", "https", "file"}:
+            raise ValueError(f"{address.scheme!r} is no scheme of an index; use http, https or file")
+        if address.scheme != "file" and not address.hostname:
+            raise ValueError("the URL has no host")
+        url = text
+    elif re.search(r"[/\\]|^[.~]", text):
+        url = absolute(folder, text).as_uri()
+    else:
+        raise ValueError(f'{text!r} is neither "{PRESET}", a URL nor a path (write "./{text}" for a folder)')
+    return url if is_flat or url.endswith("/") or "?" in url else url + "/"
+
+
+def requirements_fault(name: str) -> str | None:
+    """Why a file cannot be given as a requirements file, as far as its name says so."""
+    if LOCK_FILES.fullmatch(Path(name).name):
+        return f"{name}: lock files and pyproject.toml cannot be read by this version; export a requirements.txt"
+    return None
+
+
+def simple_api_of(endpoint: str) -> str:
+    """The `url` to write for the address that another tool has of an index: the preset's name, or its Simple API."""
+    if endpoint == PRESET:
+        return PRESET
+    preset = urlsplit(preset_url())
+    address = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+    if address.hostname in {preset.hostname, f"www.{preset.hostname}"}:
+        return PRESET
+    path = address.path.rstrip("/").removesuffix("/pypi")
+    path = path if path.endswith("/simple") else f"{path}/simple"
+    return address._replace(path=f"{path}/").geturl()

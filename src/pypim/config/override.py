@@ -1,0 +1,101 @@
+"""Options of the command line over an index of a configuration, for one run."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pypim.config.locate import requirements_fault, upstream_url
+from pypim.config.model import Index, Upstream
+from pypim.core.errors import InvalidRequirement, InvalidUsage
+from pypim.core.policy import Filters, filter_faults
+from pypim.core.requirements import parse_requirement_argument
+from pypim.core.target import TargetSpec, environments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pypim.config.inline import Told
+    from pypim.core.closure import FollowOptions
+
+ORIGIN = "command line"
+
+
+def check_options(told: Told) -> None:
+    """Raises InvalidUsage with a line for every option that cannot be read; the message names the option."""
+    attempts: list[tuple[str, Callable[[], object]]] = []
+    attempts += [("--python", partial(environments, {ORIGIN: TargetSpec(python=(text,))})) for text in told.python]
+    attempts += [
+        ("--platform", partial(environments, {ORIGIN: TargetSpec(platforms=(text,))})) for text in told.platforms
+    ]
+    attempts += [("REQ", partial(parse_requirement_argument, text, ORIGIN)) for text in told.requirements]
+    faults = []
+    for option, attempt in attempts:
+        try:
+            attempt()
+        except InvalidRequirement as error:
+            faults.append(f"{option} {error.text!r}: {error.reason}. {error.hint}".rstrip(" ."))
+    faults += [f"--{sentence}" for _, sentence in filter_faults(Filters(exclude=told.exclude), ORIGIN)]
+    faults += [f"-r {fault}" for file in told.requirement_files if (fault := requirements_fault(file))]
+    if told.upstream is not None:
+        try:
+            upstream_url(told.upstream, Path.cwd())
+        except ValueError as error:
+            faults.append(f"--upstream {error}")
+    if faults:
+        raise InvalidUsage("\n".join(faults))
+
+
+def override(index: Index, told: Told, *, machine: Callable[[], TargetSpec]) -> Index:
+    """The index as this run sees it; the options have been checked.
+
+    Requirements are added; --python and --platform replace the targets (what only one of them says, this machine
+    adds); everything else replaces the key of the same name.
+    """
+    changes: dict[str, Any] = {
+        "requirements": told.requirements,
+        "requirement_files": (*index.requirement_files, *(Path(file) for file in told.requirement_files)),
+        "follow": _follow(index.follow, told),
+        "filters": _filters(index.filters, told),
+        "jobs": told.jobs or index.jobs,
+    }
+    if told.python or told.platforms:
+        changes["targets"] = {ORIGIN: _target(told, machine())}
+    if told.upstream is not None:
+        changes["upstream"] = Upstream(name=ORIGIN, url=upstream_url(told.upstream, Path.cwd()))
+    return msgspec.structs.replace(index, **changes)
+
+
+def _target(told: Told, here: TargetSpec) -> TargetSpec:
+    return TargetSpec(
+        python=told.python or here.python,
+        platforms=told.platforms or here.platforms,
+        implementations=here.implementations,
+    )
+
+
+def _follow(follow: FollowOptions, told: Told) -> FollowOptions:
+    changes: dict[str, Any] = {}
+    if told.no_deps:
+        changes["is_followed"] = False
+    if told.max_depth is not None:
+        changes["max_depth"] = told.max_depth
+    if told.extras is not None:
+        changes["root_extras"] = None if told.extras == "all" else frozenset()
+    return msgspec.structs.replace(follow, **changes)
+
+
+def _filters(filters: Filters, told: Told) -> Filters:
+    changes: dict[str, Any] = {}
+    if told.exclude:
+        changes["exclude"] = told.exclude
+    if told.formats:
+        changes["formats"] = told.formats
+    if told.include_prereleases:
+        changes["prereleases"] = True
+    if told.keep_latest is not None:
+        changes["keep_latest"] = told.keep_latest
+    return msgspec.structs.replace(filters, **changes)

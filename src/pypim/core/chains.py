@@ -1,0 +1,90 @@
+"""The chains of a selection: for every reason that keeps a release, the way from a root to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from pypim.core.selection import ChosenRelease, Reason, Selection
+
+ReleaseKey = tuple[str, str]
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One step: what wanted the next release, and in which words. The first link of a chain is a root's rule."""
+
+    by: str
+    """The root's origin, or "project version" of a chosen release."""
+    requirement: str
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """A shortest way from a root to a release over one of its reasons."""
+
+    links: tuple[Link, ...]
+    environments: tuple[str, ...]
+    """Where the last link holds."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that is kept, and every chain that keeps it, shortest first."""
+
+    project: str
+    version: str
+    chains: tuple[Chain, ...]
+
+
+def chains_of(selection: Selection, project: NormalizedName, version: str | None = None) -> list[Kept]:
+    """The chains for every chosen release of a project, or for one version of it."""
+    shortest = _shortest(selection)
+    return [
+        Kept(project=release.project, version=release.version, chains=_chains(release, shortest))
+        for release in selection.releases
+        if release.project == project and version in {None, release.version}
+    ]
+
+
+def _chains(release: ChosenRelease, shortest: dict[ReleaseKey, tuple[Link, ...]]) -> tuple[Chain, ...]:
+    found = [
+        Chain(links=(*_links_to_parent(reason, shortest), _link(reason)), environments=reason.environments)
+        for reason in release.reasons
+    ]
+    return tuple(sorted(found, key=lambda chain: (len(chain.links), [link.by for link in chain.links])))
+
+
+def _link(reason: Reason) -> Link:
+    by = f"{reason.parent_project} {reason.parent_version}" if reason.parent_project else reason.origin
+    return Link(by=by, requirement=reason.requirement)
+
+
+def _links_to_parent(reason: Reason, shortest: dict[ReleaseKey, tuple[Link, ...]]) -> tuple[Link, ...]:
+    if not reason.parent_project:
+        return ()
+    return shortest.get((reason.parent_project, reason.parent_version), ())
+
+
+def _shortest(selection: Selection) -> dict[ReleaseKey, tuple[Link, ...]]:
+    """The links of a shortest chain to every release, found breadth first from the roots."""
+    children: dict[ReleaseKey, list[tuple[ReleaseKey, Reason]]] = {}
+    found: dict[ReleaseKey, tuple[Link, ...]] = {}
+    waiting: deque[ReleaseKey] = deque()
+    for release in selection.releases:
+        key = (release.project, release.version)
+        for reason in release.reasons:
+            if reason.parent_project:
+                children.setdefault((reason.parent_project, reason.parent_version), []).append((key, reason))
+            elif key not in found:
+                found[key] = (_link(reason),)
+                waiting.append(key)
+    while waiting:
+        parent = waiting.popleft()
+        for child, reason in children.get(parent, ()):
+            if child not in found:
+                found[child] = (*found[parent], _link(reason))
+                waiting.append(child)
+    return found

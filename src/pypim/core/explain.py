@@ -1,0 +1,89 @@
+"""Sentences that say why nothing satisfies a rule: which filter, tag, Python bound or version stands in the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.filenames import parse_version
+from pypim.core.selection import ProblemKind
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
+    from pypim.core.candidates import Candidates, Chooser, Release
+    from pypim.core.rules import Rule
+
+_MOST = 3  # so many versions or rules are named in one sentence; a person wants the gist
+
+
+def explain_unsatisfied(candidates: Candidates, rule: Rule, mask: int) -> tuple[ProblemKind, str]:
+    """Why no release satisfies `rule` in the environments of `mask`: the kind, and a sentence without full stop."""
+    matching = [release for release in candidates.releases if _matches(rule.specifier, release)]
+    unusable = [release for release in matching if not release.mask(with_yanked=True) & mask]
+    if matching and len(unusable) == len(matching):
+        return ProblemKind.UNSATISFIED, f"no file of {_versions(matching)} fits (wheel tags or Requires-Python)"
+    if any(not release.mask(with_yanked=False) & mask for release in matching):
+        return ProblemKind.UNSATISFIED, f"{_versions(matching)}: yanked, and only an exact pin takes a yanked file"
+    if matching:
+        return ProblemKind.UNSATISFIED, f"only pre-releases match ({_versions(matching)}), and they are not allowed"
+    taken_away = Counter(
+        exclusion.reason for exclusion in candidates.exclusions if _text_matches(rule.specifier, exclusion.version)
+    )
+    if taken_away:
+        reasons = "; ".join(reason for reason, _ in taken_away.most_common(_MOST))
+        return ProblemKind.EXCLUDED, f"every file that matches is taken away: {reasons}"
+    if not candidates.releases:
+        return ProblemKind.UNSATISFIED, "the project lists no distribution file"
+    return ProblemKind.UNSATISFIED, f"no release matches; the newest is {candidates.releases[0].text}"
+
+
+class FileVerdict(msgspec.Struct, frozen=True):
+    """What `why-not` says of one file: the reason is empty where nothing keeps it out."""
+
+    filename: str
+    version: str
+    reason: str
+
+
+def explain_files(candidates: Candidates, specifier: SpecifierSet, chooser: Chooser) -> list[FileVerdict]:
+    """For every file of a matching release: what keeps it out of every environment."""
+    found = [
+        FileVerdict(exclusion.filename, exclusion.version, exclusion.reason)
+        for exclusion in candidates.exclusions
+        if _text_matches(specifier, exclusion.version)
+    ]
+    for release in candidates.releases:
+        if not _matches(specifier, release):
+            continue
+        for candidate in release.candidates:
+            reason = ""
+            if not candidate.mask:
+                bound = candidate.file.requires_python
+                reason = "no target accepts its wheel tags" if candidate.is_wheel else "no target can use it"
+                reason += f" or its Requires-Python {bound!r}" if bound else ""
+            elif candidate.file.is_yanked:
+                told = f": {candidate.file.yanked}" if isinstance(candidate.file.yanked, str) else ""
+                reason = f"it is yanked{told}; only an exact pin takes it"
+            elif release.version is not None and release.version.is_prerelease and not chooser.policy.prereleases:
+                reason = "it is a pre-release; pin it, name one in the specifier, or set filters.prereleases"
+            found.append(FileVerdict(candidate.file.filename, release.text, reason))
+    return found
+
+
+def _matches(specifier: SpecifierSet, release: Release) -> bool:
+    if release.version is None:
+        return not specifier
+    return specifier.contains(release.version, prereleases=True)
+
+
+def _text_matches(specifier: SpecifierSet, text: str) -> bool:
+    version = parse_version(text)
+    return not specifier if version is None else specifier.contains(version, prereleases=True)
+
+
+def _versions(releases: list[Release]) -> str:
+    shown = ", ".join(release.text for release in releases[:_MOST])
+    return f"{shown} and {len(releases) - _MOST} more" if len(releases) > _MOST else shown

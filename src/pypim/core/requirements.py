@@ -1,0 +1,207 @@
+"""Requirements files as pip reads them: every requirement and constraint with its place, and every fault at once.
+
+Reading is given from outside, so nothing here touches a file. Source: pip's documentation, "Requirements File Format".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import msgspec
+from packaging.requirements import InvalidRequirement as _Unreadable
+from packaging.requirements import Requirement
+
+from pypim.core.errors import InvalidConfig, InvalidRequirement, PypimError
+from pypim.core.requirement_lines import (
+    Fault,
+    Include,
+    Note,
+    RequirementText,
+    is_address_or_path,
+    logical_lines,
+    parse_line,
+    redacted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NO_PATH = "this is an address or a path, and pypim mirrors releases of an index"
+_NO_PATH_HINT = "Name the project and its versions instead, such as flask==3.1.0."
+_SYNTAX_HINT = "Write it as a project with extras, versions and marker: name[extra]>=1.0,<2; python_version > '3.10'."
+
+
+class RequirementLine(msgspec.Struct, frozen=True):
+    """One requirement, and where it stands."""
+
+    text: str
+    """As it was written, without comment and options."""
+    requirement: Requirement
+    hashes: frozenset[str]
+    """The only hashes its files may have, as "sha256:<hex>" (also sha384 and sha512); empty: any."""
+    where: str
+    """`path:line`, or the name of the argument."""
+
+
+class RequirementsFile(msgspec.Struct, frozen=True):
+    """What a requirements file says, together with the files it includes."""
+
+    requirements: tuple[RequirementLine, ...] = ()
+    constraints: tuple[RequirementLine, ...] = ()
+    """Versions that are allowed if something asks for the project; they ask for nothing themselves."""
+    notes: tuple[str, ...] = ()
+    """A sentence for each option that has no meaning for a mirror."""
+
+
+def read_requirements(
+    path: str, read: Callable[[str], str], variables: Mapping[str, str] | None = None
+) -> RequirementsFile:
+    """Read a requirements file and the files it includes, each once.
+
+    `read` answers the text of a path, and raises OSError, UnicodeError or a PypimError where it cannot; `variables` are
+    the values of `${NAME}`. Raises InvalidConfig with every fault of every file, each with its line.
+    """
+    reading = _Reading(read, variables or {})
+    reading.file(path, is_constraint=False)
+    reading.raise_faults(path)
+    return RequirementsFile(tuple(reading.requirements), tuple(reading.constraints), tuple(reading.notes))
+
+
+def parse_requirement_argument(text: str, where: str) -> RequirementLine:
+    """Read one requirement of the command line or configuration. Raises InvalidRequirement."""
+    stripped = text.strip()
+    try:
+        return RequirementLine(stripped, _requirement(stripped), frozenset(), where)
+    except _UnusableError as fault:
+        raise InvalidRequirement(where, redacted(text), fault.reason, hint=fault.hint) from None
+
+
+class _UnusableError(Exception):
+    """Not a requirement that a mirror can follow; stays inside this file."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+def _requirement(text: str) -> Requirement:
+    try:
+        requirement = Requirement(text)
+    except (_Unreadable, RecursionError) as fault:
+        if is_address_or_path(text):
+            raise _UnusableError(_NO_PATH, _NO_PATH_HINT) from None
+        raise _UnusableError(f"this is not a requirement: {_first_line(fault)}", _hint(text)) from None
+    if requirement.url is not None and requirement.url[:1].isdigit():
+        raise _UnusableError("this is not a requirement", _hint(text))
+    # `a-1.0.tar.gz` could be the name of a project, but stands for the file.
+    if requirement.url is not None or (not requirement.specifier and is_address_or_path(text)):
+        raise _UnusableError(_NO_PATH, _NO_PATH_HINT)
+    return requirement
+
+
+def _first_line(fault: Exception) -> str:
+    lines = str(fault).splitlines()
+    return lines[0] if lines else "it is nested too deeply"
+
+
+def _hint(text: str) -> str:
+    name, equals, version = text.partition("=")
+    if equals and version[:1].isdigit() and name[-1:].isalnum():
+        return f"A version is pinned with two equals signs: {name}=={version}."
+    name, at, version = text.partition("@")
+    if at and version.strip()[:1].isdigit():
+        return f"A version is pinned with two equals signs: {name.strip()}=={version.strip()}."
+    return _SYNTAX_HINT
+
+
+class _Reading:
+    """One reading of a file with its includes; collects what it finds."""
+
+    def __init__(self, read: Callable[[str], str], variables: Mapping[str, str]) -> None:
+        self._read = read
+        self._variables = variables
+        self._seen: set[tuple[PurePath, bool]] = set()
+        self._faults: dict[str, list[tuple[int | None, str]]] = {}
+        self.requirements: list[RequirementLine] = []
+        self.constraints: list[RequirementLine] = []
+        self.notes: list[str] = []
+
+    def file(self, path: str, *, is_constraint: bool, included_at: tuple[str, int] | None = None) -> None:
+        """Read one file; one that was read before, perhaps because files include each other, is passed over."""
+        identity = (_collapsed(PurePath(path)), is_constraint)
+        if identity in self._seen:
+            return
+        self._seen.add(identity)
+        try:
+            text = self._read(path)
+        except (OSError, UnicodeError, PypimError) as fault:
+            self._cannot_read(path, fault, included_at)
+            return
+        for number, line in logical_lines(text):
+            for found in parse_line(line, self._variables):
+                self._take(found, path, number, is_constraint=is_constraint)
+
+    def raise_faults(self, root: str) -> None:
+        """Raise what was collected: under its own path where one file has faults, else all under the first one's."""
+        if not self._faults:
+            return
+        if len(self._faults) == 1:
+            ((path, faults),) = self._faults.items()
+            raise InvalidConfig(path, faults)
+        own = self._faults.pop(root, [])
+        raise InvalidConfig(root, [*own, *_elsewhere(self._faults)])
+
+    def _take(
+        self, found: Include | Note | Fault | RequirementText, path: str, line: int, *, is_constraint: bool
+    ) -> None:
+        match found:
+            case Include():
+                included = str(PurePath(path).parent / found.path)
+                self.file(included, is_constraint=found.is_constraint, included_at=(path, line))
+            case Note():
+                self.notes.append(f"{path}:{line}: {found.option} is not used: {found.reason}")
+            case Fault():
+                self._fault(path, line, f"{found.text!r}: {found.reason}. {found.hint}")
+            case RequirementText():
+                self._requirement(found, path, line, is_constraint=is_constraint)
+
+    def _requirement(self, found: RequirementText, path: str, line: int, *, is_constraint: bool) -> None:
+        try:
+            requirement = _requirement(found.text)
+        except _UnusableError as fault:
+            self._fault(path, line, f"{found.text!r}: {fault.reason}. {fault.hint}")
+            return
+        target = self.constraints if is_constraint else self.requirements
+        target.append(RequirementLine(found.text, requirement, found.hashes, f"{path}:{line}"))
+
+    def _fault(self, path: str, line: int | None, sentence: str) -> None:
+        self._faults.setdefault(path, []).append((line, redacted(sentence)))
+
+    def _cannot_read(self, path: str, fault: Exception, included_at: tuple[str, int] | None) -> None:
+        reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+        if isinstance(fault, UnicodeError):
+            reason = "it is not UTF-8 text"
+        if included_at is None:
+            self._fault(path, None, f"the file cannot be read: {reason}. Check its path and its permissions.")
+        else:
+            self._fault(*included_at, f"{path} cannot be read: {reason}. Paths are relative to the file they stand in.")
+
+
+def _elsewhere(faults: Mapping[str, list[tuple[int | None, str]]]) -> Iterator[tuple[None, str]]:
+    for path, found in faults.items():
+        for line, sentence in found:
+            yield None, f"{path}:{line}: {sentence}" if line else f"{path}: {sentence}"
+
+
+def _collapsed(path: PurePath) -> PurePath:
+    """The path without `..` where a folder stands before it, so that files that include each other come to an end."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == ".." and parts and parts[-1] not in {"..", path.anchor}:
+            parts.pop()
+        else:
+            parts.append(part)
+    return PurePath(*parts)

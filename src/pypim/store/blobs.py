@@ -1,0 +1,210 @@
+"""Blobs in a local folder: each file under `packages/<aa>/<bb>/<60 hex>/`, its `.metadata` beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pypim.core.errors import DigestMismatch
+from pypim.store import atomic
+from pypim.store.rounds import Rounds
+from pypim.store.staged import LocalStagedBlob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pypim.core.model import Holding
+    from pypim.ports import StagedBlob
+
+_PART = ".part"
+_METADATA = ".metadata"
+_STALE_SECONDS = 86400.0
+
+
+class LocalBlobs:
+    """The Blobs of a folder on this machine.
+
+    `root` holds `packages/`; `staging` is on the same file system and belongs to this process alone, which the
+    StoreLock sees to. Used by many tasks of one event loop at a time.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        staging: Path,
+        *,
+        is_durable: bool = True,
+        gather_seconds: float = 0.002,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Without `is_durable` nothing is synced: for tests and comparisons.
+
+        `gather_seconds`: how long the first file of a burst waits for company before a durability round begins.
+        `now` gives seconds since the epoch.
+        """
+        self.root = root
+        self.staging = staging
+        self._packages = root / "packages"
+        self._now = now
+        self._is_durable = is_durable
+        self._rounds = Rounds(root, gather_seconds=gather_seconds)
+        self._in_use: set[str] = set()
+        self._left_over: set[str] | None = None
+        self._private_names = 0
+
+    @property
+    def syncs(self) -> int:
+        """How many durability rounds there were."""
+        return self._rounds.syncs
+
+    def stage(self, key: str) -> LocalStagedBlob:
+        """A place for incoming bytes, with those of an interrupted run, hashed again.
+
+        While a key is staged already, a second staging of it gets a file of its own that nobody resumes.
+        """
+        left_over = self._parts_left_over()
+        name = hashlib.sha256(key.encode()).hexdigest()[:40] + _PART
+        if name in self._in_use:
+            self._private_names += 1
+            name = f"{name.removesuffix(_PART)}-{self._private_names}{_PART}"
+        self._in_use.add(name)
+        return LocalStagedBlob(self.staging / name, self._release, is_left_over=name in left_over)
+
+    async def keep(self, staged: StagedBlob, holding: Holding, metadata: bytes | None) -> None:
+        """Give the bytes and the `.metadata` their names; returns when both are durable.
+
+        Calls that come together share the syncs of one round, so wait for this outside of any limit on transfers.
+        A caller may be cancelled: the file then still gets its name. After a failed sync the staged bytes are
+        dropped, for nobody knows what reached the disk; after any other fault the caller owns them again.
+        Raises DigestMismatch when the staged bytes are not the holding's, OutOfSpace or StoreUnwritable.
+        """
+        if not isinstance(staged, LocalStagedBlob):
+            raise TypeError("only what this store has staged can be kept in it")
+        _check(staged, holding)
+        staged.hand_over()
+        try:
+            moves = self._moves(staged, holding, metadata)
+            if not self._is_durable:
+                for source, target in moves:
+                    atomic.rename_into(source, target)
+        except BaseException:
+            staged.take_back()
+            raise
+        if self._is_durable:
+            await self._rounds.place(moves, staged)
+        else:
+            staged.take_name()
+
+    def path(self, holding: Holding) -> Path:
+        """Where the bytes are."""
+        return self.root / holding.path
+
+    def found(self, holding: Holding) -> bool:
+        """Whether a file of the right size stands there (and the `.metadata`, when it has one); no bytes are read."""
+        path = self.path(holding)
+        try:
+            is_there = path.stat().st_size == holding.blob.size
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return is_there and (holding.metadata_sha256 is None or path.with_name(path.name + _METADATA).is_file())
+
+    def delete(self, holding: Holding) -> None:
+        """Remove the bytes, then the `.metadata` and the folders left empty; not an error when they are gone."""
+        path = self.path(holding)
+        atomic.remove(path)
+        atomic.remove(path.with_name(path.name + _METADATA))
+        atomic.remove_empty_folders(path.parent, self._packages)
+
+    def stray(self, known: Iterable[Holding]) -> dict[str, int]:
+        """Files that belong to none of these holdings, and parts that nobody came back for in a day.
+
+        Path relative to the root, with '/' → size in bytes.
+        """
+        names: set[str] = set()
+        for holding in known:
+            names.add(holding.path)
+            if holding.metadata_sha256 is not None:
+                names.add(holding.path + _METADATA)
+        return {path: size for path, size in self.iter_files() if path not in names} | dict(self._stale_parts())
+
+    def delete_stray(self, paths: Iterable[str]) -> None:
+        """Delete files that `stray` named, and the folders left empty; ValueError for a path that it cannot name."""
+        for relative in paths:
+            path = Path(os.path.normpath(self.root / relative))
+            if path.parent == Path(os.path.normpath(self.staging)):
+                atomic.remove(path)
+                self._parts_left_over().discard(path.name)
+            elif path.is_relative_to(os.path.normpath(self._packages)):
+                atomic.remove(path)
+                atomic.remove_empty_folders(path.parent, self._packages)
+            else:
+                raise ValueError(f"{relative} is neither under packages nor staged")
+
+    def free_bytes(self) -> int | None:
+        """Room on the device; None where the system does not say."""
+        return atomic.free_bytes(self.root)
+
+    def iter_files(self) -> Iterator[tuple[str, int]]:
+        """Every (path relative to the root, with '/', size in bytes) under `packages/`, `.metadata` included."""
+        if self._packages.is_dir():
+            yield from _walk(str(self._packages), self._packages.name)
+
+    def _stale_parts(self) -> Iterator[tuple[str, int]]:
+        if not self.staging.is_dir():
+            return
+        oldest = self._now() - _STALE_SECONDS
+        for path in self.staging.iterdir():
+            facts = path.stat()
+            if facts.st_mtime < oldest and path.stem + _PART not in self._in_use:
+                yield Path(os.path.relpath(path, self.root)).as_posix(), facts.st_size
+
+    def _parts_left_over(self) -> set[str]:
+        """The names in staging, read once: from then on this process is the only one that adds or removes."""
+        if self._left_over is None:
+            atomic.make_folder(self.staging)
+            self._left_over = {path.name for path in self.staging.iterdir()}
+        return self._left_over
+
+    def _moves(self, staged: LocalStagedBlob, holding: Holding, metadata: bytes | None) -> list[tuple[Path, Path]]:
+        """Where each file goes, the `.metadata` first: who sees the bytes finds it beside them."""
+        target = self.path(holding)
+        if metadata is None:
+            return [(staged.path, target)]
+        beside = staged.path.with_suffix(_METADATA)
+        _write_whole(beside, metadata)
+        return [(beside, target.with_name(target.name + _METADATA)), (staged.path, target)]
+
+    def _release(self, staged: LocalStagedBlob) -> None:
+        name = staged.path.name
+        self._in_use.discard(name)
+        if staged.is_on_disk:
+            self._parts_left_over().add(name)
+        else:
+            self._parts_left_over().discard(name)
+
+
+def _check(staged: LocalStagedBlob, holding: Holding) -> None:
+    for algorithm, expected in (("sha256", holding.blob.sha256), ("blake2b_256", holding.blob.blake2b_256)):
+        actual = staged.digest(algorithm)
+        if actual != expected:
+            raise DigestMismatch(holding.filename, algorithm, expected, actual)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    descriptor = atomic.open_for_writing(path, keeps_content=False)
+    try:
+        atomic.write(descriptor, path, content)
+    finally:
+        os.close(descriptor)
+
+
+def _walk(folder: str, relative: str) -> Iterator[tuple[str, int]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{relative}/{entry.name}")
+            else:
+                yield f"{relative}/{entry.name}", entry.stat(follow_symlinks=False).st_size

@@ -1,0 +1,54 @@
+"""The catalog: one SQLite file that remembers everything but the bytes, in tables that a person can query."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from pypim.store.catalog_generations import CatalogGenerations
+from pypim.store.catalog_holdings import CatalogHoldings, CatalogPublished, CatalogRuns
+from pypim.store.catalog_pages import CatalogCapabilities, CatalogMetadata, CatalogPages
+from pypim.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Catalog:
+    """Each attribute is one port; all of them share one connection, and are gone with `close`."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        """`open` makes it; `now` gives seconds since the epoch."""
+        self.database = database
+        self.pages = CatalogPages(database)
+        self.metadata = CatalogMetadata(database)
+        self.capabilities = CatalogCapabilities(database, now)
+        self.holdings = CatalogHoldings(database, now)
+        self.generations = CatalogGenerations(database)
+        self.published = CatalogPublished(database)
+        self.runs = CatalogRuns(database)
+
+    @classmethod
+    def open(cls, path: Path, *, writable: bool = True, now: Callable[[], float] = time.time) -> Self:
+        """Open the catalog, bringing it to the newest schema.
+
+        With `writable=False` nothing on disk changes, not even beside the file; a missing file reads as empty, and
+        writing raises StoreUnwritable. Raises StoreUnwritable, CorruptCatalog, SchemaTooNew, Locked or OutOfSpace.
+        """
+        return cls(Database.open(path, writable=writable), now)
+
+    def faults(self) -> list[str]:
+        """What SQLite's own check finds wrong with the file; empty where nothing is."""
+        return [sentence for (sentence,) in self.database.rows("quick_check") if sentence != "ok"]
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        """The catalog itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,123 @@
+"""What the catalog records of our own state: the files we hold, the pages that stand published, the runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pypim.core.errors import NotFound
+from pypim.core.model import Blob, Holding
+from pypim.ports import Removal, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from packaging.utils import NormalizedName
+
+    from pypim.store.database import Database
+
+
+class CatalogHoldings:
+    """The Holdings of a catalog: a row is the commit that a file is held."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        """`now` gives seconds since the epoch."""
+        self._database = database
+        self._now = now
+
+    def holdings(self) -> list[tuple[str, Holding]]:
+        """Every (identity, holding), by identity."""
+        return [
+            (
+                identity,
+                Holding(
+                    filename=filename,
+                    blob=Blob(sha256=sha256, blake2b_256=blake2b_256, size=size),
+                    metadata_sha256=metadata_sha256,
+                ),
+            )
+            for identity, filename, sha256, blake2b_256, size, metadata_sha256 in self._database.rows("holdings")
+        ]
+
+    def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
+        """Commit the rows in one durable transaction; a later row of an identity replaces the earlier."""
+        now = self._now()
+        with self._database.transaction(is_durable=True):
+            self._database.run_many(
+                "record_holding",
+                (
+                    (
+                        identity,
+                        project,
+                        holding.filename,
+                        holding.blob.sha256,
+                        holding.blob.blake2b_256,
+                        holding.blob.size,
+                        holding.metadata_sha256,
+                        now,
+                    )
+                    for identity, project, holding in held
+                ),
+            )
+
+    def forget(self, identities: Iterable[str]) -> None:
+        """Remove rows, before the bytes are deleted."""
+        with self._database.transaction(is_durable=True):
+            self._database.run_many("forget_holding", ((identity,) for identity in identities))
+
+
+class CatalogPublished:
+    """The Published of a catalog. What a power cut takes of it is written or waited for again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page_digests(self, index: str) -> dict[NormalizedName, str]:
+        """Project → digest of the page as it was last written."""
+        return dict(self._database.rows("page_digests", (index,)))
+
+    def keep_page_digests(self, index: str, digests: Mapping[NormalizedName, str | None]) -> None:
+        """Record pages that were written (None: removed)."""
+        with self._database.transaction(is_durable=False):
+            self._database.run_many(
+                "keep_page_digest", ((index, name, digest) for name, digest in digests.items() if digest is not None)
+            )
+            self._database.run_many(
+                "forget_page_digest", ((index, name) for name, digest in digests.items() if digest is None)
+            )
+
+    def removals(self, index: str) -> dict[str, Removal]:
+        """Identity → file that waits to be deleted."""
+        return {row[0]: Removal(*row) for row in self._database.rows("removals", (index,))}
+
+    def keep_removals(self, index: str, waiting: Iterable[Removal], settled: Iterable[str]) -> None:
+        """Add files that wait; drop, by identity, those whose wait is over or that are listed again."""
+        with self._database.transaction(is_durable=False):
+            self._database.run_many("keep_removal", ((index, one.identity, one.project, one.since) for one in waiting))
+            self._database.run_many("settle_removal", ((index, identity) for identity in settled))
+
+
+class CatalogRuns:
+    """The Runs of a catalog."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin_run(self, command: str, index: str, started_at: float) -> int:
+        """A run began; its number, which is never used again."""
+        with self._database.transaction(is_durable=False):
+            return self._database.run("begin_run", (command, index, started_at))
+
+    def finish_run(self, number: int, finished_at: float, outcome: str, summary: bytes) -> None:
+        """It ended. Raises NotFound for a number that `begin_run` never gave."""
+        with self._database.transaction(is_durable=False):
+            if self._database.row("run", (number,)) is None:
+                raise NotFound(f"{self._database.path}: there is no run {number}")
+            self._database.run("finish_run", (finished_at, outcome, summary.decode(), number))
+
+    def last_run(self, index: str) -> Run | None:
+        """The newest finished run of that index."""
+        row = self._database.row("last_run", (index,))
+        if row is None:
+            return None
+        number, command, index_name, started_at, finished_at, outcome, summary = row
+        return Run(number, command, index_name, started_at, finished_at, outcome, summary.encode())

@@ -1,0 +1,149 @@
+"""What the catalog remembers of upstreams: their answers raw and decoded, core metadata, and what they offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from isal import igzip
+
+from pypim.core.filenames import parse_filename
+from pypim.core.model import CoreMetadata
+from pypim.ports import StoredResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile, Page
+    from pypim.store.database import Database
+
+CAPABILITY_SECONDS = 7 * 86400.0
+"""How long a finding about an upstream is believed."""
+
+_GZIP_LEVEL = 1
+_gunzip: Callable[[bytes], bytes] = igzip.decompress
+_encode = msgspec.json.Encoder().encode
+_decode_metadata = msgspec.json.Decoder(CoreMetadata).decode
+
+
+class CatalogPages:
+    """The Pages of a catalog. What it keeps can be asked for again, so a power cut may take the newest of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def response(self, url: str) -> StoredResponse | None:
+        """The newest answer kept for that URL."""
+        row = self._database.row("response", (url,))
+        if row is None:
+            return None
+        url, final_url, status, content_type, etag, last_modified, serial, fetched_at, body = row
+        return StoredResponse(
+            url=url,
+            final_url=final_url,
+            status=status,
+            content_type=content_type,
+            etag=etag,
+            last_modified=last_modified,
+            serial=serial,
+            fetched_at=fetched_at,
+            body=_gunzip(body),
+        )
+
+    def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
+        """Keep an answer in place of any older one of its URL, and what it decodes to in place of what that did."""
+        head = (response.final_url, response.status, response.content_type, response.etag, response.last_modified)
+        body = igzip.compress(response.body, _GZIP_LEVEL)
+        database = self._database
+        with database.transaction(is_durable=False):
+            database.run("keep_response", (response.url, upstream, *head, response.serial, response.fetched_at, body))
+            database.run("forget_files_of_url", (response.url,))
+            database.run("forget_project_of_url", (response.url,))
+            if decoded is not None:
+                self._keep_page(upstream, response.url, decoded)
+
+    def touch_response(self, url: str, fetched_at: float) -> None:
+        """The kept answer was found to be still valid at that time."""
+        with self._database.transaction(is_durable=False):
+            self._database.run("touch_response", (fetched_at, url))
+
+    def _keep_page(self, upstream: str, url: str, page: Page) -> None:
+        dropped = _encode(page.dropped).decode()
+        self._database.run("forget_files_of_project", (upstream, page.name))
+        self._database.run(
+            "keep_project", (upstream, page.name, page.status, page.status_reason, page.last_serial, dropped, url)
+        )
+        self._database.run_many("keep_file", _file_rows(upstream, page))
+
+
+class CatalogMetadata:
+    """The MetadataCache of a catalog. What it keeps can be asked for again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def metadata(self, key: str) -> CoreMetadata | None:
+        """What is known of that file."""
+        row = self._database.row("metadata", (key,))
+        return None if row is None else _decode_metadata(row[0])
+
+    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:
+        """Remember it, with the METADATA or PKG-INFO bytes where there are any."""
+        facts = (metadata.name, metadata.version, metadata.requires_python, metadata.source, metadata.is_lower_bound)
+        packed = None if body is None else igzip.compress(body, _GZIP_LEVEL)
+        with self._database.transaction(is_durable=False):
+            self._database.run("keep_metadata", (key, *facts, _encode(metadata).decode(), packed))
+
+
+class CatalogCapabilities:
+    """The Capabilities of a catalog."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        """`now` gives seconds since the epoch."""
+        self._database = database
+        self._now = now
+
+    def capability(self, upstream: str, name: str) -> bool | None:
+        """What was found at most CAPABILITY_SECONDS ago."""
+        row = self._database.row("capability", (upstream, name, self._now() - CAPABILITY_SECONDS))
+        return None if row is None else bool(row[0])
+
+    def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
+        """Remember a finding, with the time."""
+        with self._database.transaction(is_durable=False):
+            self._database.run("keep_capability", (upstream, name, is_offered, self._now()))
+
+
+def _file_rows(upstream: str, page: Page) -> Iterator[tuple[object, ...]]:
+    for position, file in enumerate(page.files):
+        version, kind = _version_and_kind(file, page.name)
+        yield (
+            upstream,
+            page.name,
+            file.filename,
+            version,
+            kind,
+            file.url,
+            file.sha256,
+            file.blake2b_256,
+            file.size,
+            file.upload_time,
+            file.requires_python,
+            file.is_yanked,
+            file.yanked if isinstance(file.yanked, str) else None,
+            _SAID.get(file.core_metadata, file.core_metadata),
+            file.provenance,
+            position,
+        )
+
+
+_SAID: dict[bool | str | None, str | None] = {None: None, True: "yes", False: "no"}
+
+
+def _version_and_kind(file: DistFile, project: NormalizedName) -> tuple[str | None, str | None]:
+    parsed = parse_filename(file.filename, project)
+    version = parsed.version_text if parsed.version is None else str(parsed.version)
+    return version, str(parsed.kind)

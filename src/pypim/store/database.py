@@ -1,0 +1,178 @@
+"""The catalog's file: opened at the right schema, its statements run by name, its faults told in our words.
+
+There is no library between the statements and the driver: aiosql makes its methods at run time, which no type checker
+sees, and wants an operator in each name for one row or many, where text by name is all that we need.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from pypim.core.errors import CorruptCatalog, Locked, OutOfSpace, SchemaTooNew, StoreFault, StoreUnwritable
+from pypim.store import atomic
+from pypim.store.sql import load_migrations, load_queries, split_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+_BUSY_SECONDS = 10.0
+_NO_ROOM_BYTES = 1 << 20  # SQLite says "I/O error" in places where the disk is full
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_UNWRITABLE = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
+
+
+class Database:
+    """One connection. Statements may come from any thread; a transaction belongs to the thread that began it."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """`open` makes it; the connection commits each statement by itself outside of `transaction`."""
+        self.connection = connection
+        self.path = path
+        self._queries = load_queries()
+        self._lock = threading.RLock()
+        self._syncs_every_commit: bool | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, writable: bool) -> Self:
+        """Open the file at the schema this program knows.
+
+        Not writable: nothing on disk changes, a missing file is an empty catalog, and what an older pypim wrote is
+        read from a copy in memory. Raises StoreUnwritable, CorruptCatalog, SchemaTooNew, Locked or OutOfSpace.
+        """
+        try:
+            database = cls(_connect(path) if writable else _connect_to_read(path), path)
+        except sqlite3.Error as error:
+            raise as_store_fault(error, path) from error
+        try:
+            if writable:
+                database.run("use_wal")
+            elif database.schema_version() < max(load_migrations()):
+                database._copy_to_memory()
+            database.run("enforce_references")
+            database._migrate()
+            if not writable:
+                database.run("refuse_writes")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Close the file; the last writer leaves no other file beside it."""
+        self.connection.close()
+
+    def schema_version(self) -> int:
+        """The schema of the file; 0 when it is empty."""
+        return int(self.rows("schema_version")[0][0])
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a named query."""
+        with self._translated():
+            return self.connection.execute(self._queries[query], parameters).fetchall()
+
+    def row(self, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
+        """The first row of a named query."""
+        with self._translated():
+            row: tuple[Any, ...] | None = self.connection.execute(self._queries[query], parameters).fetchone()
+        return row
+
+    def run(self, query: str, parameters: Sequence[object] = ()) -> int:
+        """Run a named statement; the number of the row it inserted last."""
+        with self._translated():
+            return self.connection.execute(self._queries[query], parameters).lastrowid or 0
+
+    def run_many(self, query: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run a named statement once for each row of parameters."""
+        with self._translated():
+            self.connection.executemany(self._queries[query], rows)
+
+    @contextmanager
+    def transaction(self, *, is_durable: bool) -> Iterator[None]:
+        """All or nothing. Durable: it survives a power cut; otherwise it survives at least this process."""
+        with self._lock:
+            if self._syncs_every_commit is not is_durable:
+                self.run("sync_every_commit" if is_durable else "sync_at_checkpoints")
+                self._syncs_every_commit = is_durable
+            self.run("begin")
+            try:
+                yield
+                self.run("commit")
+            except BaseException:
+                if self.connection.in_transaction:  # SQLite itself rolls back when the disk is full
+                    self.connection.rollback()
+                raise
+
+    def _migrate(self) -> None:
+        migrations = load_migrations()
+        newest = max(migrations)
+        found = self.schema_version()
+        if found > newest:
+            raise SchemaTooNew(str(self.path), found, newest)
+        if found == newest:
+            return
+        with self.transaction(is_durable=True):
+            found = self.schema_version()  # another process may have been faster
+            for script in (script for version, script in migrations.items() if version > found):
+                for statement in split_statements(script):
+                    with self._translated():
+                        self.connection.execute(statement)
+
+    def _copy_to_memory(self) -> None:
+        copy = _connect_to_memory()
+        with self._translated():
+            self.connection.backup(copy)
+        self.connection.close()
+        self.connection = copy
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise as_store_fault(error, self.path) from error
+
+
+def as_store_fault(error: sqlite3.Error, path: Path) -> StoreFault:
+    """The StoreFault that an error of the driver stands for; a mistake of our own is raised as it is."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _BUSY:
+        return Locked(str(path), "another process, which is writing to it")
+    if code in _CORRUPT:
+        return CorruptCatalog(str(path), str(error))
+    if code == sqlite3.SQLITE_FULL:
+        return OutOfSpace(str(path), free_bytes=atomic.free_bytes(path))
+    if code in _UNWRITABLE:
+        free = atomic.free_bytes(path)
+        if code == sqlite3.SQLITE_IOERR and free is not None and free < _NO_ROOM_BYTES:
+            return OutOfSpace(str(path), free_bytes=free)
+        return StoreUnwritable(str(path), str(error))
+    raise error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    atomic.make_folder(path.parent)
+    return _connect_to(path.absolute().as_uri())
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        return _connect_to_memory()
+    # Without a log beside it nobody is writing, and SQLite need not make the files by which it would find out.
+    log = path.with_name(path.name + "-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    return _connect_to(path.absolute().as_uri() + ("?mode=ro" if has_log else "?mode=ro&immutable=1"))
+
+
+def _connect_to_memory() -> sqlite3.Connection:
+    return _connect_to(":memory:")
+
+
+def _connect_to(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        address, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True, cached_statements=256
+    )

@@ -1,0 +1,258 @@
+"""The store's ports in memory: twins that the same contract suites verify, and overlays that keep what they are told.
+
+An overlay reads what it does not know from another port and never writes to it: `plan` works on overlays, so that it
+changes nothing on disk.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.errors import NotFound
+from pypim.ports import Generation, Run
+from pypim.store.catalog_pages import CAPABILITY_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import CoreMetadata, Holding, Page
+    from pypim.core.selection import Selection
+    from pypim.ports import Capabilities, MetadataCache, Pages, Removal, StoredResponse
+
+
+class MemoryPages:
+    """Pages in a dictionary; `decoded` shows what the decoded tables would have."""
+
+    def __init__(self) -> None:
+        self._responses: dict[str, StoredResponse] = {}
+        self.decoded: dict[str, tuple[str, Page]] = {}
+
+    def response(self, url: str) -> StoredResponse | None:
+        """The newest answer kept for that URL."""
+        return self._responses.get(url)
+
+    def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
+        """Keep an answer in place of any older one."""
+        self._responses[response.url] = response
+        self.decoded.pop(response.url, None)
+        if decoded is not None:
+            self.decoded[response.url] = (upstream, decoded)
+
+    def touch_response(self, url: str, fetched_at: float) -> None:
+        """The kept answer was found to be still valid at that time."""
+        if known := self.response(url):
+            self._responses[url] = msgspec.structs.replace(known, fetched_at=fetched_at)
+
+
+class OverlayPages(MemoryPages):
+    """Pages over other pages, which stay as they are."""
+
+    def __init__(self, read: Pages) -> None:
+        super().__init__()
+        self._read = read
+
+    def response(self, url: str) -> StoredResponse | None:
+        """What was kept here, else what the other has."""
+        return super().response(url) or self._read.response(url)
+
+
+class MemoryMetadataCache:
+    """A MetadataCache in a dictionary."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, CoreMetadata] = {}
+
+    def metadata(self, key: str) -> CoreMetadata | None:
+        """What is known of that file."""
+        return self._known.get(key)
+
+    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:  # noqa: ARG002 (the port's)
+        """Remember it; nobody reads the bytes through this port."""
+        self._known[key] = metadata
+
+
+class OverlayMetadataCache(MemoryMetadataCache):
+    """A MetadataCache over another, which stays as it is."""
+
+    def __init__(self, read: MetadataCache) -> None:
+        super().__init__()
+        self._read = read
+
+    def metadata(self, key: str) -> CoreMetadata | None:
+        """What was kept here, else what the other knows."""
+        return super().metadata(key) or self._read.metadata(key)
+
+
+class MemoryCapabilities:
+    """Capabilities in a dictionary."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        """`now` gives seconds since the epoch."""
+        self._now = now
+        self._found: dict[tuple[str, str], tuple[bool, float]] = {}
+
+    def capability(self, upstream: str, name: str) -> bool | None:
+        """What was found not too long ago."""
+        is_offered, found_at = self._found.get((upstream, name), (False, float("-inf")))
+        return is_offered if found_at >= self._now() - CAPABILITY_SECONDS else None
+
+    def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
+        """Remember a finding, with the time."""
+        self._found[upstream, name] = (is_offered, self._now())
+
+
+class OverlayCapabilities(MemoryCapabilities):
+    """Capabilities over others, which stay as they are."""
+
+    def __init__(self, read: Capabilities, now: Callable[[], float] = time.time) -> None:
+        super().__init__(now)
+        self._read = read
+
+    def capability(self, upstream: str, name: str) -> bool | None:
+        """What was found here, else what the other knows."""
+        own = super().capability(upstream, name)
+        return self._read.capability(upstream, name) if own is None else own
+
+
+class MemoryHoldings:
+    """Holdings in a dictionary."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Holding] = {}
+
+    def holdings(self) -> list[tuple[str, Holding]]:
+        """Every (identity, holding), by identity."""
+        return sorted(self._held.items(), key=lambda item: item[0])
+
+    def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
+        """All rows or, when the iterable raises, none."""
+        self._held.update({identity: holding for identity, _, holding in held})
+
+    def forget(self, identities: Iterable[str]) -> None:
+        """Remove rows."""
+        for identity in list(identities):
+            self._held.pop(identity, None)
+
+
+class MemoryGenerations:
+    """Generations in dictionaries."""
+
+    def __init__(self) -> None:
+        self._generations: dict[int, Generation] = {}
+        self._selections: dict[int, Selection] = {}
+        self._last_number = 0
+
+    def current(self, index: str) -> Generation | None:
+        """The newest finished generation."""
+        finished = [one for one in self._generations.values() if one.index == index and one.finished_at is not None]
+        return max(finished, key=lambda one: one.number, default=None)
+
+    def is_interrupted(self, index: str) -> bool:
+        """Whether a generation was begun and never finished."""
+        return any(one.index == index and one.finished_at is None for one in self._generations.values())
+
+    def listed(self) -> set[str]:
+        """The identities of all files that the current or an unfinished generation of any index names."""
+        releases = (release for selection in self._selections.values() for release in selection.releases)
+        return {file.identity for release in releases for file in release.files}
+
+    def selection(self, generation: int) -> Selection:
+        """What it holds. Raises NotFound when there is no such generation."""
+        self._check_known(generation)
+        return self._selections[generation]
+
+    def begin(self, index: str, selection: Selection, started_at: float) -> Generation:
+        """Record the next generation; an unfinished older one is replaced."""
+        self._drop(one for one in self._generations.values() if one.index == index and one.finished_at is None)
+        self._last_number += 1
+        begun = Generation(number=self._last_number, index=index, started_at=started_at, finished_at=None)
+        self._generations[begun.number] = begun
+        self._selections[begun.number] = selection
+        return begun
+
+    def finish(self, generation: Generation, finished_at: float) -> None:
+        """The flip. Raises NotFound when the generation was replaced meanwhile."""
+        self._check_known(generation.number)
+        self._generations[generation.number] = msgspec.structs.replace(generation, finished_at=finished_at)
+        self._drop(
+            one
+            for one in self._generations.values()
+            if one.index == generation.index and one.number < generation.number
+        )
+
+    def _drop(self, generations: Iterable[Generation]) -> None:
+        for one in list(generations):
+            del self._generations[one.number], self._selections[one.number]
+
+    def _check_known(self, number: int) -> None:
+        if number not in self._generations:
+            raise NotFound(f"there is no generation {number}")
+
+
+class MemoryPublished:
+    """Published in dictionaries."""
+
+    def __init__(self) -> None:
+        self._digests: dict[str, dict[NormalizedName, str]] = {}
+        self._removals: dict[str, dict[str, Removal]] = {}
+
+    def page_digests(self, index: str) -> dict[NormalizedName, str]:
+        """Project → digest of the page as it was last written."""
+        return dict(self._digests.get(index, {}))
+
+    def keep_page_digests(self, index: str, digests: Mapping[NormalizedName, str | None]) -> None:
+        """Record pages that were written (None: removed)."""
+        merged = {**self._digests.get(index, {}), **digests}
+        self._digests[index] = {name: digest for name, digest in merged.items() if digest is not None}
+
+    def removals(self, index: str) -> dict[str, Removal]:
+        """Identity → file that waits to be deleted."""
+        return dict(self._removals.get(index, {}))
+
+    def keep_removals(self, index: str, waiting: Iterable[Removal], settled: Iterable[str]) -> None:
+        """Add files that wait; drop those whose wait is over or that are listed again."""
+        added = {one.identity: one for one in waiting}
+        over = set(settled)
+        merged = {**self._removals.get(index, {}), **added}
+        self._removals[index] = {identity: one for identity, one in merged.items() if identity not in over}
+
+
+class MemoryRuns:
+    """Runs in a list."""
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = []
+
+    def begin_run(self, command: str, index: str, started_at: float) -> int:
+        """A run began; its number."""
+        number = len(self._runs) + 1
+        self._runs.append(
+            Run(
+                number=number,
+                command=command,
+                index=index,
+                started_at=started_at,
+                finished_at=None,
+                outcome=None,
+                summary=b"",
+            )
+        )
+        return number
+
+    def finish_run(self, number: int, finished_at: float, outcome: str, summary: bytes) -> None:
+        """It ended. Raises NotFound for a number that `begin_run` never gave."""
+        if not 1 <= number <= len(self._runs):
+            raise NotFound(f"there is no run {number}")
+        self._runs[number - 1] = msgspec.structs.replace(
+            self._runs[number - 1], finished_at=finished_at, outcome=outcome, summary=summary
+        )
+
+    def last_run(self, index: str) -> Run | None:
+        """The newest finished run of that index."""
+        finished = [run for run in self._runs if run.index == index and run.finished_at is not None]
+        return max(finished, key=lambda run: run.number, default=None)

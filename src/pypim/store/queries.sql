@@ -1,0 +1,165 @@
+-- Every statement that pypim runs on the catalog; `sql.load_queries` reads them by name.
+
+-- The connection -----------------------------------------------------------------------------------------------------
+
+-- name: begin
+BEGIN IMMEDIATE
+-- name: commit
+COMMIT
+-- name: schema_version
+PRAGMA user_version
+-- name: quick_check
+PRAGMA quick_check(20)
+-- Readers never wait for the writer, nor it for them.
+-- name: use_wal
+PRAGMA journal_mode = WAL
+-- name: enforce_references
+PRAGMA foreign_keys = ON
+-- name: refuse_writes
+PRAGMA query_only = ON
+-- A commit survives a power cut: for what a run is told to have done.
+-- name: sync_every_commit
+PRAGMA synchronous = FULL
+-- A commit survives the death of the process, not a power cut: for what can be asked for again.
+-- name: sync_at_checkpoints
+PRAGMA synchronous = NORMAL
+
+-- Pages --------------------------------------------------------------------------------------------------------------
+
+-- name: response
+SELECT url, final_url, status, content_type, etag, last_modified, serial, fetched_at, body FROM responses WHERE url = ?
+-- name: keep_response
+INSERT INTO responses (url, upstream, final_url, status, content_type, etag, last_modified, serial, fetched_at, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (url) DO UPDATE SET upstream = excluded.upstream, final_url = excluded.final_url, status = excluded.status,
+  content_type = excluded.content_type, etag = excluded.etag, last_modified = excluded.last_modified,
+  serial = excluded.serial, fetched_at = excluded.fetched_at, body = excluded.body
+-- name: touch_response
+UPDATE responses SET fetched_at = ? WHERE url = ?
+-- What an answer decoded to goes when its URL has a new answer.
+-- name: forget_files_of_url
+DELETE FROM files WHERE (upstream, project) IN (SELECT upstream, name FROM projects WHERE url = ?)
+-- name: forget_project_of_url
+DELETE FROM projects WHERE url = ?
+-- name: forget_files_of_project
+DELETE FROM files WHERE upstream = ? AND project = ?
+-- name: keep_project
+INSERT INTO projects (upstream, name, status, status_reason, last_serial, dropped, url) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (upstream, name) DO UPDATE SET status = excluded.status, status_reason = excluded.status_reason,
+  last_serial = excluded.last_serial, dropped = excluded.dropped, url = excluded.url
+-- name: keep_file
+INSERT INTO files (upstream, project, filename, version, kind, url, sha256, blake2b_256, size, upload_time,
+  requires_python, is_yanked, yanked_reason, core_metadata, provenance, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- Core metadata ------------------------------------------------------------------------------------------------------
+
+-- name: metadata
+SELECT decoded FROM metadata WHERE key = ?
+-- name: keep_metadata
+INSERT INTO metadata (key, project, version, requires_python, source, is_lower_bound, decoded, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET project = excluded.project, version = excluded.version,
+  requires_python = excluded.requires_python, source = excluded.source, is_lower_bound = excluded.is_lower_bound,
+  decoded = excluded.decoded, body = excluded.body
+
+-- Capabilities -------------------------------------------------------------------------------------------------------
+
+-- name: capability
+SELECT is_offered FROM capabilities WHERE upstream = ? AND name = ? AND found_at >= ?
+-- name: keep_capability
+INSERT INTO capabilities (upstream, name, is_offered, found_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (upstream, name) DO UPDATE SET is_offered = excluded.is_offered, found_at = excluded.found_at
+
+-- Holdings -----------------------------------------------------------------------------------------------------------
+
+-- name: holdings
+SELECT identity, filename, sha256, blake2b_256, size, metadata_sha256 FROM holdings ORDER BY identity
+-- name: record_holding
+INSERT INTO holdings (identity, project, filename, sha256, blake2b_256, size, metadata_sha256, stored_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (identity) DO UPDATE SET project = excluded.project, filename = excluded.filename, sha256 = excluded.sha256,
+  blake2b_256 = excluded.blake2b_256, size = excluded.size, metadata_sha256 = excluded.metadata_sha256,
+  stored_at = excluded.stored_at
+-- name: forget_holding
+DELETE FROM holdings WHERE identity = ?
+
+-- Generations --------------------------------------------------------------------------------------------------------
+
+-- name: current_generation
+SELECT number, index_name, started_at, finished_at FROM generations
+WHERE index_name = ? AND finished_at IS NOT NULL ORDER BY number DESC LIMIT 1
+-- name: unfinished_generation
+SELECT number FROM generations WHERE index_name = ? AND finished_at IS NULL LIMIT 1
+-- Only the current and the unfinished generations have rows.
+-- name: listed_identities
+SELECT DISTINCT identity FROM selected
+-- name: generation
+SELECT number FROM generations WHERE number = ?
+-- name: drop_unfinished_generations
+DELETE FROM generations WHERE index_name = ? AND finished_at IS NULL
+-- name: begin_generation
+INSERT INTO generations (index_name, started_at) VALUES (?, ?)
+-- name: finish_generation
+UPDATE generations SET finished_at = ? WHERE number = ?
+-- name: drop_older_generations
+DELETE FROM generations WHERE index_name = ? AND number < ?
+-- name: choose_release
+INSERT INTO releases (generation, position, project, version) VALUES (?, ?, ?, ?)
+-- name: choose_file
+INSERT INTO selected (generation, release, position, project, version, filename, identity, url, sha256, size, file)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: give_reason
+INSERT INTO reasons (generation, release, position, project, version, origin, parent_project, parent_version,
+  requirement, environments)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: choose_project
+INSERT INTO selected_projects (generation, position, name, status, status_reason) VALUES (?, ?, ?, ?, ?)
+-- name: name_problem
+INSERT INTO problems (generation, position, project, requirement, reason, chain, environments, is_root, kind, is_certain)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: give_warning
+INSERT INTO warnings (generation, position, warning) VALUES (?, ?, ?)
+-- name: chosen_releases
+SELECT project, version FROM releases WHERE generation = ? ORDER BY position
+-- name: chosen_files
+SELECT release, file FROM selected WHERE generation = ? ORDER BY release, position
+-- name: given_reasons
+SELECT release, origin, parent_project, parent_version, requirement, environments FROM reasons
+WHERE generation = ? ORDER BY release, position
+-- name: chosen_projects
+SELECT name, status, status_reason FROM selected_projects WHERE generation = ? ORDER BY position
+-- name: named_problems
+SELECT project, requirement, reason, chain, environments, is_root, kind, is_certain FROM problems
+WHERE generation = ? ORDER BY position
+-- name: given_warnings
+SELECT warning FROM warnings WHERE generation = ? ORDER BY position
+
+-- Published ----------------------------------------------------------------------------------------------------------
+
+-- name: page_digests
+SELECT project, digest FROM published_pages WHERE index_name = ? ORDER BY project
+-- name: keep_page_digest
+INSERT INTO published_pages (index_name, project, digest) VALUES (?, ?, ?)
+ON CONFLICT (index_name, project) DO UPDATE SET digest = excluded.digest
+-- name: forget_page_digest
+DELETE FROM published_pages WHERE index_name = ? AND project = ?
+-- name: removals
+SELECT identity, project, since FROM removals WHERE index_name = ? ORDER BY identity
+-- name: keep_removal
+INSERT INTO removals (index_name, identity, project, since) VALUES (?, ?, ?, ?)
+ON CONFLICT (index_name, identity) DO UPDATE SET project = excluded.project, since = excluded.since
+-- name: settle_removal
+DELETE FROM removals WHERE index_name = ? AND identity = ?
+
+-- Runs ---------------------------------------------------------------------------------------------------------------
+
+-- name: begin_run
+INSERT INTO runs (command, index_name, started_at, summary) VALUES (?, ?, ?, '')
+-- name: run
+SELECT number FROM runs WHERE number = ?
+-- name: finish_run
+UPDATE runs SET finished_at = ?, outcome = ?, summary = ? WHERE number = ?
+-- name: last_run
+SELECT number, command, index_name, started_at, finished_at, outcome, summary FROM runs
+WHERE index_name = ? AND finished_at IS NOT NULL ORDER BY number DESC LIMIT 1

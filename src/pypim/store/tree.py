@@ -1,0 +1,72 @@
+"""A published static tree on a local disk: pages as files, distribution files as links into the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pypim.store import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pypim.core.model import Holding
+
+_METADATA = ".metadata"
+
+
+class LocalTree:
+    """The Tree of one folder. Where the store keeps its files in that very folder, placing them is nothing to do."""
+
+    def __init__(self, folder: Path, store: Path, staging: Path) -> None:
+        """`store` is the folder that holds the store's `packages/`; `staging` is on the file system of `folder`."""
+        self._folder = folder
+        self._store = store
+        self._staging = staging
+
+    def place(self, holdings: Iterable[Holding]) -> None:
+        """Link or copy the files; those that already stand there with their size are left alone."""
+        if self._folder == self._store:
+            return
+        placed = []
+        for holding in holdings:
+            names = [holding.path]
+            if holding.metadata_sha256 is not None:
+                names.append(holding.path + _METADATA)
+            for name in names:
+                source, target = self._store / name, self._folder / name
+                if _is_same_size(source, target):
+                    continue
+                atomic.make_folder(target.parent)
+                atomic.link_or_copy(source, target)
+                placed.append(target)
+        if placed:
+            atomic.sync_file_system(self._folder, placed)
+
+    def write(self, pages: Mapping[str, bytes]) -> None:
+        """Replace the files, each atomically, all durable before any gets its name."""
+        if pages:
+            atomic.make_folder(self._staging)
+            contents = ((self._folder / path, content) for path, content in pages.items())
+            atomic.write_together(contents, staging=self._staging, top=self._folder)
+
+    def read(self, path: str) -> bytes | None:
+        """What stands there; None where nothing can be read."""
+        try:
+            return (self._folder / path).read_bytes()
+        except OSError:
+            return None
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Delete files and the folders that become empty."""
+        for path in paths:
+            target = self._folder / path
+            atomic.remove(target)
+            atomic.remove_empty_folders(target.parent, self._folder)
+
+
+def _is_same_size(source: Path, target: Path) -> bool:
+    try:
+        return source.stat().st_size == target.stat().st_size
+    except OSError:
+        return False

@@ -1,0 +1,73 @@
+"""Answers what a closure wants to know, many questions at once, until it wants nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pypim.core.closure import WantPage
+from pypim.core.errors import IntegrityFault, NotFound, Refused, UpstreamFault
+from pypim.core.selection import ProblemKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypim.core.closure import Closure, Root, Want
+    from pypim.core.model import CoreMetadata, Page
+    from pypim.core.selection import Selection
+    from pypim.ports import Index, MetadataReader, Reporter
+
+Answer = tuple["Want", "Page | CoreMetadata | None", tuple[ProblemKind, str] | None]
+
+
+class Collector:
+    """Knows where to ask. How many requests go out at once is the fetcher's business.
+
+    With `keeps_going`, a fault of the upstream counts as "not known" and is listed in `faults`; otherwise it is raised.
+    """
+
+    def __init__(self, index: Index, metadata: MetadataReader, reporter: Reporter, *, keeps_going: bool) -> None:
+        self._index = index
+        self._metadata = metadata
+        self._reporter = reporter
+        self._keeps_going = keeps_going
+        self.faults: list[str] = []
+
+    async def collect(self, closure: Closure, roots: Iterable[Root]) -> Selection:
+        """Drive the closure from its roots to its selection. Raises UpstreamFault, IntegrityFault or Refused."""
+        running: set[asyncio.Task[Answer]] = set()
+        asked = 0
+
+        def ask(wants: Iterable[Want]) -> None:
+            nonlocal asked
+            for want in wants:
+                running.add(asyncio.create_task(self._answer(want)))
+                asked += 1
+
+        self._reporter.stage("metadata", total=0)
+        ask(closure.start(roots))
+        try:
+            while running:
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                running -= done
+                for task in done:
+                    ask(closure.answer(*task.result()))
+                self._reporter.advance(len(done), total=asked)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return closure.selection()
+
+    async def _answer(self, want: Want) -> Answer:
+        try:
+            if isinstance(want, WantPage):
+                return want, await self._index.project(want.project), None
+            return want, await self._metadata.metadata(want.project, want.file), None
+        except NotFound as error:
+            return want, None, (ProblemKind.MISSING, error.message)
+        except (UpstreamFault, IntegrityFault, Refused) as error:
+            if not self._keeps_going:
+                raise
+            self.faults.append(error.message)
+            return want, None, (ProblemKind.FAULT, error.message)

@@ -1,0 +1,97 @@
+"""What a sync is asked to do, what it works with, and what it reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from pypim.core.closure import FollowOptions, Root
+    from pypim.core.plan import Plan
+    from pypim.core.policy import Policy
+    from pypim.core.retention import OnRemoval
+    from pypim.core.rules import Rule
+    from pypim.core.selection import Problem
+    from pypim.core.target import Environment
+    from pypim.ports import (
+        Blobs,
+        Clock,
+        Fetcher,
+        Generations,
+        Holdings,
+        Index,
+        MetadataReader,
+        Published,
+        Reporter,
+        Runs,
+        Tree,
+    )
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """A rule for every project whose normalised name matches."""
+
+    expression: re.Pattern[str]
+    rule: Rule
+    origin: str
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What one index shall hold, as its configuration says."""
+
+    index: str
+    roots: tuple[Root, ...]
+    patterns: tuple[Pattern, ...] = ()
+    environments: tuple[Environment, ...]
+    policy: Policy
+    follow: FollowOptions
+    constraints: Mapping[NormalizedName, SpecifierSet]
+    on_removal: OnRemoval
+    jobs: int = 16
+    limit_bytes: int = 20 * 1024**3
+    """The largest file that is taken where the upstream does not say its size."""
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True):
+    """The ports that a sync of one index works with."""
+
+    index: Index
+    metadata: MetadataReader
+    fetcher: Fetcher
+    blobs: Blobs
+    holdings: Holdings
+    generations: Generations
+    published: Published
+    runs: Runs
+    clock: Clock
+    reporter: Reporter
+    tree: Tree | None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sync or a plan found and did. Sizes in bytes, times in seconds."""
+
+    index: str
+    outcome: str
+    """"planned", "unchanged", "done", or "partial" where something is missing that was asked for."""
+    plan: Plan
+    problems: tuple[Problem, ...]
+    faults: tuple[str, ...]
+    warnings: tuple[str, ...]
+    fetched_files: int = 0
+    fetched_bytes: int = 0
+    pages_written: int = 0
+    deleted_files: int = 0
+    seconds: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was asked for is there."""
+        return self.outcome != "partial"

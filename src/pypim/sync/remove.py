@@ -1,0 +1,106 @@
+"""Removal, always last: files that no index lists any more are deleted when their time has come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.ports import Removal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pypim.core.model import Holding
+    from pypim.core.plan import PlannedFile
+    from pypim.core.retention import OnRemoval
+    from pypim.ports import Blobs, Generations, Holdings, Tree
+    from pypim.sync.model import Stack
+
+
+class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prune deletes, or would; sizes in bytes."""
+
+    files: tuple[str, ...]
+    file_bytes: int
+    stray: tuple[str, ...]
+    """Left behind by interrupted runs: files without a record, parts of downloads."""
+    stray_bytes: int
+    is_dry_run: bool
+
+
+def remove_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile], on_removal: OnRemoval) -> int:
+    """Note what the index no longer lists, and delete what has waited long enough. The number of files deleted."""
+    now = stack.clock.now().timestamp()
+    waiting = stack.published.removals(index)
+    listed = stack.generations.listed()
+    fresh = [
+        Removal(identity=planned.file.identity, project=planned.project, since=now)
+        for planned in unlisted
+        if planned.file.identity not in waiting
+    ]
+    if not fresh and not waiting:
+        return 0
+    everything = waiting | {removal.identity: removal for removal in fresh}
+    horizon = now - on_removal.delete_after.total_seconds()
+    due = [
+        identity
+        for identity, removal in everything.items()
+        if removal.since <= horizon and identity not in listed and not on_removal.keeps_listed
+    ]
+    held = dict(stack.holdings.holdings())
+    deleted = {identity: held[identity] for identity in due if identity in held}
+    delete_files(deleted, held, stack.holdings, stack.blobs, stack.tree)
+    settled = [*due, *(identity for identity in everything if identity in listed)]
+    stack.published.keep_removals(index, [r for r in fresh if r.identity not in settled], settled)
+    return len(deleted)
+
+
+def prune(
+    generations: Generations,
+    holdings: Holdings,
+    blobs: Blobs,
+    trees: Mapping[str, Tree],
+    *,
+    is_dry_run: bool,
+) -> PruneReport:
+    """Delete every file that no generation of any index names, and what interrupted runs left behind.
+
+    `trees` are the published trees by index. Raises StoreUnwritable.
+    """
+    listed = generations.listed()
+    held = dict(holdings.holdings())
+    unwanted = {identity: holding for identity, holding in held.items() if identity not in listed}
+    stray = blobs.stray(held.values())
+    report = PruneReport(
+        files=tuple(sorted(holding.filename for holding in unwanted.values())),
+        file_bytes=sum(holding.blob.size for holding in unwanted.values()),
+        stray=tuple(sorted(stray)),
+        stray_bytes=sum(stray.values()),
+        is_dry_run=is_dry_run,
+    )
+    if not is_dry_run:
+        delete_files(unwanted, held, holdings, blobs, *trees.values())
+        blobs.delete_stray(stray)
+    return report
+
+
+def delete_files(
+    unwanted: Mapping[str, Holding],
+    held: Mapping[str, Holding],
+    holdings: Holdings,
+    blobs: Blobs,
+    *trees: Tree | None,
+) -> None:
+    """Forget the records, then delete the bytes, so that no record ever names what is not there.
+
+    Two records may stand for one file (listed with and without a hash): the bytes go with the last of them.
+    """
+    holdings.forget(unwanted)
+    still_needed = {holding.path for identity, holding in held.items() if identity not in unwanted}
+    for holding in unwanted.values():
+        if holding.path not in still_needed:
+            for tree in trees:
+                if tree is not None:
+                    tree.remove((holding.path, holding.path + ".metadata"))
+            blobs.delete(holding)

@@ -1,0 +1,224 @@
+"""The flow of a sync, straight down: list → collect → plan → transfer → publish → remove → report.
+
+No download before the plan, nothing visible before publish, and a rerun of a finished plan does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.candidates import Chooser
+from pypim.core.closure import Closure, Root
+from pypim.core.errors import NotFound, OutOfSpace, PypimError, Refused, Unresolvable
+from pypim.core.plan import make_plan
+from pypim.core.retention import carried_over
+from pypim.core.selection import ProblemKind
+from pypim.sync.collect import Collector
+from pypim.sync.model import Report
+from pypim.sync.publish import Publisher, pages_of
+from pypim.sync.remove import remove_unlisted
+from pypim.sync.transfer import Transfer, TransferFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import Holding
+    from pypim.core.plan import Plan
+    from pypim.core.selection import Problem, Selection
+    from pypim.sync.model import Pattern, Request, Stack
+
+
+async def select(stack: Stack, request: Request, *, keeps_going: bool) -> tuple[Selection, list[str]]:
+    """The first half of a sync: roots, pages and metadata become a selection; also the faults met on the way."""
+    roots = [*request.roots]
+    if request.patterns:
+        stack.reporter.stage("list")
+        names = (await stack.index.project_list()).projects
+        roots += matching_roots(request.patterns, sorted(names))
+    chooser = Chooser(request.environments, request.policy, stack.clock.now())
+    closure = Closure(chooser, request.follow, request.constraints)
+    collector = Collector(stack.index, stack.metadata, stack.reporter, keeps_going=keeps_going)
+    selection = await collector.collect(closure, roots)
+    if not keeps_going:
+        _refuse_problems(selection.problems)
+    return selection, collector.faults
+
+
+def matching_roots(patterns: Sequence[Pattern], names: Sequence[NormalizedName]) -> list[Root]:
+    """Every project that a pattern names, with that pattern's rule."""
+    return [
+        Root(project=name, rule=pattern.rule, origin=pattern.origin, text=pattern.rule.text)
+        for pattern in patterns
+        for name in names
+        if pattern.expression.fullmatch(name)
+    ]
+
+
+async def sync(
+    stack: Stack,
+    request: Request,
+    *,
+    keeps_going: bool = False,
+    is_dry_run: bool = False,
+    on_planned: Callable[[], None] | None = None,
+) -> Report:
+    """Make an index hold and show what its request says. Raises a PypimError where it cannot, having lost nothing.
+
+    `on_planned` is called once the plan stands and before anything is carried out.
+    """
+    started = stack.clock.now().timestamp()
+    selection, faults = await select(stack, request, keeps_going=keeps_going)
+    generation = stack.generations.current(request.index)
+    current = stack.generations.selection(generation.number) if generation else None
+    selection = carried_over(selection, current, request.on_removal, request.policy, is_partial=bool(faults))
+    holdings = dict(stack.holdings.holdings())
+    plan = make_plan(selection, current, holdings)
+    problems = selection.problems
+    report = Report(
+        index=request.index,
+        outcome="planned",
+        plan=plan,
+        problems=problems,
+        faults=tuple(faults),
+        warnings=selection.warnings,
+    )
+    if is_dry_run:
+        return report
+    if on_planned is not None:
+        on_planned()
+    run = stack.runs.begin_run("sync", request.index, started)
+    try:
+        report = await _carry_out(stack, request, selection, holdings, report, keeps_going=keeps_going)
+    except BaseException as error:
+        reason = error.code if isinstance(error, PypimError) else type(error).__name__
+        stack.runs.finish_run(run, stack.clock.now().timestamp(), reason, b"{}")
+        raise
+    finished = stack.clock.now().timestamp()
+    report = msgspec.structs.replace(report, seconds=round(finished - started, 3))
+    stack.runs.finish_run(run, finished, report.outcome, msgspec.json.encode(summary(report)))
+    return report
+
+
+async def _carry_out(
+    stack: Stack,
+    request: Request,
+    selection: Selection,
+    holdings: dict[str, Holding],
+    report: Report,
+    *,
+    keeps_going: bool,
+) -> Report:
+    plan = report.plan
+    _refuse_lack_of_space(stack, plan)
+    transfer = Transfer(
+        stack.fetcher,
+        stack.blobs,
+        stack.holdings,
+        stack.reporter,
+        jobs=request.jobs,
+        limit_bytes=request.limit_bytes,
+    )
+    if plan.fetch:
+        stack.reporter.stage("transfer", total=len(plan.fetch), total_bytes=plan.fetch_bytes)
+        await transfer.run(plan.fetch)
+        if transfer.faults and not keeps_going:
+            raise _joined(transfer.faults)
+    holdings |= transfer.held
+    pages_written = _publish(stack, request, selection, holdings)
+    deleted = remove_unlisted(stack, request.index, plan.removed, request.on_removal)
+    faults = (*report.faults, *(fault.message for fault in transfer.faults))
+    is_partial = bool(faults) or any(problem.is_certain for problem in report.problems)
+    is_changed = bool(plan.fetch or pages_written or deleted)
+    return msgspec.structs.replace(
+        report,
+        outcome="partial" if is_partial else ("done" if is_changed else "unchanged"),
+        faults=faults,
+        fetched_files=len(transfer.held),
+        fetched_bytes=sum(holding.blob.size for holding in transfer.held.values()),
+        pages_written=pages_written,
+        deleted_files=deleted,
+    )
+
+
+def _publish(stack: Stack, request: Request, selection: Selection, holdings: Mapping[str, Holding]) -> int:
+    """Write generation N+1, make the tree show it, flip. The number of files written."""
+    current = stack.generations.current(request.index)
+    is_interrupted = stack.generations.is_interrupted(request.index)
+    is_unchanged = (
+        not is_interrupted and current is not None and stack.generations.selection(current.number) == selection
+    )
+    pages = pages_of(selection, holdings)
+    held: dict[NormalizedName, list[Holding]] = {}
+    for release in selection.releases:
+        found = (holdings.get(file.identity) for file in release.files)
+        held.setdefault(release.project, []).extend(holding for holding in found if holding is not None)
+    now = stack.clock.now().timestamp()
+    generation = None if is_unchanged else stack.generations.begin(request.index, selection, now)
+    written = 0
+    if stack.tree is not None:
+        publisher = Publisher(request.index, stack.tree, stack.published, stack.reporter)
+        written = publisher.publish(pages, held, trusts_record=not is_interrupted)
+    if generation is not None:
+        stack.generations.finish(generation, stack.clock.now().timestamp())
+    return written
+
+
+def _refuse_problems(problems: Sequence[Problem]) -> None:
+    """Without --keep-going, what certainly cannot be had stops the run before anything is fetched."""
+    certain = [problem for problem in problems if problem.is_certain]
+    if not certain:
+        return
+    message = "\n".join(describe_problem(problem) for problem in certain)
+    hint = "Change the requirement, the targets or the filters, or mirror the rest with --keep-going."
+    kinds = {problem.kind for problem in certain}
+    if kinds == {ProblemKind.MISSING}:
+        raise NotFound(message, hint=hint)
+    if kinds == {ProblemKind.EXCLUDED}:
+        raise Refused(message, hint=hint)
+    raise Unresolvable(message, hint=hint)
+
+
+def describe_problem(problem: Problem) -> str:
+    """One line for people: what was wanted, why it cannot be had, for which environments, and who wanted it."""
+    where = f" [{', '.join(problem.environments)}]" if problem.environments != ("any",) else ""
+    chain = f" (wanted by {' > '.join(problem.chain)})" if problem.chain else ""
+    name = (
+        problem.requirement
+        if problem.requirement.startswith(problem.project)
+        else (f"{problem.project} {problem.requirement}")
+    )
+    return f"{name}: {problem.reason}{where}{chain}"
+
+
+def _refuse_lack_of_space(stack: Stack, plan: Plan) -> None:
+    free_bytes = stack.blobs.free_bytes()
+    if plan.fetch and free_bytes is not None and plan.fetch_bytes > free_bytes:
+        raise OutOfSpace("the store", plan.fetch_bytes, free_bytes)
+
+
+def _joined(faults: Sequence[TransferFault]) -> PypimError:
+    """All the files that could not be had in one error, of the family of the first."""
+    first = faults[0].cause
+    first.message = "\n".join(fault.message for fault in faults)
+    first.hint = first.hint or "Run the command again; what was fetched is kept. --keep-going publishes the rest."
+    return first
+
+
+def summary(report: Report) -> dict[str, object]:
+    """What the history keeps of a report: the counts and the faults, not the plan."""
+    return {
+        "outcome": report.outcome,
+        "fetched_files": report.fetched_files,
+        "fetched_bytes": report.fetched_bytes,
+        "pages_written": report.pages_written,
+        "deleted_files": report.deleted_files,
+        "total_files": report.plan.total_files,
+        "total_bytes": report.plan.total_bytes,
+        "faults": report.faults,
+        "problems": [describe_problem(problem) for problem in report.problems if problem.is_certain],
+        "seconds": report.seconds,
+    }

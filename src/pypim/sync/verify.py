@@ -1,0 +1,131 @@
+"""Reads again what is held and compares it with its digests; what is damaged can be fetched again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.plan import PlannedFile, planned_files
+from pypim.sync.transfer import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pypim.core.model import Holding
+    from pypim.sync.model import Request, Stack
+
+_THREADS = 2  # hashing lets go of the interpreter's lock, and two readers keep a disk busy
+_AT_ONCE = 64  # files handed to a thread together, so that a small file costs no hand-over of its own
+
+
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """One held file that is not as it was stored."""
+
+    identity: str
+    filename: str
+    reason: str
+    is_repaired: bool = False
+
+
+class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What `verify` read and found; sizes in bytes."""
+
+    files: int
+    file_bytes: int
+    damages: tuple[Damage, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is damaged, or all of it was repaired."""
+        return all(damage.is_repaired for damage in self.damages)
+
+
+async def verify(stack: Stack, request: Request, *, repairs: bool) -> VerifyReport:
+    """Re-read every file that the index lists or the store holds; with `repairs`, fetch the damaged ones again.
+
+    A damaged file that no index lists any more cannot be fetched again and stays named. Raises StoreFault.
+    """
+    held = dict(stack.holdings.holdings())
+    total_bytes = sum(holding.blob.size for holding in held.values())
+    stack.reporter.stage("verify", total=len(held), total_bytes=total_bytes)
+    damages: list[Damage] = []
+    items = sorted(held.items(), key=lambda item: item[1].path)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
+        loop = asyncio.get_running_loop()
+        batches = [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]
+        tasks = [
+            loop.run_in_executor(pool, _check_batch, [(k, h, stack.blobs.path(h)) for k, h in batch])
+            for batch in batches
+        ]
+        for task, batch in zip(tasks, batches, strict=True):
+            damages += await task
+            stack.reporter.advance(len(batch), size_bytes=sum(holding.blob.size for _, holding in batch))
+    if repairs and damages:
+        damages = await _repair(stack, request, damages, held)
+    return VerifyReport(files=len(held), file_bytes=total_bytes, damages=tuple(damages))
+
+
+def _check_batch(items: Iterable[tuple[str, Holding, Path]]) -> list[Damage]:
+    found = []
+    for identity, holding, path in items:
+        reason = damage_of(holding, path)
+        if reason:
+            found.append(Damage(identity=identity, filename=holding.filename, reason=reason))
+    return found
+
+
+def damage_of(holding: Holding, path: Path) -> str:
+    """What is wrong with a held file and its `.metadata`; empty where nothing is."""
+    try:
+        with path.open("rb", buffering=0) as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != holding.blob.sha256:
+            return f"its sha256 is {digest}, not {holding.blob.sha256}"
+        if holding.metadata_sha256 is not None:
+            body = path.with_name(path.name + ".metadata").read_bytes()
+            if hashlib.sha256(body).hexdigest() != holding.metadata_sha256:
+                return "its .metadata is not the one that was stored"
+    except FileNotFoundError as error:
+        return f"{error.filename} is missing"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return ""
+
+
+async def _repair(stack: Stack, request: Request, damages: list[Damage], held: Mapping[str, Holding]) -> list[Damage]:
+    """Fetch damaged files from where the current generation says they come from."""
+    generation = stack.generations.current(request.index)
+    listed: dict[str, PlannedFile] = {}
+    if generation is not None:
+        listed = {p.file.identity: p for p in planned_files(stack.generations.selection(generation.number))}
+    wanted = [listed[damage.identity] for damage in damages if damage.identity in listed]
+    transfer = Transfer(
+        stack.fetcher,
+        stack.blobs,
+        stack.holdings,
+        stack.reporter,
+        jobs=request.jobs,
+        limit_bytes=request.limit_bytes,
+    )
+    stack.reporter.stage("transfer", total=len(wanted))
+    await transfer.run(wanted)
+    if stack.tree is not None:
+        stack.tree.place(transfer.held.values())
+    causes = {fault.planned.file.identity: fault.message for fault in transfer.faults}
+    return [
+        msgspec.structs.replace(
+            damage,
+            is_repaired=_is_same(transfer.held.get(damage.identity), held[damage.identity]),
+            reason=damage.reason + (f"; not repaired: {causes[damage.identity]}" if damage.identity in causes else ""),
+        )
+        for damage in damages
+    ]
+
+
+def _is_same(repaired: Holding | None, before: Holding) -> bool:
+    return repaired is not None and repaired.blob.sha256 == before.blob.sha256

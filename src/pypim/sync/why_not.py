@@ -1,0 +1,109 @@
+"""Says what keeps a requirement out of an index, by asking the very rules that chose the selection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.candidates import Chooser
+from pypim.core.errors import ProjectNotFound
+from pypim.core.explain import FileVerdict, explain_files
+from pypim.core.filenames import parse_version
+from pypim.core.names import parse_name
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from pypim.core.requirements import RequirementLine
+    from pypim.core.selection import Selection
+    from pypim.sync.model import Request, Stack
+
+
+class Objections(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands between a requirement and an index; the reason of a file is empty where nothing does."""
+
+    index: str
+    requirement: str
+    is_kept: bool
+    """Whether a release that satisfies it is held after all."""
+    verdict: str
+    files: tuple[FileVerdict, ...] = ()
+    remedy: str = ""
+
+
+async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Objections:
+    """Judge every file of the releases that satisfy a requirement. Raises UpstreamFault."""
+    name = parse_name(line.requirement.name)
+    specifier = line.requirement.specifier
+    selection = _current(stack, request.index)
+    kept = _kept_versions(selection, name, specifier)
+
+    def answer(verdict: str, files: list[FileVerdict] | None = None, remedy: str = "") -> Objections:
+        return Objections(
+            index=request.index,
+            requirement=line.text,
+            is_kept=bool(kept),
+            verdict=verdict,
+            files=tuple(files or ()),
+            remedy=remedy,
+        )
+
+    if kept:
+        return answer(f"it is held: {name} {', '.join(kept)}", remedy=f"Ask `pypim why {name}` for the reasons.")
+    is_root = any(root.project == name for root in request.roots)
+    verdict = request.policy.project_verdict(name, is_dependency=not is_root)
+    if not verdict.is_allowed:
+        return answer(f"{name} is kept out by {verdict.reason}", remedy="Change that filter to let it in.")
+    try:
+        page = await stack.index.project(name)
+    except ProjectNotFound as error:
+        return answer(error.message, remedy=error.hint)
+    chooser = Chooser(request.environments, request.policy, stack.clock.now())
+    candidates = chooser.candidates(page, line.hashes)
+    files = explain_files(candidates, specifier, chooser)
+    if not files:
+        newest = candidates.releases[0].text if candidates.releases else "none"
+        return answer(f"the upstream lists no release of {name} that satisfies it; the newest is {newest}")
+    if all(row.reason for row in files):
+        return answer("every file that satisfies it is kept out", files, "Change what the reasons name to let it in.")
+    return answer(*_unchosen(request, selection, name, files))
+
+
+def _unchosen(
+    request: Request, selection: Selection | None, name: NormalizedName, files: list[FileVerdict]
+) -> tuple[str, list[FileVerdict], str]:
+    """Nothing keeps it out, and yet it is not chosen: no rule asks for it, or the rules take other releases."""
+    rules = [root.text for root in request.roots if root.project == name]
+    rules += [p.rule.text for p in request.patterns if p.expression.fullmatch(name)]
+    chosen = _kept_versions(selection, name, None)
+    if not chosen and not rules:
+        return (
+            f"nothing asks for {name}: no rule names it and no chosen release requires it",
+            files,
+            f"Add {name} to [indexes.{request.index}.packages], or name it to `pypim sync`.",
+        )
+    if not chosen:
+        return "it can be had, and is not there yet", files, "Run `pypim sync`."
+    asked = f" by {', '.join(repr(rule) for rule in rules)}" if rules else " by what others require"
+    return (
+        f"other releases are chosen{asked}: {name} {', '.join(chosen)}",
+        files,
+        "Add a rule for it; a list of rules keeps several releases.",
+    )
+
+
+def _current(stack: Stack, index: str) -> Selection | None:
+    generation = stack.generations.current(index)
+    return stack.generations.selection(generation.number) if generation else None
+
+
+def _kept_versions(selection: Selection | None, name: NormalizedName, specifier: SpecifierSet | None) -> list[str]:
+    found = []
+    for release in selection.releases if selection else ():
+        version = parse_version(release.version)
+        satisfies = not specifier or (version is not None and specifier.contains(version, prereleases=True))
+        if release.project == name and satisfies:
+            found.append(release.version)
+    return found

@@ -1,0 +1,35 @@
+"""Fixtures that every kind of test shares: generated worlds behind a real server, and bare environments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.clients.clients import Environment
+from tests.worlds.server import WorldServer
+from tests.worlds.site import Options
+from tests.worlds.world import ProjectSpec, World
+
+ServeWorld = Callable[..., WorldServer]
+
+
+@pytest.fixture
+def serve() -> Iterator[ServeWorld]:
+    """Serve worlds until the test ends: `serve(project("a", "1.0"), ranges=False)` or `serve(world, …)`."""
+    with ExitStack() as stack:
+
+        def start(*content: World | ProjectSpec, **options: object) -> WorldServer:
+            worlds = [item for item in content if isinstance(item, World)]
+            world = worlds[0] if worlds else World.of(*(item for item in content if isinstance(item, ProjectSpec)))
+            return stack.enter_context(WorldServer(world, Options(**options)))  # type: ignore[arg-type]
+
+        yield start
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    """A bare virtual environment to install into; making one takes about 30 ms, so no two tests share it."""
+    return Environment.create(tmp_path / "environment")

@@ -1,0 +1,59 @@
+"""The contract of Published, on every implementation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pypim.core.names import parse_name
+from pypim.ports import Removal
+from pypim.store.catalog import Catalog
+from pypim.store.memory import MemoryPublished
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pypim.ports import Published
+
+FLASK, CLICK = parse_name("flask"), parse_name("click")
+
+
+@pytest.fixture(params=["catalog", "memory"])
+def published(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Published]:
+    if request.param == "catalog":
+        with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+            yield catalog.published
+    else:
+        yield MemoryPublished()
+
+
+def test_nothing_stands_at_first(published: Published) -> None:
+    assert published.page_digests("main") == {}
+    assert published.removals("main") == {}
+
+
+def test_written_pages_are_recorded_and_removed_ones_forgotten(published: Published) -> None:
+    published.keep_page_digests("main", {FLASK: "one", CLICK: "two"})
+    published.keep_page_digests("other", {FLASK: "theirs"})
+    assert published.page_digests("main") == {FLASK: "one", CLICK: "two"}
+    published.keep_page_digests("main", {FLASK: "three", CLICK: None, parse_name("never"): None})
+    assert published.page_digests("main") == {FLASK: "three"}
+    assert published.page_digests("other") == {FLASK: "theirs"}
+
+
+def test_files_wait_until_they_are_settled(published: Published) -> None:
+    one, two = Removal("one#1", FLASK, 10.0), Removal("two#2", CLICK, 20.0)
+    published.keep_removals("main", [one, two], [])
+    published.keep_removals("other", [one], [])
+    assert published.removals("main") == {"one#1": one, "two#2": two}
+    published.keep_removals("main", [], ["one#1", "never"])
+    assert published.removals("main") == {"two#2": two}
+    assert published.removals("other") == {"one#1": one}
+
+
+def test_a_file_that_waits_may_be_given_again(published: Published) -> None:
+    published.keep_removals("main", [Removal("one#1", FLASK, 10.0)], [])
+    published.keep_removals("main", [Removal("one#1", FLASK, 30.0)], [])
+    assert published.removals("main") == {"one#1": Removal("one#1", FLASK, 30.0)}

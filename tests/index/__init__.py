@@ -1,0 +1,1 @@
+"""The indexes, against a real server and the store's verified twins."""

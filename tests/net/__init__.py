@@ -1,0 +1,1 @@
+"""The fetchers, against real sockets and real files."""
