@@ -1,4 +1,4 @@
-"""What every Fetcher promises (ports.Fetcher), checked on the one for the network and the one for local files."""
+"""What every Fetcher and its Incoming promise (ports), checked on the one for the network and the one for files."""
 
 from __future__ import annotations
 

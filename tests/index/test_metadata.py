@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.worlds.server import WorldServer
 
 APP = canonicalize_name("app")
-UNADVERTISED = {"metadata": "unsaid"}
+UNADVERTISED = {"advertise_metadata": False}
 NO_SIDECAR = {**UNADVERTISED, "serve_metadata": False}
 
 
@@ -130,7 +130,7 @@ async def test_ranges_read_a_small_part_of_the_wheel(serve: ServeWorld, kept: Ke
 
 
 async def test_ranges_work_without_a_known_size(serve: ServeWorld, kept: Kept) -> None:
-    server = serve(world(), format="html_only", size=False, json_api=False, **NO_SIDECAR)
+    server = serve(world(), format="html_only", json_api=False, **NO_SIDECAR)
     metadata, file = await learn(kept, server)
     assert file.size is None
     assert metadata.source is MetadataSource.RANGES

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 APP = canonicalize_name("app")
 LIB = canonicalize_name("lib")
-HTML_WITHOUT_FACTS = {"format": "html_only", "upload_time": False, "size": False}
+HTML_WITHOUT_FACTS = {"format": "html_only"}
 
 
 def world() -> World:
@@ -157,7 +157,9 @@ async def test_sizes_times_and_yanks_that_html_lacks_come_from_the_json_api(serv
         expected = await index.project(APP)
     async with kept.run(bare.url) as (index, _):
         found = await index.project(APP)
-    facts = [[(f.filename, f.size, f.upload_time, f.sha256, f.yanked) for f in page.files] for page in (expected, found)]
+    facts = [
+        [(f.filename, f.size, f.upload_time, f.sha256, f.yanked) for f in page.files] for page in (expected, found)
+    ]
     assert facts[0] == facts[1]
     assert kept.capabilities.capability("up", "json-api") is True
     assert kept.pages.decoded[bare.url + "app/"][1] == found

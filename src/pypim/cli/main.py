@@ -111,13 +111,18 @@ def _invoke(arguments: list[str], session: Session) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(program, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
-    with program.make_context(PROGRAM, arguments, obj=session, color=wants_color(variables)) as context:
+    with program.make_context(
+        PROGRAM, arguments, obj=session, color=wants_color(variables), max_content_width=100
+    ) as context:
         result: Any = program.invoke(context)
         return result if isinstance(result, int) else 0
 
 
 def _report_usage(error: click.ClickException, session: Session, arguments: Sequence[str]) -> int:
     """Arguments that click refused; it did so before the global options were read, so look for --json here."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return USAGE_STATUS
     hint = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         hint = f"Try '{error.ctx.command_path} --help'."

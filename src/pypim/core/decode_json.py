@@ -6,6 +6,7 @@ error page is never read as an empty project. Source: PEP 691, 700, 714, 740, 79
 
 from __future__ import annotations
 
+import json
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +16,10 @@ from pypim.core.errors import UpstreamMalformed
 
 Value = TypeVar("Value")
 
-_MAX_SIZE_DIGITS = 18
+Object = dict[str, object]
+"""A decoded JSON object of which nothing is known."""
+
+_MAX_NUMBER_DIGITS = 18
 
 
 class Meta(msgspec.Struct, gc=False, rename={"api_version": "api-version", "last_serial": "_last-serial"}):
@@ -57,100 +61,80 @@ class ListShape(msgspec.Struct):
 
 _strict_page = msgspec.json.Decoder(PageShape)
 _strict_list = msgspec.json.Decoder(ListShape)
-_strict_entry = msgspec.json.Decoder(RawEntry)
-_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
-_anything = msgspec.json.Decoder(object)
 
 
 def decode_page(body: bytes, url: str) -> tuple[PageShape, tuple[str, ...]]:
     """(the page, one sentence for each entry that has no shape); raises UpstreamMalformed where it is no page."""
     try:
         return _strict_page.decode(body), ()
-    except (msgspec.ValidationError, RecursionError):
-        pass  # Something is not of the standard's type: read it piece by piece.
-    except msgspec.DecodeError as error:
-        raise _not_json(url, error) from None
-    keys = _decode_object(body, url)
-    entries = [_patient_entry(raw, number) for number, raw in enumerate(_decode_entries(keys, "files", url), 1)]
-    status = _fields(keys.get("project-status"))
+    except (msgspec.DecodeError, RecursionError):
+        document = _decode_patiently(body, url)
+    entries = [_patient_entry(value, number) for number, value in enumerate(_entries(document, "files", url), 1)]
+    status = _object(document.get("project-status"))
+    versions = document.get("versions")
     page = PageShape(
         files=[entry for entry in entries if isinstance(entry, RawEntry)],
-        meta=_patient_meta(keys),
-        versions=[text for text in _sequence(keys.get("versions")) if isinstance(text, str)],
+        meta=_patient_meta(document),
+        versions=[text for text in versions if isinstance(text, str)] if isinstance(versions, list) else None,
         project_status=Status(_typed(status.get("status"), str), _typed(status.get("reason"), str)),
     )
     return page, tuple(entry for entry in entries if isinstance(entry, str))
 
 
 def decode_list(body: bytes, url: str) -> ListShape:
-    """The list of projects; raises UpstreamMalformed where it is none."""
+    """The list of projects; raises UpstreamMalformed where it is none. An entry without a name has an empty one."""
     try:
         return _strict_list.decode(body)
-    except (msgspec.ValidationError, RecursionError):
-        pass
-    except msgspec.DecodeError as error:
-        raise _not_json(url, error) from None
-    keys = _decode_object(body, url)
-    fields = [_fields(raw) for raw in _decode_entries(keys, "projects", url)]
-    projects = [ListedProject(str(entry.get("name", "")), serial_of(entry.get("_last-serial"))) for entry in fields]
-    return ListShape(projects=projects, meta=_patient_meta(keys))
-
-
-def _decode_object(body: bytes, url: str) -> dict[str, msgspec.Raw]:
-    try:
-        return _raw_object.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _not_json(url, error) from None
-
-
-def _decode_entries(keys: dict[str, msgspec.Raw], key: str, url: str) -> list[msgspec.Raw]:
-    """The list under the key. That there is none does not mean that it is empty: some error pages are JSON too."""
-    try:
-        return _raw_list.decode(keys[key])
-    except (KeyError, msgspec.DecodeError, RecursionError):
-        raise UpstreamMalformed(
-            url, f"it is JSON without a list of {key}", hint="Check that the URL is that of a Simple API."
-        ) from None
-
-
-def _not_json(url: str, error: Exception) -> UpstreamMalformed:
-    return UpstreamMalformed(
-        url, f"it is not a JSON object: {error}", hint="Check that the URL is that of a Simple API, and try again."
-    )
-
-
-def _decode_any(raw: msgspec.Raw | None) -> object:
-    try:
-        return None if raw is None else _anything.decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        return None
+        document = _decode_patiently(body, url)
+    entries = [_object(value) for value in _entries(document, "projects", url)]
+    projects = [
+        ListedProject(_typed(entry.get("name"), str) or "", serial_of(entry.get("_last-serial"))) for entry in entries
+    ]
+    return ListShape(projects=projects, meta=_patient_meta(document))
 
 
-def _fields(raw: msgspec.Raw | None) -> dict[str, object]:
-    value = _decode_any(raw)
-    return value if isinstance(value, dict) else {}
+def _decode_patiently(body: bytes, url: str) -> Object:
+    """With the standard library, which takes what is not quite JSON: half surrogates, NaN, stray bytes."""
+    try:
+        document = json.loads(body.decode("utf-8", "replace"), parse_int=_whole_number)
+    except (ValueError, RecursionError) as error:
+        raise _not_a_page(url, f"it is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise _not_a_page(url, "it is JSON, but not an object")
+    return document
 
 
-def _sequence(raw: msgspec.Raw | None) -> list[object]:
-    value = _decode_any(raw)
-    return value if isinstance(value, list) else []
+def _whole_number(text: str) -> int | None:
+    return int(text) if len(text) <= _MAX_NUMBER_DIGITS else None
 
 
-def _patient_meta(keys: dict[str, msgspec.Raw]) -> Meta:
-    meta = _fields(keys.get("meta"))
+def _entries(document: Object, key: str, url: str) -> list[object]:
+    """The list under the key. That there is none does not mean that it is empty: some error pages are JSON too."""
+    entries = document.get(key)
+    if not isinstance(entries, list):
+        raise _not_a_page(url, f"it is JSON without a list of {key}")
+    return entries
+
+
+def _not_a_page(url: str, reason: str) -> UpstreamMalformed:
+    return UpstreamMalformed(url, reason, hint="Check that the URL is that of a Simple API, and try again.")
+
+
+def _patient_meta(document: Object) -> Meta:
+    meta = _object(document.get("meta"))
     version = meta.get("api-version")
     return Meta(None if version is None else str(version), serial_of(meta.get("_last-serial")))
 
 
-def _patient_entry(raw: msgspec.Raw, number: int) -> RawEntry | str:
+def _patient_entry(value: object, number: int) -> RawEntry | str:
     try:
-        return _strict_entry.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        fields = _fields(raw)
+        return msgspec.convert(value, RawEntry)
+    except (msgspec.ValidationError, RecursionError):
+        fields = _object(value)
     filename, url = fields.get("filename"), fields.get("url")
     if not isinstance(filename, str) or not isinstance(url, str):
-        name = f" ({filename[:200]})" if isinstance(filename, str) else ""
+        name = f" ({filename[:200]!r})" if isinstance(filename, str) else ""
         return f"entry {number} of the files{name} has no file name or no address"
     yanked = fields.get("yanked")
     return RawEntry(
@@ -169,25 +153,25 @@ def _patient_entry(raw: msgspec.Raw, number: int) -> RawEntry | str:
     )
 
 
+def _object(value: object) -> Object:
+    return value if isinstance(value, dict) else {}
+
+
 def _typed(value: object, kind: type[Value]) -> Value | None:
     return value if isinstance(value, kind) else None
 
 
 def _size(value: object) -> int | None:
     """A size in bytes, also when it was written as a text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MAX_SIZE_DIGITS:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MAX_NUMBER_DIGITS:
         return int(value)
     return serial_of(value)
 
 
 def _text_map(value: object) -> dict[str, str]:
     """Only the pairs of texts of a decoded object."""
-    if not isinstance(value, dict):
-        return {}
-    return {key: text for key, text in value.items() if isinstance(text, str)}
+    return {key: text for key, text in _object(value).items() if isinstance(text, str)}
 
 
 def _claim(value: object) -> CoreMetadataClaim:
-    if isinstance(value, dict):
-        return _text_map(value)
-    return value if isinstance(value, bool) else None
+    return _text_map(value) if isinstance(value, dict) else _typed(value, bool)

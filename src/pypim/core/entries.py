@@ -90,9 +90,7 @@ class EntryReader:
     def add(self, entry: RawEntry) -> None:
         """Read one entry; of several with one file name the first counts."""
         try:
-            filename = parse_safe_filename(entry.filename)
-            if filename.endswith(_RESERVED_SUFFIX):
-                raise ValueError(f"names that end in {_RESERVED_SUFFIX} belong to core metadata, not to files")
+            filename = _file_name(entry.filename)
             url, fragment = self._resolve(entry.url)
         except InvalidFilename as error:
             self.drop(error.message)
@@ -163,6 +161,13 @@ def serial_of(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < _MAX_SERIAL else None
+
+
+def _file_name(text: str) -> SafeFilename:
+    filename = parse_safe_filename(text)
+    if filename.endswith(_RESERVED_SUFFIX):
+        raise InvalidFilename(text, f"names that end in {_RESERVED_SUFFIX} belong to core metadata, not to files")
+    return filename
 
 
 def _dist_file(entry: RawEntry, filename: SafeFilename, url: str, fragment: str) -> DistFile:

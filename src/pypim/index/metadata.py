@@ -99,7 +99,7 @@ class RemoteMetadata:
                 body = await self._read(source, file)
                 metadata = _checked(body, source, project)
             except _NotThisWay as reason:
-                tried[source] = f"{source}: {reason.reason}"
+                tried[source], last_fault = f"{source}: {reason.reason}", None
                 if reason.is_lasting:
                     self._not_offered(source)
             except UpstreamFault as fault:

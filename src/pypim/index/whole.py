@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pypim.core.errors import DigestMismatch, IntegrityFault, SizeMismatch, UpstreamFault, UpstreamMalformed
+from pypim.core.errors import DigestMismatch, IntegrityFault, NotFound, SizeMismatch, UpstreamFault, UpstreamMalformed
 
 if TYPE_CHECKING:
     from pypim.core.model import DistFile
@@ -16,7 +16,7 @@ _PARTIAL_CONTENT = 206
 _ABSENT = frozenset({404, 410})
 
 
-class FileIsAbsent(UpstreamFault):
+class FileIsAbsent(NotFound):
     """The index lists the file, and its address says that there is none."""
 
     code = "file-is-absent"
@@ -25,7 +25,8 @@ class FileIsAbsent(UpstreamFault):
 async def stage_whole(fetcher: Fetcher, blobs: Blobs, file: DistFile, limit_bytes: int) -> StagedBlob:
     """Fetch a file into the staging area and check its size and sha256; the caller closes what it gets.
 
-    Goes on where an earlier attempt stopped. Raises UpstreamFault, Refused, SizeMismatch, DigestMismatch, StoreFault.
+    Goes on where an earlier attempt stopped.
+    Raises FileIsAbsent, UpstreamFault, Refused, SizeMismatch, DigestMismatch, StoreFault.
     """
     staged = blobs.stage(file.identity)
     try:
@@ -63,7 +64,7 @@ async def _receive(fetcher: Fetcher, staged: StagedBlob, file: DistFile, limit_b
     headers = {"Range": f"bytes={staged.size}-"} if staged.size else {}
     async with fetcher.open(file.url, headers) as incoming:
         if incoming.status in _ABSENT:
-            raise FileIsAbsent(file.url, f"the file is listed and not there ({incoming.status})")
+            raise FileIsAbsent(f"{file.url}: the file is listed and not there ({incoming.status})")
         if not _continues(incoming, staged.size):
             staged.restart()
         if incoming.status not in {_OK, _PARTIAL_CONTENT} or (incoming.status == _PARTIAL_CONTENT and not staged.size):

@@ -80,8 +80,15 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str | None, url: str
         return sink.body()
     if name not in {"gzip", "x-gzip", "deflate"}:
         raise UpstreamMalformed(url, f"the answer has the content encoding {name[:40]!r}, which was not asked for")
+    await _decode(chunks, name, url, sink)
+    return sink.body()
+
+
+async def _decode(chunks: AsyncIterator[bytes], name: str, url: str, sink: _Sink) -> None:
     decompressor: _Decompressor | None = None
     async for chunk in chunks:
+        if not chunk:
+            continue
         if decompressor is None or decompressor.eof:
             decompressor = isal_zlib.decompressobj(_GZIP_OR_ZLIB)
         try:
@@ -90,4 +97,3 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str | None, url: str
             raise UpstreamMalformed(url, f"the answer is not valid {name}: {error}") from error
     if decompressor is not None and not decompressor.eof:
         raise UpstreamUnavailable(url, f"the {name} data of the answer stops short", is_transient=True)
-    return sink.body()

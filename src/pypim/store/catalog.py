@@ -33,8 +33,9 @@ class Catalog:
     def open(cls, path: Path, *, writable: bool = True, now: Callable[[], float] = time.time) -> Self:
         """Open the catalog, bringing it to the newest schema.
 
-        With `writable=False` nothing on disk changes, not even beside the file; a missing file reads as empty, and
-        writing raises StoreUnwritable. Raises StoreUnwritable, CorruptCatalog, SchemaTooNew, Locked or OutOfSpace.
+        With `writable=False` nothing on disk changes, a missing file reads as empty, and writing raises
+        StoreUnwritable. (Only beside a log that a running or killed process left, SQLite refreshes its own index of
+        that log, the -shm file.) Raises StoreUnwritable, CorruptCatalog, SchemaTooNew, Locked or OutOfSpace.
         """
         return cls(Database.open(path, writable=writable), now)
 

@@ -38,11 +38,13 @@ CREATE TABLE projects (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX projects_by_url ON projects (url);
 
--- The distribution files that project pages list.
+-- The distribution files that project pages list. The key's columns come first: SQLite before 3.41 takes other
+-- columns for NULL in its own check of a table without rowid whose key's columns do not.
 CREATE TABLE files (
   upstream TEXT NOT NULL,
   project TEXT NOT NULL,             -- normalised
   filename TEXT NOT NULL,
+  position INTEGER NOT NULL,         -- on the page
   version TEXT,                      -- normalised, or as the file name has it; NULL where it has none
   kind TEXT,                         -- wheel, sdist, egg, …; NULL where the file name tells nothing
   url TEXT NOT NULL,                 -- absolute
@@ -55,7 +57,6 @@ CREATE TABLE files (
   yanked_reason TEXT,
   core_metadata TEXT,                -- sha256 of the .metadata, 'yes', 'no', or NULL (PEP 658, 714)
   provenance TEXT,                   -- URL (PEP 740)
-  position INTEGER NOT NULL,         -- on the page
   PRIMARY KEY (upstream, project, filename, position)
 ) STRICT, WITHOUT ROWID;
 
