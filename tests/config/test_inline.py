@@ -9,7 +9,7 @@ import pytest
 from pypim.config.inline import Remembered, Told, config_path, remember
 from pypim.config.load import load, load_text
 from pypim.config.model import Config
-from pypim.core.errors import InvalidRequirement, InvalidUsage, NotFound
+from pypim.core.errors import InvalidConfig, InvalidRequirement, InvalidUsage, NotFound
 from pypim.core.target import TargetSpec
 
 
@@ -113,3 +113,11 @@ def test_a_file_that_was_edited_by_hand_is_never_overwritten(tmp_path: Path) -> 
     with pytest.raises(InvalidUsage, match="edited by hand"):
         _tell(tmp_path, Told(keep_latest=3))
     assert _tell(tmp_path, Told(requirements=("six",)), replace=True).changed
+
+
+def test_a_file_that_cannot_be_read_is_named_unless_it_is_replaced(tmp_path: Path) -> None:
+    _tell(tmp_path, Told(requirements=("flask",)))
+    (tmp_path / ".pypim" / "requirements.txt").write_bytes(b"\xff\n")
+    with pytest.raises(InvalidConfig, match=r"requirements\.txt: this is not UTF-8 text"):
+        _tell(tmp_path, Told())
+    assert len(_tell(tmp_path, Told(requirements=("flask",)), replace=True).changed) == 1

@@ -79,7 +79,8 @@ def test_everything_is_resolved_and_absolute(tmp_path: Path) -> None:
     assert index.roots[2].extras == {"postgres-extra"}
     assert str(index.roots[4].marker) == 'sys_platform == "win32"'
     assert [pattern.expression.pattern for pattern in index.patterns] == ["zope-.*"]
-    assert (index.follow.is_every_match, index.follow.root_extras, index.follow.max_depth) == (True, {"socks"}, 2)
+    assert (index.follow.is_every_match, index.follow.max_depth) == (True, 2)
+    assert sorted(index.follow.root_extras or ()) == ["socks"]
     assert index.filters == Filters(exclude=("torch>=3",), keep_latest=5)
     assert index.jobs == 4
 
@@ -206,7 +207,7 @@ def test_a_syntax_error_has_its_line(text: str, line: int) -> None:
 
 def test_a_target_that_contradicts_itself_is_one_fault() -> None:
     text = '[targets.a]\npython = ["3.12"]\nmarkers.python_version = ["3.11"]\n'
-    with pytest.raises(InvalidConfig, match="python already says which versions are meant"):
+    with pytest.raises(InvalidConfig, match=r"python_version.*which versions are meant"):
         load_text(text, Path("pypim.toml"))
 
 

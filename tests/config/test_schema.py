@@ -56,7 +56,7 @@ def test_every_commented_line_of_the_template_is_valid_when_it_is_written_out() 
 
 
 def test_what_is_shown_can_be_loaded_again_and_is_the_same(tmp_path: Path) -> None:
-    text = '[targets.a]\npython = ["3.12"]\n[indexes.main]\ntargets = ["a"]\npublish = "p"\npackages = { six = "latest" }\n'
+    text = '[targets.a]\npython = ["3.12"]\n[indexes.main]\ntargets = ["a"]\npublish = "p"\npackages.six = "latest"\n'
     config = load_text(text, tmp_path / "pypim.toml")
     again = load_text(shown_as_toml(config), tmp_path / "elsewhere" / "pypim.toml")
     assert shown(again) == shown(config)

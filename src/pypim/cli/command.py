@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import MutableMapping
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import click
+from click.formatting import wrap_text
 
 from pypim.cli.output import GlobalOptions, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 GLOBAL_NAMES = ("config_file", "verbose", "quiet", "json", "no_progress")
 """The parameter names of the global options; every command takes them, before its name or after it."""
@@ -42,10 +44,9 @@ def examples(*pairs: tuple[str, str]) -> str:
 class _Described(click.Command):
     """What commands and groups have in common: global options, and the layout of the help page."""
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The command's own, the global options, and --help."""
-        *own, helping = super().get_params(ctx)
-        return [*own, *_shared_options(), helping]
+    def __init__(self, *arguments: object, **attributes: object) -> None:
+        super().__init__(*arguments, **attributes)  # type: ignore[arg-type]  # whatever click's decorators give it
+        self.params.extend(_shared_options())
 
     def invoke(self, ctx: click.Context) -> object:
         """Hand the global options to the session, then run."""
@@ -68,7 +69,7 @@ class _Described(click.Command):
         del ctx
         if self.help:
             formatter.write_paragraph()
-            formatter.write_text(inspect.cleandoc(self.help))
+            formatter.write(_wrapped(inspect.cleandoc(self.help), formatter))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own options first, those of every command after them."""
@@ -90,8 +91,7 @@ class _Described(click.Command):
                 lines = self.epilog.splitlines()
                 for line, meaning in zip(lines[::2], lines[1::2], strict=True):
                     formatter.write(f"  {click.style(line, fg='cyan')}\n")
-                    with formatter.indentation():
-                        formatter.write_text(meaning)
+                    formatter.write(_wrapped(meaning, formatter, "    "))
 
 
 class Command(_Described):
@@ -110,45 +110,53 @@ class Group(_Described, click.Group):
         _Described.format_options(self, ctx, formatter)
 
 
-class LazyGroup(Group):
-    """A group that imports a command only when it is run, so that `--help` stays fast.
+class LazyCommands(MutableMapping[str, click.Command]):
+    """Commands by name that are imported when they are looked up, so that `--help` stays fast.
 
-    A subclass sets `sections`: heading → command → (`module:attribute`, one-line summary).
+    `sections` maps headings to commands, each name → (`module:attribute`, one-line summary).
     """
 
-    sections: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = {}
+    def __init__(self, sections: Mapping[str, Mapping[str, tuple[str, str]]]) -> None:
+        self.sections = sections
+        self._places = {name: place for entries in sections.values() for name, (place, _) in entries.items()}
+        self._loaded: dict[str, click.Command] = {}
 
-    @property
-    def table(self) -> dict[str, tuple[str, str]]:
-        """Every command of every section."""
-        return {name: entry for entries in self.sections.values() for name, entry in entries.items()}
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            module, _, attribute = self._places[name].partition(":")
+            self._loaded[name] = getattr(import_module(module), attribute)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._places[name] = ""
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._places[name]
+        self._loaded.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+
+class LazyGroup(Group):
+    """A group with LazyCommands, whose help page is made from their table alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every name of the table."""
+        """In the order of the table."""
         del ctx
-        return list(self.table)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; None when there is none of that name."""
-        del ctx
-        if cmd_name not in self.table:
-            return None
-        module, _, attribute = self.table[cmd_name][0].partition(":")
-        command = getattr(import_module(module), attribute)
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion for a mistyped name."""
-        if args[0] not in self.table and not ctx.resilient_parsing:
-            raise click.NoSuchCommand(args[0], possibilities=list(self.table), ctx=ctx)
-        return super().resolve_command(ctx, args)
+        return list(self.commands)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands under their headings, from the table alone."""
-        for heading, entries in self.sections.items():
+        assert isinstance(self.commands, LazyCommands)
+        for heading, entries in self.commands.sections.items():
             write_rows(formatter, heading, [(name, summary) for name, (_, summary) in entries.items()])
         _Described.format_options(self, ctx, formatter)
 
@@ -158,6 +166,14 @@ def write_rows(formatter: click.HelpFormatter, title: str, rows: Sequence[tuple[
     if rows:
         with formatter.section(_heading(title)):
             formatter.write_dl([(click.style(left, fg="cyan"), right) for left, right in rows])
+
+
+def _wrapped(text: str, formatter: click.HelpFormatter, indent: str = "") -> str:
+    """Paragraphs within the width of the page."""
+    wrapped = wrap_text(
+        text, formatter.width, initial_indent=indent, subsequent_indent=indent, preserve_paragraphs=True
+    )
+    return f"{wrapped}\n"
 
 
 def _heading(text: str) -> str:

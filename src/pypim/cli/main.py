@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypim import __version__
-from pypim.cli.command import LazyGroup, examples
+from pypim.cli.command import LazyCommands, LazyGroup, examples
 from pypim.cli.output import Session
 from pypim.config.environment import environment, wants_color
 from pypim.core.errors import PypimError
@@ -51,15 +51,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
-class _Program(LazyGroup):
-    """The root of all commands."""
-
-    sections = SECTIONS
-
-
 @click.command(
     PROGRAM,
-    cls=_Program,
+    cls=LazyGroup,
+    commands=LazyCommands(SECTIONS),
     epilog=examples(
         ("pypim sync flask 'django>=5,<6' --to ./mirror", "Mirror two projects and all they need, for this machine."),
         ("pypim init && pypim plan && pypim sync", "Keep what you want in a configuration file instead."),

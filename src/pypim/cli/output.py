@@ -128,7 +128,7 @@ def _plain(value: object) -> str:
 def format_size(size_bytes: float) -> str:
     """Bytes in decimal units with three digits at most: 999 B, 1.5 kB, 12.3 MB."""
     value, unit = float(size_bytes), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - what would be shown as 1000 moves up a unit
+    while value >= 999.95 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - what would be shown as 1000 moves up a unit
         value, unit = value / 1000, unit + 1
     return f"{value:.0f} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
 

@@ -188,7 +188,7 @@ class TerminalReporter:
 
     def note(self, message: str) -> None:
         """The message, above the running lines."""
-        self._started().console.print(message, markup=False, highlight=False, soft_wrap=True)
+        self._started().console.print(message, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Draw the last state, stop redrawing, and give the cursor back."""
@@ -209,7 +209,7 @@ class TerminalReporter:
         if is_over:
             total = done = max(done, 1)
         facts = tally.facts(now, is_over=is_over)
-        self._started().update(self._task, completed=done, total=total, facts=facts)
+        self._started().update(self._task, completed=done, total=total, facts=facts, refresh=True)
 
     def _started(self) -> Progress:
         """The display, made when it is first needed: rich takes as long to import as all of pypim's help."""

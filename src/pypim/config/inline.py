@@ -12,7 +12,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from pypim.config import toml
-from pypim.core.errors import InvalidRequirement, InvalidUsage, NotFound
+from pypim.core.errors import InvalidConfig, InvalidRequirement, InvalidUsage, NotFound
 from pypim.core.requirements import parse_requirement_argument
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ def remember(directory: Path, told: Told, *, replace: bool, machine: Callable[[]
     """
     path = config_path(directory)
     requirements = path.with_name(REQUIREMENTS_NAME)
-    before = None if replace else _read(path)
-    lines_before = (None if replace else _read(requirements)) or _REQUIREMENTS_HEAD
+    on_disk = {file: _read(file, is_needed=not replace) for file in (path, requirements)}
+    before = None if replace else on_disk[path]
+    lines_before = (None if replace else on_disk[requirements]) or _REQUIREMENTS_HEAD
     if before is None and not (told.requirements or told.requirement_files):
         raise NotFound(
             f"{directory}: pypim keeps no mirror here",
@@ -91,15 +92,21 @@ def remember(directory: Path, told: Told, *, replace: bool, machine: Callable[[]
         path: _config_text(path, before, told, machine),
         requirements: _merge_lines(lines_before, told.requirements),
     }
-    changed = {file: text for file, text in texts.items() if _read(file) != text}
+    changed = {file: text for file, text in texts.items() if on_disk[file] != text}
     return Remembered(path=path, texts=texts, changed=changed)
 
 
-def _read(path: Path) -> str | None:
+def _read(path: Path, *, is_needed: bool) -> str | None:
+    """The text of a file, None where there is none; one that cannot be read is a fault only when it is needed."""
     try:
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        if not is_needed:
+            return None
+        reason = (error.strerror or "cannot be read") if isinstance(error, OSError) else "this is not UTF-8 text"
+        raise InvalidConfig(str(path), [(None, reason)], hint="Mend it, or start anew with --replace.") from None
 
 
 def _config_text(path: Path, before: str | None, told: Told, machine: Callable[[], TargetSpec]) -> str:

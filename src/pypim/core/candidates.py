@@ -88,6 +88,8 @@ class Candidates(msgspec.Struct, frozen=True):
     project: NormalizedName
     releases: tuple[Release, ...]
     exclusions: tuple[Exclusion, ...]
+    withheld: str = ""
+    """Why the project offers nothing at all, whatever its page lists; usually empty."""
 
 
 class Chooser:
@@ -115,8 +117,8 @@ class Chooser:
         `requires_python` adds, by file name, what the core metadata says where the page does not.
         """
         if page.status is ProjectStatus.QUARANTINED:
-            reason = "the project is quarantined (PEP 792) and offers no files"
-            return Candidates(page.name, (), tuple(Exclusion(f.filename, "", reason) for f in page.files))
+            told = f": {page.status_reason}" if page.status_reason else ""
+            return Candidates(page.name, (), (), f"the project is quarantined (PEP 792) and offers no files{told}")
         groups: dict[Version | str, list[Candidate]] = {}
         texts: dict[Version | str, str] = {}
         exclusions: list[Exclusion] = []

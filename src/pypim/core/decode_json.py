@@ -20,6 +20,8 @@ Object = dict[str, object]
 """A decoded JSON object of which nothing is known."""
 
 _MAX_NUMBER_DIGITS = 18
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises; the second is no part of its own family."""
 
 
 class Meta(msgspec.Struct, gc=False, rename={"api_version": "api-version", "last_serial": "_last-serial"}):
@@ -67,7 +69,7 @@ def decode_page(body: bytes, url: str) -> tuple[PageShape, tuple[str, ...]]:
     """(the page, one sentence for each entry that has no shape); raises UpstreamMalformed where it is no page."""
     try:
         return _strict_page.decode(body), ()
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         document = _decode_patiently(body, url)
     entries = [_patient_entry(value, number) for number, value in enumerate(_entries(document, "files", url), 1)]
     status = _object(document.get("project-status"))
@@ -85,7 +87,7 @@ def decode_list(body: bytes, url: str) -> ListShape:
     """The list of projects; raises UpstreamMalformed where it is none. An entry without a name has an empty one."""
     try:
         return _strict_list.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         document = _decode_patiently(body, url)
     entries = [_object(value) for value in _entries(document, "projects", url)]
     projects = [

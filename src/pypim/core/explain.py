@@ -21,6 +21,8 @@ _MOST = 3  # so many versions or rules are named in one sentence; a person wants
 
 def explain_unsatisfied(candidates: Candidates, rule: Rule, mask: int) -> tuple[ProblemKind, str]:
     """Why no release satisfies `rule` in the environments of `mask`: the kind, and a sentence without full stop."""
+    if candidates.withheld:
+        return ProblemKind.UNSATISFIED, candidates.withheld
     matching = [release for release in candidates.releases if _matches(rule.specifier, release)]
     unusable = [release for release in matching if not release.mask(with_yanked=True) & mask]
     if matching and len(unusable) == len(matching):

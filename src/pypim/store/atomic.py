@@ -53,7 +53,7 @@ def observed(observer: Observer) -> Iterator[None]:
         _Tap.observer = before
 
 
-def _announce(operation: str, path: Path) -> None:
+def _announce(operation: str, path: str | Path) -> None:
     if _Tap.observer is not None:
         _Tap.observer(operation, str(path))
 
@@ -70,10 +70,10 @@ def free_bytes(path: Path) -> int | None:
     return None
 
 
-def as_store_fault(error: OSError, path: Path) -> StoreFault:
+def as_store_fault(error: OSError, path: str | Path) -> StoreFault:
     """The StoreFault that an OSError at `path` stands for."""
     if error.errno in _FULL:
-        return OutOfSpace(str(path), free_bytes=free_bytes(path))
+        return OutOfSpace(str(path), free_bytes=free_bytes(Path(path)))
     return StoreUnwritable(str(path), error.strerror or str(error))
 
 
@@ -94,7 +94,7 @@ def make_folder(path: Path) -> None:
         raise as_store_fault(error, path) from error
 
 
-def open_for_writing(path: Path, *, keeps_content: bool) -> int:
+def open_for_writing(path: str | Path, *, keeps_content: bool) -> int:
     """A descriptor that writes `path`, making it where it is missing; at its end, or emptied first."""
     flags = os.O_APPEND if keeps_content else os.O_APPEND | os.O_TRUNC
     try:
@@ -104,7 +104,7 @@ def open_for_writing(path: Path, *, keeps_content: bool) -> int:
         raise as_store_fault(error, path) from error
 
 
-def write(descriptor: int, path: Path, content: bytes) -> None:
+def write(descriptor: int, path: str | Path, content: bytes) -> None:
     """Write all of `content` to an open file; after a fault, how much of it was written is not known."""
     try:
         _announce("write", path)
@@ -115,7 +115,7 @@ def write(descriptor: int, path: Path, content: bytes) -> None:
         raise as_store_fault(error, path) from error
 
 
-def truncate(descriptor: int, path: Path, size: int) -> None:
+def truncate(descriptor: int, path: str | Path, size: int) -> None:
     """Cut an open file to `size` bytes."""
     try:
         _announce("truncate", path)
@@ -124,34 +124,61 @@ def truncate(descriptor: int, path: Path, size: int) -> None:
         raise as_store_fault(error, path) from error
 
 
-def rename(source: Path, target: Path) -> None:
+def rename(source: str | Path, target: str | Path) -> None:
     """Give a file its name, in place of any that has it; both are on one file system."""
     try:
         _announce("rename", target)
-        source.replace(target)
+        os.replace(source, target)  # noqa: PTH105 - ten thousand Path objects cost more than the calls
     except OSError as error:
         raise as_store_fault(error, target) from error
 
 
-def rename_into(source: Path, target: Path) -> None:
+class Folders:
+    """Makes folders for many files, remembering those above them, so that most files cost one call each.
+
+    A remembered folder that was deleted meanwhile is made again.
+    """
+
+    def __init__(self, top: Path) -> None:
+        """`top` is a folder that all files are under."""
+        self._top = str(top)
+        self._known: set[str] = set()
+
+    def make_for(self, path: str) -> None:
+        """Make the folder that `path` is in."""
+        folder = os.path.dirname(path)  # noqa: PTH120 - as above
+        above = os.path.dirname(folder)  # noqa: PTH120 - as above
+        if above not in self._known:
+            if above.startswith(self._top):
+                self.make_for(folder)
+            else:
+                make_folder(Path(folder))
+            self._known.add(above)
+        try:
+            _announce("make-folder", folder)
+            os.mkdir(folder)  # noqa: PTH102 - as above
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            self._known.clear()
+            make_folder(Path(folder))
+        except OSError as error:
+            raise as_store_fault(error, folder) from error
+
+
+def rename_into(source: str | Path, target: Path) -> None:
     """Rename, making the target's folder first where it is missing."""
-    try:
-        _announce("make-folder", target.parent)
-        target.parent.mkdir()
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        make_folder(target.parent)
-    except OSError as error:
-        raise as_store_fault(error, target.parent) from error
+    make_folder(target.parent)
     rename(source, target)
 
 
-def remove(path: Path) -> None:
+def remove(path: str | Path) -> None:
     """Delete a file; not an error when it is gone."""
     try:
         _announce("unlink", path)
-        path.unlink(missing_ok=True)
+        os.unlink(path)  # noqa: PTH108 - as in rename
+    except FileNotFoundError:
+        pass
     except OSError as error:
         raise as_store_fault(error, path) from error
 
@@ -208,14 +235,27 @@ def write_together(contents: Iterable[tuple[Path, bytes]], *, staging: Path, top
         raise
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Make `target` a second name for the file `source`, or a copy where the file system cannot link.
 
     Atomic, in place of any older `target`; not an error when both are one file already. Not durable by itself.
     """
-    temporary = target.parent / _temporary_name()
     try:
         _announce("link", target)
+        os.link(source, target)
+    except FileExistsError:
+        _replace(Path(source), Path(target))
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise as_store_fault(error, target) from error
+        _replace(Path(source), Path(target))
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Link under another name and rename; or copy."""
+    temporary = target.parent / _temporary_name()
+    try:
+        _announce("link", temporary)
         temporary.hardlink_to(source)
     except OSError as error:
         if error.errno not in _CANNOT_LINK:

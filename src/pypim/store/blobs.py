@@ -71,7 +71,7 @@ class LocalBlobs:
             self._private_names += 1
             name = f"{name.removesuffix(_PART)}-{self._private_names}{_PART}"
         self._in_use.add(name)
-        return LocalStagedBlob(self.staging / name, self._release, is_left_over=name in left_over)
+        return LocalStagedBlob(f"{self.staging}{os.sep}{name}", self._release, is_left_over=name in left_over)
 
     async def keep(self, staged: StagedBlob, holding: Holding, metadata: bytes | None) -> None:
         """Give the bytes and the `.metadata` their names; returns when both are durable.
@@ -89,7 +89,7 @@ class LocalBlobs:
             moves = self._moves(staged, holding, metadata)
             if not self._is_durable:
                 for source, target in moves:
-                    atomic.rename_into(source, target)
+                    atomic.rename_into(source, Path(target))
         except BaseException:
             staged.take_back()
             raise
@@ -168,17 +168,17 @@ class LocalBlobs:
             self._left_over = {path.name for path in self.staging.iterdir()}
         return self._left_over
 
-    def _moves(self, staged: LocalStagedBlob, holding: Holding, metadata: bytes | None) -> list[tuple[Path, Path]]:
+    def _moves(self, staged: LocalStagedBlob, holding: Holding, metadata: bytes | None) -> list[tuple[str, str]]:
         """Where each file goes, the `.metadata` first: who sees the bytes finds it beside them."""
-        target = self.path(holding)
+        target = f"{self.root}{os.sep}{holding.path}"
         if metadata is None:
-            return [(staged.path, target)]
-        beside = staged.path.with_suffix(_METADATA)
+            return [(staged.file, target)]
+        beside = staged.file.removesuffix(_PART) + _METADATA
         _write_whole(beside, metadata)
-        return [(beside, target.with_name(target.name + _METADATA)), (staged.path, target)]
+        return [(beside, target + _METADATA), (staged.file, target)]
 
     def _release(self, staged: LocalStagedBlob) -> None:
-        name = staged.path.name
+        name = os.path.basename(staged.file)  # noqa: PTH119 - for every file that comes in
         self._in_use.discard(name)
         if staged.is_on_disk:
             self._parts_left_over().add(name)
@@ -193,7 +193,7 @@ def _check(staged: LocalStagedBlob, holding: Holding) -> None:
             raise DigestMismatch(holding.filename, algorithm, expected, actual)
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _write_whole(path: str, content: bytes) -> None:
     descriptor = atomic.open_for_writing(path, keeps_content=False)
     try:
         atomic.write(descriptor, path, content)

@@ -7,6 +7,8 @@ next round makes those names durable. So a steady stream costs one sync a round,
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pypim.core.errors import StoreFault
@@ -14,9 +16,6 @@ from pypim.store import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
-
-_RENAMES_AT_ONCE = 32
 
 
 class Owner(Protocol):
@@ -36,23 +35,25 @@ class _Placement:
 
     __slots__ = ("_owner", "done", "made", "moves")
 
-    def __init__(self, moves: Sequence[tuple[Path, Path]], owner: Owner) -> None:
+    def __init__(self, moves: Sequence[tuple[str, str]], owner: Owner) -> None:
         self.moves = moves
-        self.made: list[Path] = []  # names that were not there before
+        self.made: list[str] = []  # names that were not there before
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._owner = owner
 
-    def give_names(self) -> None:
-        """Rename in order; after a fault no new name remains."""
+    def give_names(self, folders: atomic.Folders) -> StoreFault | None:
+        """Rename in order; after a fault, which is the answer, no new name remains."""
         try:
             for source, target in self.moves:
-                is_new = not target.exists()
-                atomic.rename_into(source, target)
+                is_new = not os.path.exists(target)  # noqa: PTH110 - one of very many
+                folders.make_for(target)
+                atomic.rename(source, target)
                 if is_new:
                     self.made.append(target)
-        except StoreFault:
+        except StoreFault as fault:
             _remove_all(self.made)
-            raise
+            return fault
+        return None
 
     def distrust(self) -> None:
         """The sync failed: nobody knows which bytes are on the disk, and syncing again would not tell."""
@@ -72,7 +73,7 @@ class _Placement:
             self.done.set_exception(fault)
 
 
-def _remove_all(paths: Sequence[Path]) -> None:
+def _remove_all(paths: Sequence[str]) -> None:
     """Delete as far as the system lets us; what stays has right bytes or no row that names it, and prune finds it."""
     for path in paths:
         try:
@@ -87,12 +88,13 @@ class Rounds:
     def __init__(self, top: Path, *, gather_seconds: float) -> None:
         """`top` holds both the staged and the final names; a first file waits `gather_seconds` for company."""
         self._top = top
+        self._folders = atomic.Folders(top)
         self._gather_seconds = gather_seconds
         self._waiting: list[_Placement] = []
         self._running: asyncio.Task[None] | None = None
         self.syncs = 0
 
-    async def place(self, moves: Sequence[tuple[Path, Path]], owner: Owner) -> None:
+    async def place(self, moves: Sequence[tuple[str, str]], owner: Owner) -> None:
         """Rename each (source, target) in order; returns when bytes and names are durable.
 
         When the caller is cancelled the placing goes on. Raises StoreFault; then no target is there that was not
@@ -124,7 +126,7 @@ class Rounds:
 
     async def _sync(self, placements: Sequence[_Placement]) -> StoreFault | None:
         self.syncs += 1
-        paths = [path for placement in placements for move in placement.moves for path in move]
+        paths = (Path(path) for placement in placements for move in placement.moves for path in move)
         try:
             await asyncio.to_thread(atomic.sync_file_system, self._top, (path for path in paths if path.exists()))
         except StoreFault as fault:
@@ -133,16 +135,14 @@ class Rounds:
 
     async def _name(self, batch: Sequence[_Placement], fault: StoreFault | None) -> list[_Placement]:
         """The placements that now have their names; the others are settled with their fault."""
-        named: list[_Placement] = []
-        for number, placement in enumerate(batch, start=1):
-            try:
-                if fault is not None:
-                    raise fault
-                placement.give_names()
-            except StoreFault as own:
+        if fault is not None:
+            outcomes: list[StoreFault | None] = [fault] * len(batch)
+        else:
+            outcomes = await asyncio.to_thread(self._give_names, batch)
+        for placement, own in zip(batch, outcomes, strict=True):
+            if own is not None:
                 placement.settle(own)
-            else:
-                named.append(placement)
-            if number % _RENAMES_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return named
+        return [placement for placement, own in zip(batch, outcomes, strict=True) if own is None]
+
+    def _give_names(self, batch: Sequence[_Placement]) -> list[StoreFault | None]:
+        return [placement.give_names(self._folders) for placement in batch]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypim.store import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import BinaryIO
 
 _READ_BYTES = 1 << 20
@@ -31,17 +31,19 @@ class LocalStagedBlob:
         "_release",
         "_sha256",
         "_size",
+        "_whole",
+        "file",
         "is_on_disk",
-        "path",
     )
 
-    def __init__(self, path: Path, release: Callable[[LocalStagedBlob], None], *, is_left_over: bool) -> None:
+    def __init__(self, file: str, release: Callable[[LocalStagedBlob], None], *, is_left_over: bool) -> None:
         """`release` is called once, when the file is let go of."""
-        self.path = path
+        self.file = file
         self.is_on_disk = is_left_over
         self._release = release
         self._is_closed = False
         self._is_kept = False
+        self._whole: bytes | None = None
         self._descriptor: int | None = None
         self._forget()
         if is_left_over:
@@ -58,13 +60,15 @@ class LocalStagedBlob:
         if descriptor is None:
             descriptor = self._open_descriptor()
         try:
-            atomic.write(descriptor, self.path, chunk)
+            atomic.write(descriptor, self.file, chunk)
         except BaseException:
             self._forget()
             self._read_again()
             raise
         self._sha256.update(chunk)
         self._blake2b.update(chunk)
+        # A small file that came in one piece is read again at once, for its metadata: from memory then.
+        self._whole = chunk if self._size == 0 and len(chunk) <= _READ_BYTES else None
         self._size += len(chunk)
 
     def restart(self) -> None:
@@ -72,7 +76,7 @@ class LocalStagedBlob:
         self._check_ours()
         if self.is_on_disk:
             descriptor = self._open_descriptor() if self._descriptor is None else self._descriptor
-            atomic.truncate(descriptor, self.path, 0)
+            atomic.truncate(descriptor, self.file, 0)
         self._forget()
 
     def digest(self, algorithm: str) -> str:
@@ -89,7 +93,9 @@ class LocalStagedBlob:
 
     def open(self) -> BinaryIO:
         """Read what is there so far."""
-        return self.path.open("rb") if self.is_on_disk else io.BytesIO()
+        if self._whole is not None:
+            return io.BytesIO(self._whole)
+        return Path(self.file).open("rb") if self.is_on_disk else io.BytesIO()
 
     def close(self) -> None:
         """Let go of it; the bytes stay for a later resume. Again, or once it was kept, is not an error."""
@@ -102,7 +108,7 @@ class LocalStagedBlob:
         """Let go of it and delete the bytes. Again, or once it was kept, is not an error."""
         if not self._is_closed and not self._is_kept and self.is_on_disk:
             self._close_descriptor()
-            atomic.remove(self.path)
+            atomic.remove(self.file)
             self.is_on_disk = False
         self.close()
 
@@ -112,6 +118,7 @@ class LocalStagedBlob:
         if not self.is_on_disk:
             self._open_descriptor()  # a blob without bytes is a file, too
         self._close_descriptor()
+        self._whole = None
         self._is_kept = True
 
     def take_name(self) -> None:
@@ -123,7 +130,7 @@ class LocalStagedBlob:
     def take_back(self) -> None:
         """The keep failed: the caller owns what is left of the file, unless the caller closed it meanwhile."""
         self._is_kept = False
-        self.is_on_disk = self.path.exists()
+        self.is_on_disk = Path(self.file).exists()
         if not self.is_on_disk:
             self._forget()
         if self._is_closed:
@@ -140,17 +147,18 @@ class LocalStagedBlob:
 
     def _open_descriptor(self) -> int:
         self._check_ours()
-        self._descriptor = atomic.open_for_writing(self.path, keeps_content=self.is_on_disk)
+        self._descriptor = atomic.open_for_writing(self.file, keeps_content=self.is_on_disk)
         self.is_on_disk = True
         return self._descriptor
 
     def _forget(self) -> None:
+        self._whole = None
         self._size = 0
         self._sha256 = hashlib.sha256()
         self._blake2b = hashlib.blake2b(digest_size=32)
 
     def _read_again(self) -> None:
-        with self.path.open("rb", buffering=0) as content:
+        with Path(self.file).open("rb", buffering=0) as content:
             while chunk := content.read(_READ_BYTES):
                 self._sha256.update(chunk)
                 self._blake2b.update(chunk)
@@ -158,4 +166,4 @@ class LocalStagedBlob:
 
     def _check_ours(self) -> None:
         if self._is_closed or self._is_kept:
-            raise ValueError(f"{self.path}: the staged blob is closed")
+            raise ValueError(f"{self.file}: the staged blob is closed")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypim.store import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from pypim.core.model import Holding
 
@@ -23,6 +24,7 @@ class LocalTree:
         self._folder = folder
         self._store = store
         self._staging = staging
+        self._folders = atomic.Folders(folder)
 
     def place(self, holdings: Iterable[Holding]) -> None:
         """Link or copy the files; those that already stand there with their size are left alone."""
@@ -34,14 +36,13 @@ class LocalTree:
             if holding.metadata_sha256 is not None:
                 names.append(holding.path + _METADATA)
             for name in names:
-                source, target = self._store / name, self._folder / name
-                if _is_same_size(source, target):
-                    continue
-                atomic.make_folder(target.parent)
-                atomic.link_or_copy(source, target)
-                placed.append(target)
+                source, target = f"{self._store}{os.sep}{name}", f"{self._folder}{os.sep}{name}"
+                if not _is_same_size(source, target):
+                    self._folders.make_for(target)
+                    atomic.link_or_copy(source, target)
+                    placed.append(target)
         if placed:
-            atomic.sync_file_system(self._folder, placed)
+            atomic.sync_file_system(self._folder, map(Path, placed))
 
     def write(self, pages: Mapping[str, bytes]) -> None:
         """Replace the files, each atomically, all durable before any gets its name."""
@@ -65,8 +66,8 @@ class LocalTree:
             atomic.remove_empty_folders(target.parent, self._folder)
 
 
-def _is_same_size(source: Path, target: Path) -> bool:
+def _is_same_size(source: str, target: str) -> bool:
     try:
-        return source.stat().st_size == target.stat().st_size
+        return os.path.getsize(target) == os.path.getsize(source)  # noqa: PTH202 - for every file that is published
     except OSError:
         return False

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 3
 _MOST_UNSETTLED = 256  # files that wait to be made durable together; each is an open descriptor at most
+_THREAD_BYTES = 1 << 19  # from so many bytes on, handing work to a thread costs less than it gains
 _PARTIAL_CONTENT = 206
 _OK = 200
 _RANGE_NOT_SATISFIABLE = 416
@@ -141,11 +142,27 @@ class Transfer:
             limit = file.size if file.size is not None else self._limit_bytes
             if expected is not None and (expected > limit or (file.size is not None and expected != file.size)):
                 raise SizeMismatch(file.filename, limit, expected)
+            await self._write(staged, incoming, file, limit)
+
+    async def _write(self, staged: StagedBlob, incoming: Incoming, file: DistFile, limit: int) -> None:
+        """Write the body as it arrives; large ones in a thread, for hashing and writing let go of the interpreter."""
+        received: list[bytes] = []
+        waiting = 0
+        try:
             async for chunk in incoming.chunks():
-                if staged.size + len(chunk) > limit:
-                    raise SizeMismatch(file.filename, limit, staged.size + len(chunk))
-                staged.write(chunk)
-                self._reporter.advance(0, size_bytes=len(chunk))
+                if staged.size + waiting + len(chunk) > limit:
+                    raise SizeMismatch(file.filename, limit, staged.size + waiting + len(chunk))
+                received.append(chunk)
+                waiting += len(chunk)
+                if waiting >= _THREAD_BYTES:
+                    await asyncio.to_thread(staged.write, b"".join(received))
+                    self._reporter.advance(0, size_bytes=waiting)
+                    received.clear()
+                    waiting = 0
+        finally:
+            if received:
+                staged.write(b"".join(received))
+                self._reporter.advance(0, size_bytes=waiting)
 
     # --- bytes checked ----------------------------------------------------------------------------------------------
     def _check(self, planned: PlannedFile, staged: StagedBlob) -> tuple[Holding, bytes | None]:

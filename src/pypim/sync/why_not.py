@@ -62,6 +62,8 @@ async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Ob
         return answer(error.message, remedy=error.hint)
     chooser = Chooser(request.environments, request.policy, stack.clock.now())
     candidates = chooser.candidates(page, line.hashes)
+    if candidates.withheld:
+        return answer(candidates.withheld)
     files = explain_files(candidates, specifier, chooser)
     if not files:
         newest = candidates.releases[0].text if candidates.releases else "none"

@@ -38,7 +38,7 @@ CREATE TABLE projects (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX projects_by_url ON projects (url);
 
--- The distribution files that project pages list. The key's columns come first: SQLite before 3.41 takes other
+-- The distribution files that project pages list. The key's columns come first: SQLite 3.40 takes other
 -- columns for NULL in its own check of a table without rowid whose key's columns do not.
 CREATE TABLE files (
   upstream TEXT NOT NULL,

@@ -1,0 +1,198 @@
+"""Runs of pypim that are stopped on purpose: a process that has pypim imported forks one run after another.
+
+`python -m tests.faults.driver` reads orders (one JSON object a line) and answers each with what became of the run.
+A fork costs a tenth of a fresh start, and its peak memory is its own, not that of the test that asked for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pypim.cli.main
+import pypim.cli.report
+import pypim.cli.sync
+import pypim.sync.run
+import pypim.wiring
+from pypim.store import atomic
+
+DIED = 99
+"""The status of a run that was stopped before an operation, as a power cut stops it: no cleaning up."""
+_COUNTED_STATEMENTS = ("BEGIN", "COMMIT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One run of pypim and how it is to be disturbed."""
+
+    arguments: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    stop_at: int | None = None
+    """The number of the operation, from 1 on, before which the run is gone."""
+    raises: int | None = None
+    """An errno: the n-th operation fails with it instead."""
+    counts_transactions: bool = True
+    """Whether beginnings and ends of the catalog's transactions count as operations, too."""
+    kill_after: float | None = None
+    """Seconds until SIGKILL."""
+    seconds: float = 120.0
+    """Longer than this no run may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a run."""
+
+    status: int
+    """The exit status; negative: the signal that ended it."""
+    seconds: float
+    peak_mib: float
+    """Largest resident set."""
+    operations: int
+    """How many were announced, when the run reached its end or its stop; else 0."""
+    stopped_at: str
+    """The operation that was stopped, or empty."""
+    stdout: str
+    stderr: str
+
+
+class Tap:
+    """Counts operations and stops, or breaks, the n-th of them, from whatever thread it comes."""
+
+    def __init__(self, order: Order, report: int) -> None:
+        self.passed = 0
+        self._order = order
+        self._report = report
+        self._lock = threading.Lock()
+
+    def __call__(self, operation: str, path: str) -> None:
+        with self._lock:
+            self.passed += 1
+            is_it = self.passed == self._order.stop_at
+            if is_it:
+                self.tell(f"{operation} {path}")
+                if self._order.raises is None:
+                    os._exit(DIED)
+        if is_it and self._order.raises is not None:
+            raise OSError(self._order.raises, os.strerror(self._order.raises))
+
+    def tell(self, stopped_at: str) -> None:
+        os.write(self._report, (json.dumps([self.passed, stopped_at]) + "\n").encode())
+
+    def connect(self, *arguments: Any, **options: Any) -> sqlite3.Connection:
+        """Take the place of `sqlite3.connect`: the connection is real, and announces its transactions here."""
+        tap = self
+
+        class Announcing(sqlite3.Connection):
+            def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
+                if statement.startswith(_COUNTED_STATEMENTS):
+                    tap.announce_statement(statement)
+                return super().execute(statement, parameters)
+
+        return Announcing(*arguments, **options)
+
+    def announce_statement(self, statement: str) -> None:
+        """As an operation; where that is to fail, the failure is the one that SQLite has for it."""
+        try:
+            self(statement, "catalog")
+        except OSError as error:
+            fault = sqlite3.OperationalError(error.strerror)
+            fault.sqlite_errorcode = sqlite3.SQLITE_FULL if error.errno == errno.ENOSPC else sqlite3.SQLITE_IOERR
+            raise fault from None
+
+
+def run_in_child(order: Order, report: int, outputs: tuple[int, int]) -> int:
+    """The whole life of a run after the fork; its exit status."""
+    for number, descriptor in enumerate(outputs, start=1):
+        os.dup2(descriptor, number)
+    os.environ.update(order.environment)
+    tempfile.tempdir = None
+    tap = Tap(order, report)
+    if order.counts_transactions:
+        sqlite3.connect = tap.connect
+    with atomic.observed(tap):
+        status = pypim.cli.main.run(order.arguments)
+    gc.collect()  # so that what nobody waited for complains, as it would at the end of a process
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not (order.stop_at and tap.passed >= order.stop_at):
+        tap.tell("")
+    return status
+
+
+def carry_out(order: Order) -> Outcome:
+    """Fork, wait or kill, and report."""
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        reading, writing = os.pipe()
+        begun = time.perf_counter()
+        child = os.fork()
+        if child == 0:
+            status = 70
+            try:
+                status = run_in_child(order, writing, (stdout.fileno(), stderr.fileno()))
+            finally:
+                os._exit(status)
+        os.close(writing)
+        told = _wait(child, reading, order)
+        _, state, usage = os.wait4(child, 0)
+        seconds = time.perf_counter() - begun
+        operations, stopped_at = json.loads(told.partition(b"\n")[0] or b'[0, ""]')
+        texts = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            texts.append(stream.read().decode("utf-8", "replace"))
+    return Outcome(
+        status=os.waitstatus_to_exitcode(state),
+        seconds=seconds,
+        peak_mib=usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10),
+        operations=operations,
+        stopped_at=stopped_at,
+        stdout=texts[0],
+        stderr=texts[1],
+    )
+
+
+def _wait(child: int, reading: int, order: Order) -> bytes:
+    """What the child tells until it is gone; its end of the pipe closes with it, however it goes."""
+    deadline = time.monotonic() + (order.kill_after if order.kill_after is not None else order.seconds)
+    told = b""
+    try:
+        while True:
+            ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                os.kill(child, signal.SIGKILL)
+                return told
+            if not (piece := os.read(reading, 65536)):
+                return told
+            told += piece
+    finally:
+        os.close(reading)
+
+
+def main() -> int:
+    for line in sys.stdin:
+        outcome = carry_out(Order(**json.loads(line)))
+        print(json.dumps(asdict(outcome)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(ValueError, OSError):
+        # No file of a run may grow without bounds, whatever an upstream sends: the test machine is shared.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 30, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    sys.exit(main())

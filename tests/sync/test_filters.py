@@ -1,0 +1,184 @@
+"""Filters only ever take away: each of `[indexes.*.filters]` once from the configuration to the published page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.conftest import ServeWorld
+from tests.sync.mirror import Mirror, added, releases_in, wheels
+from tests.worlds.world import FileSpec, World, legacy, project, release, sdist, wheel
+
+MANYLINUX = "cp312-cp312-manylinux_2_17_x86_64"
+RICH = project(
+    "rich",
+    release(
+        "1.0",
+        wheel(),
+        wheel(MANYLINUX),
+        wheel("cp311-abi3-manylinux_2_28_x86_64"),
+        wheel("cp312-cp312-musllinux_1_2_x86_64"),
+        sdist(),
+        FileSpec(kind="sdist", archive="zip"),
+        legacy("egg"),
+        legacy("rpm"),
+        legacy("wininst"),
+        legacy("deb"),
+    ),
+)
+PURE = "rich-1.0-py3-none-any.whl"
+LIMITED = "rich-1.0-cp311-abi3-manylinux_2_28_x86_64.whl"
+NATIVE = f"rich-1.0-{MANYLINUX}.whl"
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({}, [LIMITED, NATIVE, PURE]),
+        ({"formats": ["wheel"]}, [LIMITED, NATIVE, PURE]),
+        ({"formats": ["wheel", "sdist"]}, [LIMITED, NATIVE, PURE, "rich-1.0.tar.gz", "rich-1.0.zip"]),
+        ({"formats": ["sdist"]}, ["rich-1.0.tar.gz", "rich-1.0.zip"]),
+        ({"formats": ["sdist"], "extensions": ["zip"]}, ["rich-1.0.zip"]),
+        ({"extensions": ["tar.gz", "zip"]}, ["rich-1.0.tar.gz", "rich-1.0.zip"]),
+        ({"formats": ["wheel", "egg", "rpm"]}, [LIMITED, NATIVE, PURE, "rich-1.0-1.noarch.rpm", "rich-1.0-py2.7.egg"]),
+        ({"formats": ["wininst"]}, ["rich-1.0.win32-py2.7.exe"]),
+        ({"formats": ["wheel", "deb"], "extensions": [".deb"]}, ["rich-1.0-1_all.deb"]),
+        ({"python_tags": ["py3"]}, [PURE]),
+        ({"python_tags": ["cp312"]}, [NATIVE]),
+        ({"exclude_tags": ["*manylinux*"]}, [PURE]),
+        ({"exclude_tags": ["py3-none-any", "cp312-*"]}, [LIMITED]),
+    ],
+)
+def test_filters_of_files(serve: ServeWorld, mirror: Mirror, filters: dict[str, Any], expected: list[str]) -> None:
+    """formats, extensions, python-tags, exclude-tags; legacy kinds are carried only when they are asked for."""
+    mirror.configure(serve(World.of(RICH)).url, packages={"rich": "latest"}, filters=filters)
+    if filters.get("formats") == ["wininst"] or filters.get("extensions") == [".deb"]:
+        mirror.sync()
+        assert mirror.published() == {"rich": sorted(expected)}
+    else:
+        assert added(mirror.plan()) == sorted(expected)
+
+
+def test_exclude_is_a_blocklist_of_names_globs_and_requirements(serve: ServeWorld, mirror: Mirror) -> None:
+    """`exclude = ["tensorflow*", "torch>=3"]`."""
+    world = World.of(
+        project("app", "1.0", requires=["torch", "TensorFlow_GPU", "flow"]),
+        project("torch", "2.0", "3.0", "3.1"),
+        project("tensorflow-gpu", "1.0"),
+        project("flow", "1.0"),
+    )
+    server = serve(world)
+    mirror.configure(server.url, packages={"app": "latest"}, filters={"exclude": ["tensorflow*", "torch>=3"]})
+    report = mirror.plan()
+    assert releases_in(report) == ["app 1.0", "flow 1.0", "torch 2.0"]
+    assert [(problem["project"], problem["is_certain"]) for problem in report["problems"]] == [
+        ("tensorflow-gpu", False)
+    ], "a dependency that a filter takes away is named, and is no failure"
+    assert not server.asked("/simple/tensorflow-gpu/"), "what is excluded is not even asked for"
+
+
+def test_a_filter_that_excludes_a_root_refuses_the_run(serve: ServeWorld, mirror: Mirror) -> None:
+    """Exit 4, with the filter named; with --keep-going exit 1, and the rest is mirrored."""
+    server = serve(project("app", "1.0"), project("torch", "3.0"))
+    mirror.configure(server.url, packages={"app": "latest", "torch": "latest"}, filters={"exclude": ["torch>=3"]})
+    error = mirror.refuses(status=4)
+    assert "torch" in error["message"]
+    assert "torch>=3" in error["message"]
+    assert error["hint"]
+    assert not mirror.tree.exists()
+    report = mirror.sync("--keep-going", status=1)
+    assert report["outcome"] == "partial"
+    assert mirror.published() == {"app": wheels("app 1.0")}
+
+
+def test_allow_admits_only_those_roots_and_what_they_need(serve: ServeWorld, mirror: Mirror) -> None:
+    """`allow`: when given, only these (and, with follow, what they need)."""
+    world = World.of(project("app", "1.0", "2.0", requires=["lib"]), project("lib", "1.0"), project("app-extra", "1.0"))
+    url = serve(world).url
+    mirror.configure(url, patterns={"app.*": "latest"}, filters={"allow": ["app<2"]})
+    report = mirror.sync("--keep-going", status=1)
+    assert mirror.published() == {"app": wheels("app 1.0"), "lib": wheels("lib 1.0")}
+    assert [problem["project"] for problem in report["problems"]] == ["app-extra"]
+    assert "filters.allow" in report["problems"][0]["reason"]
+
+
+def test_keep_latest_caps_what_a_rule_takes(serve: ServeWorld, mirror: Mirror) -> None:
+    """At most N releases of each project; a pin is a pin."""
+    world = World.of(project("app", "1.0", "2.0", "3.0", "4.0", "5.0rc1"))
+    mirror.configure(serve(world).url, packages={"app": [">=1", "==1.0"]}, filters={"keep_latest": 2})
+    assert added(mirror.plan()) == wheels("app 1.0", "app 3.0", "app 4.0")
+
+
+def test_prereleases_count_only_when_allowed_or_named(serve: ServeWorld, mirror: Mirror) -> None:
+    world = World.of(project("app", "1.0", "2.0rc1"), project("only", "1.0b1", "1.0b2"))
+    url = serve(world).url
+    mirror.configure(url, packages={"app": "latest", "only": "latest"})
+    assert added(mirror.plan()) == wheels("app 1.0", "only 1.0b2")
+    mirror.configure(url, packages={"app": "latest"}, filters={"prereleases": True})
+    assert added(mirror.plan()) == wheels("app 2.0rc1")
+    mirror.configure(url, packages={"app": "2.0rc1"})
+    assert added(mirror.plan()) == wheels("app 2.0rc1")
+    mirror.configure(url, packages={"app": ">=2.0rc1"})
+    assert added(mirror.plan()) == wheels("app 2.0rc1")
+
+
+def test_max_file_size_keeps_out_what_is_larger(serve: ServeWorld, mirror: Mirror) -> None:
+    """Where the page says the size, before anything is fetched."""
+    world = World.of(
+        project("app", release("1.0", wheel(payload=100)), release("2.0", wheel(payload=5000))),
+    )
+    server = serve(world)
+    mirror.configure(server.url, packages={"app": "latest"}, filters={"max_file_size": "4 kB"})
+    mirror.sync()
+    assert mirror.published() == {"app": wheels("app 1.0")}
+    assert not server.asked("*/app-2.0*.whl")
+
+
+def test_max_file_size_holds_where_no_page_says_the_size(serve: ServeWorld, mirror: Mirror) -> None:
+    """A file of unknown size is measured while it is downloaded, and is not kept when it is larger."""
+    world = World.of(project("small", "1.0"), project("app", release("2.0", wheel(payload=50_000))))
+    server = serve(world, format="html_only", json_api=False)
+    mirror.configure(server.url, packages={"app": "latest", "small": "latest"}, filters={"max_file_size": "4 kB"})
+    report = mirror.sync("--keep-going", status=1)
+    assert mirror.published() == {"small": wheels("small 1.0")}
+    assert "app-2.0-py3-none-any.whl" in "\n".join(report["faults"])
+
+
+def test_min_age_holds_back_what_is_too_new(serve: ServeWorld, mirror: Mirror) -> None:
+    """A file that was uploaded later than so long ago does not count; a file of unknown age is not known to be old."""
+    now = datetime.now(UTC)
+
+    def ago(days: int) -> str:
+        return f"{now - timedelta(days=days):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+    world = World.of(
+        project("app", release("1.0", upload_time=ago(90)), release("2.0", upload_time=ago(3))),
+        project("new", release("1.0", upload_time=ago(1))),
+    )
+    server = serve(world)
+    mirror.configure(server.url, packages={"app": "latest"}, filters={"min_age": "7 days"})
+    assert added(mirror.plan()) == wheels("app 1.0")
+    mirror.configure(server.url, packages={"app": "latest"}, filters={"min_age": "2 days"})
+    assert added(mirror.plan()) == wheels("app 2.0")
+    mirror.configure(server.url, packages={"new": "latest"}, filters={"min_age": "7 days"})
+    assert "filters.min-age" in mirror.refuses(status=4)["message"]
+
+    server.options.format, server.options.json_api = "html_only", False
+    mirror.configure(f"{server.root}/simple/", packages={"app": "latest"}, filters={"min_age": "7 days"})
+    # The pages that are known already are no longer what the upstream says.
+    assert "does not say when it was uploaded" in mirror.refuses(status=4)["message"]
+
+
+def test_adding_a_deny_never_adds_a_file(serve: ServeWorld, mirror: Mirror) -> None:
+    """A filter that takes away the newest release of a root gives the next one, and nothing else."""
+    world = World.of(
+        project("app", release("1.0"), release("2.0", requires=["lib"])),
+        project("lib", "1.0"),
+    )
+    url = serve(world).url
+    mirror.configure(url, packages={"app": ">=1"})
+    everything = set(added(mirror.plan()))
+    mirror.configure(url, packages={"app": ">=1"}, filters={"exclude": ["app>=2"]})
+    assert set(added(mirror.plan())) == {"app-1.0-py3-none-any.whl"} < everything

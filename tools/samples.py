@@ -1,0 +1,62 @@
+"""One example of every error, so that the reference shows the sentences that people will meet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pypim.core import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DIGEST = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+_OTHER = "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9"
+_WHEEL = "flask-3.1.3-py3-none-any.whl"
+_INDEX = "https://index.example/simple/"
+
+SAMPLES: tuple[errors.PypimError, ...] = (
+    errors.ProjectNotFound("flaks", _INDEX),
+    errors.FileNotListed(_WHEEL, "flask"),
+    errors.MetadataNotFound(_WHEEL, ["no .metadata file", "no ranges", "the wheel is too large"]),
+    errors.DeniedByPolicy("torch 3.0", "filters.exclude: 'torch>=3'"),
+    errors.CoolingDown(_WHEEL, datetime(2030, 1, 2, tzinfo=UTC)),
+    errors.NotAuthenticated(_INDEX),
+    errors.NotAuthorised(_INDEX),
+    errors.InvalidName("fl ask"),
+    errors.InvalidFilename("../flask.whl", "it names a folder"),
+    errors.InvalidConfig(
+        "pypim.toml",
+        [(4, "indexes.main.jbos: unknown key 'jbos', did you mean 'jobs'?")],
+        hint="Correct the file and run `pypim config check`; `pypim config schema` prints a schema for your editor.",
+    ),
+    errors.InvalidRequirement("requirements.txt:3", "flask>=", "this is not a requirement"),
+    errors.InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it."),
+    errors.FileExistsDiffers(_WHEEL, _DIGEST, _OTHER),
+    errors.UpstreamUnavailable(_INDEX, "the server answers 503 Service Unavailable", hint="Try again later."),
+    errors.UpstreamTimeout(_INDEX, "no byte came for 30 seconds", hint="Try again later, or raise read-timeout."),
+    errors.UpstreamMalformed(
+        _INDEX,
+        "the answer is of the type 'text/csv', which is no Simple API that pypim reads",
+        hint="Check that the URL is that of a Simple API; it usually ends in /simple/.",
+    ),
+    errors.DigestMismatch(_WHEEL, "sha256", _DIGEST, _OTHER),
+    errors.SizeMismatch(_WHEEL, 103_424, 100_000),
+    errors.CorruptBlob(_WHEEL, f"its sha256 is {_OTHER}, not {_DIGEST}"),
+    errors.MetadataDiffers(_WHEEL, _DIGEST, _OTHER),
+    errors.StoreUnwritable("/srv/mirror", "Permission denied"),
+    errors.OutOfSpace("/srv/mirror", 4_000_000, 1_200_000),
+    errors.Locked("/srv/mirror/.pypim/lock", "process 4711 on build-1"),
+    errors.SchemaTooNew("/srv/mirror/.pypim/catalog.sqlite", 2, 1),
+    errors.CorruptCatalog("/srv/mirror/.pypim/catalog.sqlite", "file is not a database"),
+    errors.NoCandidate("numpy>=99", "no release matches; the newest is 2.3.5", ["app 1.0"]),
+)
+
+
+def kinds() -> Iterator[type[errors.PypimError]]:
+    """Every error there is: families in the order of the file, each followed by its members."""
+    waiting: list[type[errors.PypimError]] = [errors.PypimError]
+    while waiting:
+        kind = waiting.pop(0)
+        yield kind
+        waiting = [*kind.__subclasses__(), *waiting]
