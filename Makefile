@@ -36,6 +36,9 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements-dev.lock
 
+docs: install
+	$(BIN)/python -m tools.reference
+
 bench: install
 	$(BIN)/python -m bench
 

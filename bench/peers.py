@@ -63,6 +63,7 @@ def pypim_sync(root: str, folder: Path) -> Command:
 _PYPIM_ALL = """
 [store]
 path = "data"
+files = "public"
 
 [upstreams.bench]
 url = "{root}/simple/"
@@ -94,6 +95,7 @@ def pypim_dependencies(root: str, folder: Path, roots: Sequence[str]) -> Command
 _PYPIM_ROOTS = """
 [store]
 path = "data"
+files = "public"
 
 [upstreams.bench]
 url = "{root}/simple/"

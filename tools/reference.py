@@ -32,7 +32,7 @@ _MARK = "<!-- Written by `make docs` from the code. Change the code, not this fi
 
 EXIT_STATUSES = {
     0: "All is done.",
-    1: "Done, but something that was asked for is missing: the report names it. Also: a bug in pypim.",
+    1: "Done, but with `--keep-going` something is missing: the report names it. Also: a bug in pypim.",
     2: "The input cannot be used: arguments, configuration, a requirement. The message names the file and the line.",
     3: "It is not there: a project, a release, a mirror in that folder.",
     4: "Refused: by a filter, or by an upstream that wants (other) credentials.",
@@ -161,8 +161,8 @@ _HEADERS = {
     "targets": (
         "[targets.NAME]",
         (
-            "A family of machines: every Python, times every platform, times every implementation. A file is kept when\n"
-            "one of them can use it. An index without targets is for every environment."
+            "A family of machines: every Python, times every platform, times every implementation. A file is kept\n"
+            "when one of them can use it. An index without targets is for every environment."
         ),
     ),
     "indexes": ("[indexes.NAME]", "An index that clients install from."),

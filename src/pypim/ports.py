@@ -242,8 +242,19 @@ class Holdings(Protocol):
 class Tree(Protocol):
     """A published static tree: `simple/` and `packages/` in one folder, for any web server or `file://`."""
 
-    def place(self, holdings: Iterable[Holding]) -> None:
-        """Put files (and their `.metadata`) under `packages/`, by link where that works; again is not an error."""
+    def place(self, holdings: Iterable[Holding], *, replaces: bool = False) -> None:
+        """Put files (and their `.metadata`) under `packages/`, by link where that works; again is not an error.
+
+        What stands there with the right size is left alone, unless `replaces`.
+        """
+        ...
+
+    def lacking(self, holdings: Iterable[Holding]) -> list[Holding]:
+        """Those that do not stand there with their size, or without their `.metadata`; no bytes are read."""
+        ...
+
+    def displace(self, holdings: Iterable[Holding]) -> None:
+        """Undo `place`; nothing to do where the tree's `packages/` is the store's own."""
         ...
 
     def write(self, pages: Mapping[str, bytes]) -> None:
@@ -307,6 +318,18 @@ class Published(Protocol):
         ...
 
 
+class Findings(Protocol):
+    """What an index's last complete sync was computed from, so that the next one sees at once that nothing changed."""
+
+    def finding(self, index: str) -> Finding | None:
+        """That of the last complete sync; None after a run that has not finished."""
+        ...
+
+    def keep_finding(self, index: str, finding: Finding | None) -> None:
+        """Remember it; None forgets it, which a run does before it changes anything."""
+        ...
+
+
 class Runs(Protocol):
     """The history of commands that changed something."""
 
@@ -321,6 +344,17 @@ class Runs(Protocol):
     def last_run(self, index: str) -> Run | None:
         """The newest finished run of that index."""
         ...
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """The inputs of a selection, and its size; bytes."""
+
+    digest: str
+    """`core.unchanged.digest_of` of everything that the selection depends on."""
+    consulted: tuple[NormalizedName, ...]
+    """The projects that were looked at, sorted."""
+    total_files: int
+    total_bytes: int
 
 
 class Generation(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from pypim import __version__
 from pypim.config.access import fetch_options
 from pypim.config.environment import environment
 from pypim.core.closure import Root
@@ -48,6 +50,8 @@ _Result = TypeVar("_Result")
 
 CATALOG_NAME = "catalog.sqlite"
 STAGING_NAME = "staging"
+LARGEST_FILE_BYTES = 20 * 1024**3
+"""Where neither the upstream nor `max-file-size` says anything, an endless body must still end somewhere."""
 
 
 class SystemClock:
@@ -115,6 +119,7 @@ def open_store(config: Config, *, writable: bool) -> Iterator[OpenStore]:
     path = config.store.path
     if writable:
         atomic.make_folder(path)
+        atomic.make_folder(config.store.files)
         with StoreLock(path), Catalog.open(path / CATALOG_NAME) as catalog:
             yield OpenStore(config, catalog, LocalBlobs(config.store.files, path / STAGING_NAME), is_writable=True)
         return
@@ -147,6 +152,7 @@ async def open_stack(store: OpenStore, index: Index, reporter: Reporter) -> Asyn
             holdings=catalog.holdings,
             generations=catalog.generations,
             published=catalog.published,
+            findings=catalog.findings,
             runs=catalog.runs,
             clock=clock,
             reporter=reporter,
@@ -166,9 +172,15 @@ def published_tree(config: Config, index: Index) -> LocalTree | None:
 def request_of(config: Config, index: Index) -> Request:
     """What an index shall hold. Raises InvalidConfig or InvalidRequirement, with the file and line."""
     roots = [*index.roots]
+    texts: list[str] = []
+
+    def read(name: str) -> str:
+        texts.append(config.read_text(Path(name)))
+        return texts[-1]
+
     constraints: dict[NormalizedName, SpecifierSet] = {}
     for path in index.requirement_files:
-        found = read_requirements(str(path), lambda name: config.read_text(Path(name)), environment())
+        found = read_requirements(str(path), read, environment())
         roots += [_root_of(line) for line in found.requirements]
         for line in found.constraints:
             name = parse_name(line.requirement.name)
@@ -176,17 +188,27 @@ def request_of(config: Config, index: Index) -> Request:
             specifier = line.requirement.specifier
             constraints[name] = specifier if known is None else known & specifier
     roots += [_root_of(parse_requirement_argument(text, "command line")) for text in index.requirements]
+    policy = Policy.compile(index.filters, f"indexes.{index.name}.filters")
     return Request(
         index=index.name,
         roots=tuple(roots),
         patterns=tuple(Pattern(p.expression, p.rule, p.origin) for p in index.patterns),
         environments=environments(index.targets),
-        policy=Policy.compile(index.filters, f"indexes.{index.name}.filters"),
+        policy=policy,
         follow=index.follow,
         constraints=constraints,
         on_removal=index.on_removal,
+        digest=_digest_of(index, [*texts, *(root.text for root in roots)]),
         jobs=index.jobs,
+        limit_bytes=policy.max_file_size_bytes or LARGEST_FILE_BYTES,
     )
+
+
+def _digest_of(index: Index, texts: list[str]) -> str:
+    """What the configuration says of an index, its requirements files (with variables filled in) and this program."""
+    told = (__version__, index, texts)
+    encoded = msgspec.json.encode(told, enc_hook=str, order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()
 
 
 def _root_of(line: RequirementLine) -> Root:

@@ -38,7 +38,7 @@ class Driver:
 
     def __enter__(self) -> Self:
         self._home.mkdir(parents=True, exist_ok=True)
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT") if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.driver"],
             stdin=subprocess.PIPE,

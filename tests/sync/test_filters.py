@@ -25,7 +25,7 @@ RICH = project(
         legacy("egg"),
         legacy("rpm"),
         legacy("wininst"),
-        legacy("deb"),
+        FileSpec(kind="deb", filename="rich_1.0-1_all.deb"),
     ),
 )
 PURE = "rich-1.0-py3-none-any.whl"
@@ -44,7 +44,7 @@ NATIVE = f"rich-1.0-{MANYLINUX}.whl"
         ({"extensions": ["tar.gz", "zip"]}, ["rich-1.0.tar.gz", "rich-1.0.zip"]),
         ({"formats": ["wheel", "egg", "rpm"]}, [LIMITED, NATIVE, PURE, "rich-1.0-1.noarch.rpm", "rich-1.0-py2.7.egg"]),
         ({"formats": ["wininst"]}, ["rich-1.0.win32-py2.7.exe"]),
-        ({"formats": ["wheel", "deb"], "extensions": [".deb"]}, ["rich-1.0-1_all.deb"]),
+        ({"formats": ["wheel", "deb"], "extensions": [".deb"]}, ["rich_1.0-1_all.deb"]),
         ({"python_tags": ["py3"]}, [PURE]),
         ({"python_tags": ["cp312"]}, [NATIVE]),
         ({"exclude_tags": ["*manylinux*"]}, [PURE]),

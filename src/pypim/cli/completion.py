@@ -18,6 +18,7 @@ SHELLS = ("bash", "zsh", "fish")
             "pypim completion bash > ~/.local/share/bash-completion/completions/pypim",
             "For bash, from the next shell on.",
         ),
+        ("pypim completion zsh > ~/.zfunc/_pypim", "For zsh, where ~/.zfunc is a folder of $fpath."),
         ("pypim completion fish > ~/.config/fish/completions/pypim.fish", "For fish."),
     ),
 )

@@ -127,13 +127,16 @@ _ROOT_OPTIONS = [
         metavar="FILE",
         multiple=True,
         type=click.Path(exists=True, dir_okay=False),
-        help="Take the requirements in this file, too; may be repeated.",
+        help="Take the requirements in this file, too; repeatable.",
     ),
     click.option("--replace", is_flag=True, help="With --to: forget what the mirror was told before."),
 ]
 _PLACE_OPTIONS = [
     click.option(
-        "--to", metavar="DIR", type=click.Path(file_okay=False), help="The mirror in this folder, made without a file."
+        "--to",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="The mirror in this folder, made without a configuration file.",
     ),
     click.option("--index", metavar="NAME", help="Only this index of the configuration; else all of them."),
 ]
@@ -144,13 +147,13 @@ _CHOICE_OPTIONS = [
         "--python",
         metavar="VERSION",
         multiple=True,
-        help="For this Python, as in 3.12; may be repeated. Default: this one.",
+        help="For this Python, as in 3.12; repeatable. Default: the one that runs pypim.",
     ),
     click.option(
         "--platform",
         metavar="PLATFORM",
         multiple=True,
-        help="For linux, windows, macos, or a wheel platform tag; may be repeated. Default: this machine.",
+        help="For linux, windows, macos, or a wheel platform tag; repeatable. Default: this machine.",
     ),
     click.option(
         "--exclude",

@@ -33,7 +33,7 @@ class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
         ("pypim sync flask 'django>=5,<6' --to ./mirror", "Two projects and all they need, for this machine."),
         (
             "pypim sync -r requirements.txt --python 3.12 --platform linux --platform windows --to ./mirror",
-            "For others.",
+            "For other machines.",
         ),
         ("pypim sync", "Everything that ./pypim.toml asks for."),
     ),
@@ -210,7 +210,7 @@ def metadata(session: Session, place: PlaceArguments, *, keep_going: bool) -> in
 
     What is learned stays in the catalog: the next plan or sync asks the upstream only whether it is still so.
     """
-    from pypim.sync.run import describe_problem, select
+    from pypim.sync.run import describe_problem, expand_roots, select
     from pypim.wiring import open_stack, open_store, request_of, run
 
     found = session.place(place)
@@ -220,7 +220,10 @@ def metadata(session: Session, place: PlaceArguments, *, keep_going: bool) -> in
         documents = []
         for index in found.indexes:
             async with open_stack(store, index, reporter) as stack:
-                selection, faults = await select(stack, request_of(found.config, index), keeps_going=keep_going)
+                request = request_of(found.config, index)
+                roots, _ = await expand_roots(stack, request)
+                selected = await select(stack, request, roots, keeps_going=keep_going)
+                selection = selected.selection
             documents.append(
                 MetadataDocument(
                     index=index.name,
@@ -228,7 +231,7 @@ def metadata(session: Session, place: PlaceArguments, *, keep_going: bool) -> in
                     releases=len(selection.releases),
                     files=sum(len(release.files) for release in selection.releases),
                     problems=tuple(describe_problem(problem) for problem in selection.problems),
-                    faults=tuple(faults),
+                    faults=selected.faults,
                     warnings=selection.warnings,
                 )
             )

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A listed file that no filter takes away; `mask` has a bit for every environment that can use it."""
+    """A listed file that no filter takes away, and the environments that can use it, as masks."""
 
     file: DistFile
     parsed: ParsedFilename
+    listed: int
+    """By its tags and by what the page says of it; never changes."""
     mask: int
+    """Also by the Requires-Python of its core metadata, as far as that is known."""
 
     @property
     def is_wheel(self) -> bool:
@@ -57,6 +60,11 @@ class Release(msgspec.Struct, frozen=True, eq=False):
     hashes: frozenset[str] = frozenset()
     """The hashes that its files were limited to."""
 
+    @property
+    def key(self) -> tuple[NormalizedName, str]:
+        """Project and version, as a selection names it."""
+        return self.project, self.text
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Release):
             return NotImplemented
@@ -72,6 +80,19 @@ class Release(msgspec.Struct, frozen=True, eq=False):
             if with_yanked or not candidate.file.is_yanked:
                 found |= candidate.mask
         return found
+
+    def installable(self, mask: int, *, with_yanked: bool) -> list[tuple[Candidate, int]]:
+        """The files that an installer may take, each with the environments of a mask in which it may.
+
+        Every usable wheel, for two machines of one environment may prefer different ones; sdists where there is none.
+        """
+        usable = [c for c in self.candidates if c.mask & mask and (with_yanked or not c.file.is_yanked)]
+        built = mask
+        for candidate in usable:
+            if candidate.is_wheel:
+                built &= ~candidate.mask
+        found = [(c, c.mask & (mask if c.is_wheel else built)) for c in usable if c.is_wheel or c.is_sdist]
+        return [(candidate, bits) for candidate, bits in found if bits]
 
 
 class Exclusion(msgspec.Struct, frozen=True):
@@ -103,24 +124,25 @@ class Chooser:
         self._universal = sum(1 << i for i, e in enumerate(self.environments) if e.tags is None)
         self._tag_masks: dict[frozenset[Tag], int] = {}
         self._python_masks: dict[str | None, int] = {None: self.everything}
+        self._names: dict[int, tuple[str, ...]] = {}
         self._marker_masks: dict[tuple[str, frozenset[NormalizedName]], tuple[int, int]] = {}
 
     def candidates(
         self,
         page: Page,
         hashes: frozenset[str] = frozenset(),
-        requires_python: Mapping[str, str] | None = None,
+        learned_python: Mapping[str, str] | None = None,
     ) -> Candidates:
         """Group a page's files by release and judge each.
 
-        `hashes` ("sha256:<hex>") keeps only files that have one of them (pip's hash-checking mode);
-        `requires_python` adds, by file name, what the core metadata says where the page does not.
+        `hashes` ("sha256:<hex>") keeps only files that have one of them (pip's hash-checking mode); `learned_python`
+        is the Requires-Python of core metadata by the file's identity, which installers heed like the page's.
         """
         if page.status is ProjectStatus.QUARANTINED:
             told = f": {page.status_reason}" if page.status_reason else ""
             return Candidates(page.name, (), (), f"the project is quarantined (PEP 792) and offers no files{told}")
+        learned = learned_python or {}
         groups: dict[Version | str, list[Candidate]] = {}
-        texts: dict[Version | str, str] = {}
         exclusions: list[Exclusion] = []
         for file in page.files:
             parsed = parse_filename(file.filename, page.name)
@@ -128,14 +150,11 @@ class Chooser:
             if reason:
                 exclusions.append(Exclusion(file.filename, parsed.version_text or "", reason))
                 continue
+            listed = self._tag_mask(parsed) & self.python_mask(file.requires_python)
+            mask = listed & self.python_mask(learned.get(file.identity)) if learned else listed
             key = parsed.version if parsed.version is not None else (parsed.version_text or "")
-            stated = file.requires_python or (requires_python or {}).get(file.filename)
-            groups.setdefault(key, []).append(Candidate(file, parsed, self._mask(parsed, stated)))
-            texts.setdefault(key, str(parsed.version) if parsed.version is not None else str(key))
-        releases = [
-            Release(page.name, None if isinstance(key, str) else key, texts[key], _usable(found), hashes)
-            for key, found in groups.items()
-        ]
+            groups.setdefault(key, []).append(Candidate(file, parsed, listed, mask))
+        releases = [_release(page.name, key, found, hashes) for key, found in groups.items()]
         return Candidates(page.name, _newest_first(releases), tuple(exclusions))
 
     def marker_masks(self, marker: Marker | None, extras: frozenset[NormalizedName]) -> tuple[int, int]:
@@ -153,27 +172,38 @@ class Chooser:
             found = self._marker_masks[key] = (certain, open_)
         return found
 
+    def python_mask(self, requires_python: str | None) -> int:
+        """The environments that a Requires-Python allows; one that cannot be read allows all."""
+        found = self._python_masks.get(requires_python)
+        if found is None:
+            found = sum(1 << i for i, e in enumerate(self.environments) if python_allows(e, requires_python))
+            self._python_masks[requires_python] = found
+        return found
+
     def names(self, mask: int) -> tuple[str, ...]:
         """The sorted names of the environments in a mask."""
-        return tuple(sorted(e.name for i, e in enumerate(self.environments) if mask >> i & 1))
+        found = self._names.get(mask)
+        if found is None:
+            found = tuple(sorted(e.name for i, e in enumerate(self.environments) if mask >> i & 1))
+            self._names[mask] = found
+        return found
 
     def kept_files(self, release: Release, mask: int, *, with_yanked: bool) -> list[DistFile]:
         """The files of a release that the environments of a mask need.
 
-        Every wheel that one of them can use; an sdist where one of them has no wheel or stands for every machine there
-        is, or always when `filters.formats` asks for sdists by name; legacy kinds pass the filters only when asked for.
+        What installers may take there; an sdist also in an environment that stands for many machines, or always when
+        `filters.formats` asks for sdists by name; legacy kinds pass the filters only when asked for.
         """
-        listed = [c for c in release.candidates if with_yanked or not c.file.is_yanked]
-        wheels = 0
-        for candidate in listed:
-            wheels |= candidate.mask if candidate.is_wheel else 0
-        builders = self._universal | (mask if self.policy.keeps_sdists else mask & ~wheels)
+        installable = {c.file.identity for c, _ in release.installable(mask, with_yanked=with_yanked)}
+        # What the metadata of these sdists says does not count, for nobody asks for it.
+        sources = mask if self.policy.keeps_sdists else mask & self._universal
         return [
             c.file
-            for c in listed
-            if (c.is_wheel and c.mask & mask)
-            or (c.is_sdist and c.mask & mask & builders)
-            or not (c.is_wheel or c.is_sdist)
+            for c in release.candidates
+            if (with_yanked or not c.file.is_yanked)
+            and (
+                c.file.identity in installable or (c.is_sdist and c.listed & sources) or not (c.is_wheel or c.is_sdist)
+            )
         ]
 
     def _objection(
@@ -181,33 +211,45 @@ class Chooser:
     ) -> str:
         if parsed.kind is FileKind.UNKNOWN:
             return "the file name is not that of a distribution file of this project"
-        if hashes and f"sha256:{file.sha256}" not in hashes:
+        if hashes and not _may_have(file, hashes):
             return "its hash is not one of those that the requirement allows"
-        verdict = self.policy.release_verdict(project, parsed.version)
-        if verdict.is_allowed:
-            verdict = self.policy.file_verdict(project, file, parsed, self.now)
-        return "" if verdict.is_allowed else verdict.reason
+        return self.policy.file_verdict(project, file, parsed, self.now).reason
 
-    def _mask(self, parsed: ParsedFilename, requires_python: str | None) -> int:
-        if parsed.tags is not None:
-            tags = self._tag_masks.get(parsed.tags)
-            if tags is None:
-                tags = sum(1 << i for i, e in enumerate(self.environments) if wheel_rank(e, parsed.tags) is not None)
-                self._tag_masks[parsed.tags] = tags
-        else:
-            tags = self.everything
-        python = self._python_masks.get(requires_python)
-        if python is None:
-            python = sum(1 << i for i, e in enumerate(self.environments) if python_allows(e, requires_python))
-            self._python_masks[requires_python] = python
-        return tags & python
+    def _tag_mask(self, parsed: ParsedFilename) -> int:
+        if parsed.tags is None:
+            return self.everything
+        found = self._tag_masks.get(parsed.tags)
+        if found is None:
+            found = sum(1 << i for i, e in enumerate(self.environments) if wheel_rank(e, parsed.tags) is not None)
+            self._tag_masks[parsed.tags] = found
+        return found
+
+
+def _may_have(file: DistFile, hashes: frozenset[str]) -> bool:
+    """Whether a file may have one of these hashes: the page says so, or does not tell one of their algorithms."""
+    known = dict((file.other_hash,) if file.other_hash else ())
+    if file.sha256 is not None:
+        known["sha256"] = file.sha256
+    return any(known.get(algorithm, digest) == digest for algorithm, _, digest in (h.partition(":") for h in hashes))
+
+
+def _release(project: NormalizedName, key: Version | str, found: list[Candidate], hashes: frozenset[str]) -> Release:
+    """One release of these files. 1.0 and 1.0.0 are the same version (PEP 440); the shortest text stands for all."""
+    candidates = _usable(found)
+    if isinstance(key, str):
+        return Release(project, None, key, candidates, hashes)
+    version = key
+    if len({c.parsed.version_text for c in found}) > 1:
+        written = {str(c.parsed.version): c.parsed.version for c in found if c.parsed.version is not None}
+        version = written[min(written, key=lambda text: (len(text), text))]
+    return Release(project, version, str(version), candidates, hashes)
 
 
 def _usable(found: list[Candidate]) -> tuple[Candidate, ...]:
     """Legacy kinds are carried beside wheels and sdists, but make a release usable only where they stand alone."""
     if all(c.is_wheel or c.is_sdist for c in found) or not any(c.is_wheel or c.is_sdist for c in found):
         return tuple(found)
-    return tuple(c if c.is_wheel or c.is_sdist else Candidate(c.file, c.parsed, 0) for c in found)
+    return tuple(c if c.is_wheel or c.is_sdist else Candidate(c.file, c.parsed, 0, 0) for c in found)
 
 
 def _newest_first(releases: list[Release]) -> tuple[Release, ...]:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from packaging.utils import NormalizedName
 
     from pypim.core.selection import ChosenRelease, Reason, Selection
 
 ReleaseKey = tuple[str, str]
+"""Project and version, as a selection names a release."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +44,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 def chains_of(selection: Selection, project: NormalizedName, version: str | None = None) -> list[Kept]:
     """The chains for every chosen release of a project, or for one version of it."""
-    shortest = _shortest(selection)
+    shortest = shortest_links(selection.releases)
     return [
         Kept(project=release.project, version=release.version, chains=_chains(release, shortest))
         for release in selection.releases
@@ -49,31 +52,12 @@ def chains_of(selection: Selection, project: NormalizedName, version: str | None
     ]
 
 
-def _chains(release: ChosenRelease, shortest: dict[ReleaseKey, tuple[Link, ...]]) -> tuple[Chain, ...]:
-    found = [
-        Chain(links=(*_links_to_parent(reason, shortest), _link(reason)), environments=reason.environments)
-        for reason in release.reasons
-    ]
-    return tuple(sorted(found, key=lambda chain: (len(chain.links), [link.by for link in chain.links])))
-
-
-def _link(reason: Reason) -> Link:
-    by = f"{reason.parent_project} {reason.parent_version}" if reason.parent_project else reason.origin
-    return Link(by=by, requirement=reason.requirement)
-
-
-def _links_to_parent(reason: Reason, shortest: dict[ReleaseKey, tuple[Link, ...]]) -> tuple[Link, ...]:
-    if not reason.parent_project:
-        return ()
-    return shortest.get((reason.parent_project, reason.parent_version), ())
-
-
-def _shortest(selection: Selection) -> dict[ReleaseKey, tuple[Link, ...]]:
+def shortest_links(releases: Iterable[ChosenRelease]) -> dict[ReleaseKey, tuple[Link, ...]]:
     """The links of a shortest chain to every release, found breadth first from the roots."""
     children: dict[ReleaseKey, list[tuple[ReleaseKey, Reason]]] = {}
     found: dict[ReleaseKey, tuple[Link, ...]] = {}
     waiting: deque[ReleaseKey] = deque()
-    for release in selection.releases:
+    for release in releases:
         key = (release.project, release.version)
         for reason in release.reasons:
             if reason.parent_project:
@@ -88,3 +72,17 @@ def _shortest(selection: Selection) -> dict[ReleaseKey, tuple[Link, ...]]:
                 found[child] = (*found[parent], _link(reason))
                 waiting.append(child)
     return found
+
+
+def _chains(release: ChosenRelease, shortest: Mapping[ReleaseKey, tuple[Link, ...]]) -> tuple[Chain, ...]:
+    found = []
+    for reason in release.reasons:
+        # The parent may be gone: a release that stays listed after its time keeps the reasons it once had.
+        before = shortest.get((reason.parent_project, reason.parent_version), ())
+        found.append(Chain(links=(*before, _link(reason)), environments=reason.environments))
+    return tuple(sorted(found, key=lambda chain: (len(chain.links), [link.by for link in chain.links])))
+
+
+def _link(reason: Reason) -> Link:
+    by = f"{reason.parent_project} {reason.parent_version}" if reason.parent_project else reason.origin
+    return Link(by=by, requirement=reason.requirement)

@@ -7,65 +7,68 @@ from typing import TYPE_CHECKING
 from pypim.core.rules import Rule, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
     from pypim.core.candidates import Candidates, Release
+    from pypim.core.policy import Policy
 
 
-def choose_releases(
-    candidates: Candidates, rule: Rule, mask: int, *, allow_prereleases: bool, keep_latest: int | None
-) -> dict[Release, int]:
-    """Release → the environments of `mask` for which the rule takes it.
+class Choice:
+    """Takes releases from the candidates of a project, and remembers, for many requirements ask the same."""
 
-    Each environment has its own newest release, for what one machine cannot use another may. Yanked files count only
-    for an exact pin (PEP 592). `keep_latest` caps rules that take every match, never a pin.
-    """
-    chosen: dict[Release, int] = {}
-    usable = [(release, release.mask(with_yanked=rule.is_pin)) for release in candidates.releases]
-    for releases, bits in _by_environment(usable, mask).items():
-        for release in _choose_alike(releases, rule, allow_prereleases=allow_prereleases, keep_latest=keep_latest):
-            chosen[release] = chosen.get(release, 0) | bits
-    return chosen
+    def __init__(self, candidates: Candidates, policy: Policy) -> None:
+        self.candidates = candidates
+        self._policy = policy
+        self._taken: dict[tuple[SpecifierSet, int | None, bool, int], dict[Release, int]] = {}
+
+    def take(self, rule: Rule, mask: int) -> Mapping[Release, int]:
+        """Release → the environments of `mask` for which the rule takes it.
+
+        Each environment has its own newest release, for what one machine cannot use another may. Yanked files count
+        only for an exact pin (PEP 592). `filters.keep-latest` caps rules that take every match, never a pin.
+        """
+        key = (rule.specifier, rule.count, rule.is_pin, mask)
+        found = self._taken.get(key)
+        if found is None:
+            found = self._taken[key] = {}
+            usable = [(release, release.mask(with_yanked=rule.is_pin)) for release in self.candidates.releases]
+            for releases, bits in _by_environment(usable, mask):
+                for release in self._choose_alike(releases, rule):
+                    found[release] = found.get(release, 0) | bits
+        return found
+
+    def _choose_alike(self, releases: Sequence[Release], rule: Rule) -> list[Release]:
+        """What the rule takes of the releases that some environments can use alike, newest first."""
+        by_version: dict[Version, Release] = {r.version: r for r in releases if r.version is not None}
+        versions = choose(rule, list(by_version), allow_prereleases=self._policy.prereleases)
+        if not rule.is_pin and rule.count is not None and rule.specifier.prereleases:
+            # pip takes the pre-release that a specifier names, uv the newest final one: hold what either needs.
+            finals = choose(rule, [v for v in by_version if not v.is_prerelease], allow_prereleases=False)
+            versions = [*versions, *(v for v in finals if v not in versions)]
+        taken = [by_version[version] for version in versions]
+        if rule.count is None and not rule.is_pin:
+            if not rule.specifier:
+                # Legacy versions satisfy no specifier (PEP 440); "every release" means them too.
+                taken += [r for r in releases if r.version is None]
+            taken = taken[: self._policy.keep_latest]
+        return taken
 
 
-def _by_environment(usable: Sequence[tuple[Release, int]], mask: int) -> dict[tuple[Release, ...], int]:
+def _by_environment(usable: Sequence[tuple[Release, int]], mask: int) -> list[tuple[list[Release], int]]:
     """Group the environments of a mask by the releases they can use, so that alike ones are decided once."""
-    groups: list[tuple[int, list[Release]]] = [(mask, [])] if mask else []
+    groups: list[tuple[list[Release], int]] = [([], mask)] if mask else []
     for release, bits in usable:
-        split: list[tuple[int, list[Release]]] = []
-        for members, releases in groups:
+        split: list[tuple[list[Release], int]] = []
+        for releases, members in groups:
             can, cannot = members & bits, members & ~bits
             if can and cannot:
-                split += [(can, [*releases, release]), (cannot, releases)]
-            elif can:
-                releases.append(release)
-                split.append((members, releases))
+                split += [([*releases, release], can), (releases, cannot)]
             else:
-                split.append((members, releases))
+                if can:
+                    releases.append(release)
+                split.append((releases, members))
         groups = split
-    found: dict[tuple[Release, ...], int] = {}
-    for members, releases in groups:
-        key = tuple(releases)
-        found[key] = found.get(key, 0) | members
-    return found
-
-
-def _choose_alike(
-    releases: tuple[Release, ...], rule: Rule, *, allow_prereleases: bool, keep_latest: int | None
-) -> list[Release]:
-    by_version: dict[Version, Release] = {r.version: r for r in releases if r.version is not None}
-    versions = choose(rule, list(by_version), allow_prereleases=allow_prereleases)
-    if not rule.is_pin and rule.count is not None and any(v.is_prerelease for v in versions):
-        # pip takes the pre-release that a specifier names, uv the newest final one: hold what either needs.
-        finals = choose(rule, [v for v in by_version if not v.is_prerelease], allow_prereleases=False)
-        versions = [*versions, *(v for v in finals if v not in versions)]
-    taken = [by_version[version] for version in versions]
-    if rule.count is None and not rule.is_pin:
-        if not rule.specifier:
-            # Legacy versions satisfy no specifier (PEP 440); "every release" means them too.
-            taken += [r for r in releases if r.version is None]
-        if keep_latest is not None:
-            taken = taken[:keep_latest]
-    return taken
+    return groups

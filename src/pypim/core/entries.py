@@ -59,7 +59,7 @@ _MAX_TEXT_CHARS = 65536
 _STATUSES = {status.value: status for status in ProjectStatus}
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,4})?/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*", re.ASCII)
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*", re.ASCII)
 _URL_SAFE = "!$&'()*+,;=:@/?%~-._[]"
 _FRAGMENT_HASH = re.compile(r"(?:\A|&)([A-Za-z0-9_]+)=([0-9A-Fa-f]+)(?=&|\Z)", re.ASCII)
 _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|\+00:00)", re.ASCII)

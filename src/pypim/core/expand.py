@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from pypim.core.candidates import Chooser
+    from pypim.core.candidates import Chooser, Release
     from pypim.core.metadata import ParsedRequirement
     from pypim.core.model import CoreMetadata
 
@@ -32,3 +32,12 @@ def wanted_requirements(
         certain, open_ = chooser.marker_masks(requirement.marker, extras)
         if (certain | open_) & mask:
             yield requirement, certain & mask, open_ & mask
+
+
+def means_itself(requirement: ParsedRequirement, release: Release) -> bool:
+    """Whether a release requires itself, usually with further extras: no other release can satisfy that."""
+    if requirement.name != release.project or requirement.url is not None:
+        return False
+    if release.version is None:
+        return not requirement.specifier
+    return requirement.specifier.contains(release.version, prereleases=True)

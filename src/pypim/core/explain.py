@@ -19,27 +19,51 @@ if TYPE_CHECKING:
 _MOST = 3  # so many versions or rules are named in one sentence; a person wants the gist
 
 
-def explain_unsatisfied(candidates: Candidates, rule: Rule, mask: int) -> tuple[ProblemKind, str]:
-    """Why no release satisfies `rule` in the environments of `mask`: the kind, and a sentence without full stop."""
+def explain_unsatisfied(candidates: Candidates, rule: Rule, environment: int) -> tuple[ProblemKind, str]:
+    """Why no release satisfies `rule` in one environment (a mask of one bit): the kind, a sentence without full stop.
+
+    Pre-releases are never the reason, for they are taken where nothing else matches.
+    """
     if candidates.withheld:
         return ProblemKind.UNSATISFIED, candidates.withheld
     matching = [release for release in candidates.releases if _matches(rule.specifier, release)]
-    unusable = [release for release in matching if not release.mask(with_yanked=True) & mask]
-    if matching and len(unusable) == len(matching):
-        return ProblemKind.UNSATISFIED, f"no file of {_versions(matching)} fits (wheel tags or Requires-Python)"
-    if any(not release.mask(with_yanked=False) & mask for release in matching):
-        return ProblemKind.UNSATISFIED, f"{_versions(matching)}: yanked, and only an exact pin takes a yanked file"
     if matching:
-        return ProblemKind.UNSATISFIED, f"only pre-releases match ({_versions(matching)}), and they are not allowed"
+        return ProblemKind.UNSATISFIED, "; ".join(_obstacles(matching, rule, environment))
     taken_away = Counter(
         exclusion.reason for exclusion in candidates.exclusions if _text_matches(rule.specifier, exclusion.version)
     )
     if taken_away:
-        reasons = "; ".join(reason for reason, _ in taken_away.most_common(_MOST))
+        most_frequent = sorted(taken_away, key=lambda reason: (-taken_away[reason], reason))
+        reasons = "; ".join(most_frequent[:_MOST])
         return ProblemKind.EXCLUDED, f"every file that matches is taken away: {reasons}"
-    if not candidates.releases:
-        return ProblemKind.UNSATISFIED, "the project lists no distribution file"
-    return ProblemKind.UNSATISFIED, f"no release matches; the newest is {candidates.releases[0].text}"
+    if candidates.releases:
+        return ProblemKind.UNSATISFIED, f"no release matches; the newest is {candidates.releases[0].text}"
+    if candidates.exclusions:
+        return ProblemKind.UNSATISFIED, "no release matches, and filters take away all there are"
+    return ProblemKind.UNSATISFIED, "the project lists no distribution file"
+
+
+def _obstacles(matching: list[Release], rule: Rule, environment: int) -> list[str]:
+    """What keeps one environment from releases that match; each of them is in one of three lists."""
+    yanked: list[Release] = []
+    legacy: list[Release] = []
+    unfit: list[Release] = []
+    for release in matching:
+        fitting = [candidate for candidate in release.candidates if candidate.listed & environment]
+        if not rule.is_pin and fitting and all(candidate.file.is_yanked for candidate in fitting):
+            yanked.append(release)
+        elif release.version is None and release.mask(with_yanked=False) & environment:
+            legacy.append(release)
+        else:
+            unfit.append(release)
+    sentences = []
+    if unfit:
+        sentences.append(f"no file of {_versions(unfit)} fits (wheel tags or Requires-Python)")
+    if yanked:
+        sentences.append(f"{_versions(yanked)}: yanked, and only an exact pin takes a yanked file")
+    if legacy:
+        sentences.append(f"{_versions(legacy)}: not a valid version, and only the rule * takes those")
+    return sentences
 
 
 class FileVerdict(msgspec.Struct, frozen=True):

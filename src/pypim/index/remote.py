@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.errors import ProjectNotFound, UpstreamUnavailable
+from pypim.core.errors import ProjectNotFound, UpstreamMalformed, UpstreamUnavailable
 from pypim.core.negotiate import ACCEPT_PAGE, parse_any_page, parse_any_project_list
 from pypim.core.urls import split_user_info
 from pypim.index.conditional import ConditionalReader
@@ -28,7 +28,8 @@ class RemoteIndex:
     """The Simple API below `url` (PEP 503: `<url><project>/`), in JSON or HTML, over http, https or file.
 
     What is asked for a second time in a run is answered from memory; pages and their validators are kept from run
-    to run. Credentials in `url` are the fetcher's business and are neither kept nor shown.
+    to run. Once the list was read, a project whose serial there is that of the kept page is not asked for.
+    Credentials in `url` are the fetcher's business and are neither kept nor shown.
     """
 
     def __init__(
@@ -76,7 +77,23 @@ class RemoteIndex:
             self._pages.keep_response(self._name, answer.response, None)
         return answer.value
 
+    def _read_kept(self, name: NormalizedName) -> Page | None:
+        """The page as it was kept, where the list of this run says that the project has not changed since (serials)."""
+        listed = self._known_list.projects.get(name) if self._known_list is not None else None
+        kept = self._pages.response(f"{self._root_url}{name}/") if listed is not None else None
+        if kept is None:
+            return None
+        try:
+            page = _parse_page(name, kept)
+        except UpstreamMalformed:
+            return None  # an older pypim may have kept it: ask as if there were nothing
+        return page if page.last_serial == listed and not lacks_details(page) else None
+
     async def _read_project(self, name: NormalizedName) -> Page | None:
+        page = self._read_kept(name)
+        if page is not None:
+            self._known[name] = page
+            return page
         ahead = None
         if self._are_details_usual and self._details.is_offered:
             # Both at once: where the last page lacked something, this one will too, and half the waiting is saved.

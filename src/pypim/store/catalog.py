@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from pypim.store.catalog_generations import CatalogGenerations
-from pypim.store.catalog_holdings import CatalogHoldings, CatalogPublished, CatalogRuns
+from pypim.store.catalog_holdings import CatalogFindings, CatalogHoldings, CatalogPublished, CatalogRuns
 from pypim.store.catalog_pages import CatalogCapabilities, CatalogMetadata, CatalogPages
 from pypim.store.database import Database
 
@@ -27,6 +27,7 @@ class Catalog:
         self.holdings = CatalogHoldings(database, now)
         self.generations = CatalogGenerations(database)
         self.published = CatalogPublished(database)
+        self.findings = CatalogFindings(database)
         self.runs = CatalogRuns(database)
 
     @classmethod

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pypim.core.errors import NotFound
 from pypim.core.model import Blob, Holding
-from pypim.ports import Removal, Run
+from pypim.core.names import parse_name
+from pypim.ports import Finding, Removal, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -121,3 +124,33 @@ class CatalogRuns:
             return None
         number, command, index_name, started_at, finished_at, outcome, summary = row
         return Run(number, command, index_name, started_at, finished_at, outcome, summary.encode())
+
+
+class CatalogFindings:
+    """The Findings of a catalog; forgetting is durable before what it warns of can happen."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def finding(self, index: str) -> Finding | None:
+        """That of the last complete sync."""
+        row = self._database.row("finding", (index,))
+        if row is None:
+            return None
+        digest, consulted, total_files, total_bytes = row
+        return Finding(
+            digest=digest,
+            consulted=tuple(parse_name(name) for name in msgspec.json.decode(consulted)),
+            total_files=total_files,
+            total_bytes=total_bytes,
+        )
+
+    def keep_finding(self, index: str, finding: Finding | None) -> None:
+        """Remember it, or forget it."""
+        with self._database.transaction(is_durable=True):
+            if finding is None:
+                self._database.run("forget_finding", (index,))
+            else:
+                consulted = msgspec.json.encode(finding.consulted).decode()
+                row = (index, finding.digest, consulted, finding.total_files, finding.total_bytes)
+                self._database.run("keep_finding", row)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pypim.core.model import CoreMetadata, Holding, Page
     from pypim.core.selection import Selection
-    from pypim.ports import Capabilities, MetadataCache, Pages, Removal, StoredResponse
+    from pypim.ports import Capabilities, Finding, MetadataCache, Pages, Removal, StoredResponse
 
 
 class MemoryPages:
@@ -220,6 +220,24 @@ class MemoryPublished:
         over = set(settled)
         merged = {**self._removals.get(index, {}), **added}
         self._removals[index] = {identity: one for identity, one in merged.items() if identity not in over}
+
+
+class MemoryFindings:
+    """Findings in a dictionary."""
+
+    def __init__(self) -> None:
+        self._findings: dict[str, Finding] = {}
+
+    def finding(self, index: str) -> Finding | None:
+        """That of the last complete sync."""
+        return self._findings.get(index)
+
+    def keep_finding(self, index: str, finding: Finding | None) -> None:
+        """Remember it, or forget it."""
+        if finding is None:
+            self._findings.pop(index, None)
+        else:
+            self._findings[index] = finding
 
 
 class MemoryRuns:

@@ -163,3 +163,11 @@ UPDATE runs SET finished_at = ?, outcome = ?, summary = ? WHERE number = ?
 -- name: last_run
 SELECT number, command, index_name, started_at, finished_at, outcome, summary FROM runs
 WHERE index_name = ? AND finished_at IS NOT NULL ORDER BY number DESC LIMIT 1
+-- name: finding
+SELECT digest, consulted, total_files, total_bytes FROM findings WHERE index_name = ?
+-- name: keep_finding
+INSERT INTO findings (index_name, digest, consulted, total_files, total_bytes) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (index_name) DO UPDATE SET digest = excluded.digest, consulted = excluded.consulted,
+  total_files = excluded.total_files, total_bytes = excluded.total_bytes
+-- name: forget_finding
+DELETE FROM findings WHERE index_name = ?

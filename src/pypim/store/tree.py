@@ -26,23 +26,34 @@ class LocalTree:
         self._staging = staging
         self._folders = atomic.Folders(folder)
 
-    def place(self, holdings: Iterable[Holding]) -> None:
+    def place(self, holdings: Iterable[Holding], *, replaces: bool = False) -> None:
         """Link or copy the files; those that already stand there with their size are left alone."""
         if self._folder == self._store:
             return
         placed = []
         for holding in holdings:
-            names = [holding.path]
-            if holding.metadata_sha256 is not None:
-                names.append(holding.path + _METADATA)
-            for name in names:
+            for name in _names(holding):
                 source, target = f"{self._store}{os.sep}{name}", f"{self._folder}{os.sep}{name}"
-                if not _is_same_size(source, target):
+                if replaces or not _is_same_size(source, target):
                     self._folders.make_for(target)
                     atomic.link_or_copy(source, target)
                     placed.append(target)
         if placed:
             atomic.sync_file_system(self._folder, map(Path, placed))
+
+    def lacking(self, holdings: Iterable[Holding]) -> list[Holding]:
+        """Where the store keeps its files in this folder, nothing: whoever verifies the store finds it there."""
+        if self._folder == self._store:
+            return []
+        return [holding for holding in holdings if not all(map(self._stands, _names(holding)))]
+
+    def _stands(self, name: str) -> bool:
+        return _is_same_size(f"{self._store}{os.sep}{name}", f"{self._folder}{os.sep}{name}")
+
+    def displace(self, holdings: Iterable[Holding]) -> None:
+        """Delete what `place` put there; in the store's own folder the bytes are not this tree's to delete."""
+        if self._folder != self._store:
+            self.remove(name for holding in holdings for name in _names(holding))
 
     def write(self, pages: Mapping[str, bytes]) -> None:
         """Replace the files, each atomically, all durable before any gets its name."""
@@ -64,6 +75,13 @@ class LocalTree:
             target = self._folder / path
             atomic.remove(target)
             atomic.remove_empty_folders(target.parent, self._folder)
+
+
+def _names(holding: Holding) -> tuple[str, ...]:
+    """The files that stand for a holding, relative to either folder."""
+    if holding.metadata_sha256 is None:
+        return (holding.path,)
+    return holding.path, holding.path + _METADATA
 
 
 def _is_same_size(source: str, target: str) -> bool:

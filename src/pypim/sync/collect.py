@@ -12,6 +12,8 @@ from pypim.core.selection import ProblemKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from packaging.utils import NormalizedName
+
     from pypim.core.closure import Closure, Root, Want
     from pypim.core.model import CoreMetadata, Page
     from pypim.core.selection import Selection
@@ -32,6 +34,8 @@ class Collector:
         self._reporter = reporter
         self._keeps_going = keeps_going
         self.faults: list[str] = []
+        self.serials: dict[NormalizedName, int | None] = {}
+        """Every project that was looked at, with the serial of its page; None where it has none or there is no page."""
 
     async def collect(self, closure: Closure, roots: Iterable[Root]) -> Selection:
         """Drive the closure from its roots to its selection. Raises UpstreamFault, IntegrityFault or Refused."""
@@ -62,7 +66,10 @@ class Collector:
     async def _answer(self, want: Want) -> Answer:
         try:
             if isinstance(want, WantPage):
-                return want, await self._index.project(want.project), None
+                self.serials[want.project] = None
+                page = await self._index.project(want.project)
+                self.serials[want.project] = page.last_serial
+                return want, page, None
             return want, await self._metadata.metadata(want.project, want.file), None
         except NotFound as error:
             return want, None, (ProblemKind.MISSING, error.message)

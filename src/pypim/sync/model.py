@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from pypim.core.policy import Policy
     from pypim.core.retention import OnRemoval
     from pypim.core.rules import Rule
-    from pypim.core.selection import Problem
+    from pypim.core.selection import Problem, Selection
     from pypim.core.target import Environment
     from pypim.ports import (
         Blobs,
         Clock,
         Fetcher,
+        Findings,
         Generations,
         Holdings,
         Index,
@@ -54,8 +55,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     follow: FollowOptions
     constraints: Mapping[NormalizedName, SpecifierSet]
     on_removal: OnRemoval
+    digest: str
+    """Of all that the configuration says about this index and of the program's version."""
     jobs: int = 16
-    limit_bytes: int = 20 * 1024**3
+    limit_bytes: int
     """The largest file that is taken where the upstream does not say its size."""
 
 
@@ -69,6 +72,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     holdings: Holdings
     generations: Generations
     published: Published
+    findings: Findings
     runs: Runs
     clock: Clock
     reporter: Reporter
@@ -95,3 +99,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def is_complete(self) -> bool:
         """Whether all that was asked for is there."""
         return self.outcome != "partial"
+
+
+class Selected(msgspec.Struct, frozen=True):
+    """The first half of a sync: the selection, the faults met on the way, and the projects looked at with serials."""
+
+    selection: Selection
+    faults: tuple[str, ...]
+    serials: dict[NormalizedName, int | None]

@@ -29,30 +29,42 @@ class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
     is_dry_run: bool
 
 
-def remove_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile], on_removal: OnRemoval) -> int:
-    """Note what the index no longer lists, and delete what has waited long enough. The number of files deleted."""
-    now = stack.clock.now().timestamp()
+def note_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile]) -> None:
+    """Note what the index no longer lists, or soon will not.
+
+    A note outlives the run, so that one that is stopped after the flip leaves no file that nobody remembers; a file
+    that is listed after all loses its note with the next removal.
+    """
     waiting = stack.published.removals(index)
-    listed = stack.generations.listed()
+    now = stack.clock.now().timestamp()
     fresh = [
         Removal(identity=planned.file.identity, project=planned.project, since=now)
         for planned in unlisted
         if planned.file.identity not in waiting
     ]
-    if not fresh and not waiting:
+    if fresh:
+        stack.published.keep_removals(index, fresh, ())
+
+
+def remove_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile], on_removal: OnRemoval) -> int:
+    """Note what the index no longer lists, and delete what has waited long enough. The number of files deleted."""
+    note_unlisted(stack, index, unlisted)
+    waiting = stack.published.removals(index)
+    if not waiting:
         return 0
-    everything = waiting | {removal.identity: removal for removal in fresh}
-    horizon = now - on_removal.delete_after.total_seconds()
+    listed = stack.generations.listed()
+    horizon = stack.clock.now().timestamp() - on_removal.delete_after.total_seconds()
     due = [
         identity
-        for identity, removal in everything.items()
+        for identity, removal in waiting.items()
         if removal.since <= horizon and identity not in listed and not on_removal.keeps_listed
     ]
     held = dict(stack.holdings.holdings())
     deleted = {identity: held[identity] for identity in due if identity in held}
     delete_files(deleted, held, stack.holdings, stack.blobs, stack.tree)
-    settled = [*due, *(identity for identity in everything if identity in listed)]
-    stack.published.keep_removals(index, [r for r in fresh if r.identity not in settled], settled)
+    if len(deleted) < len(due):  # an earlier run was stopped between forgetting the records and deleting the bytes
+        stack.blobs.delete_stray(stack.blobs.stray(holding for _, holding in stack.holdings.holdings()))
+    stack.published.keep_removals(index, (), [*due, *(identity for identity in waiting if identity in listed)])
     return len(deleted)
 
 
@@ -92,15 +104,16 @@ def delete_files(
     blobs: Blobs,
     *trees: Tree | None,
 ) -> None:
-    """Forget the records, then delete the bytes, so that no record ever names what is not there.
+    """Take the files out of the trees, forget the records, then delete the bytes.
 
-    Two records may stand for one file (listed with and without a hash): the bytes go with the last of them.
+    No record ever names what is not there, and no tree keeps what no record can find. Two records may stand for one
+    file (listed with and without a hash): the bytes go with the last of them.
     """
-    holdings.forget(unwanted)
     still_needed = {holding.path for identity, holding in held.items() if identity not in unwanted}
-    for holding in unwanted.values():
-        if holding.path not in still_needed:
-            for tree in trees:
-                if tree is not None:
-                    tree.remove((holding.path, holding.path + ".metadata"))
-            blobs.delete(holding)
+    gone = [holding for holding in unwanted.values() if holding.path not in still_needed]
+    for tree in trees:
+        if tree is not None:
+            tree.displace(gone)
+    holdings.forget(unwanted)
+    for holding in gone:
+        blobs.delete(holding)

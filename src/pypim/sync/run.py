@@ -16,9 +16,10 @@ from pypim.core.plan import make_plan
 from pypim.core.retention import carried_over
 from pypim.core.selection import ProblemKind
 from pypim.sync.collect import Collector
-from pypim.sync.model import Report
+from pypim.sync.model import Report, Selected
 from pypim.sync.publish import Publisher, pages_of
 from pypim.sync.remove import remove_unlisted
+from pypim.sync.shortcut import finding_of, unchanged
 from pypim.sync.transfer import Transfer, TransferFault
 
 if TYPE_CHECKING:
@@ -32,20 +33,24 @@ if TYPE_CHECKING:
     from pypim.sync.model import Pattern, Request, Stack
 
 
-async def select(stack: Stack, request: Request, *, keeps_going: bool) -> tuple[Selection, list[str]]:
-    """The first half of a sync: roots, pages and metadata become a selection; also the faults met on the way."""
-    roots = [*request.roots]
-    if request.patterns:
-        stack.reporter.stage("list")
-        names = (await stack.index.project_list()).projects
-        roots += matching_roots(request.patterns, sorted(names))
+async def expand_roots(stack: Stack, request: Request) -> tuple[list[Root], dict[NormalizedName, int | None]]:
+    """All roots, those of patterns included, and the serials of the upstream's list where a pattern needed it."""
+    if not request.patterns:
+        return [*request.roots], {}
+    stack.reporter.stage("list")
+    serials = (await stack.index.project_list()).projects
+    return [*request.roots, *matching_roots(request.patterns, sorted(serials))], serials
+
+
+async def select(stack: Stack, request: Request, roots: Sequence[Root], *, keeps_going: bool) -> Selected:
+    """Ask for what the roots need until the selection stands. Raises UpstreamFault, NotFound, Unresolvable, Refused."""
     chooser = Chooser(request.environments, request.policy, stack.clock.now())
     closure = Closure(chooser, request.follow, request.constraints)
     collector = Collector(stack.index, stack.metadata, stack.reporter, keeps_going=keeps_going)
     selection = await collector.collect(closure, roots)
     if not keeps_going:
         _refuse_problems(selection.problems)
-    return selection, collector.faults
+    return Selected(selection, tuple(collector.faults), collector.serials)
 
 
 def matching_roots(patterns: Sequence[Pattern], names: Sequence[NormalizedName]) -> list[Root]:
@@ -71,19 +76,23 @@ async def sync(
     `on_planned` is called once the plan stands and before anything is carried out.
     """
     started = stack.clock.now().timestamp()
-    selection, faults = await select(stack, request, keeps_going=keeps_going)
+    roots, listed = await expand_roots(stack, request)
+    if not is_dry_run and (known := unchanged(stack, request, roots, listed)) is not None:
+        return _recorded(stack, stack.runs.begin_run("sync", request.index, started), started, known)
+    selected = await select(stack, request, roots, keeps_going=keeps_going)
     generation = stack.generations.current(request.index)
     current = stack.generations.selection(generation.number) if generation else None
-    selection = carried_over(selection, current, request.on_removal, request.policy, is_partial=bool(faults))
+    selection = carried_over(
+        selected.selection, current, request.on_removal, request.policy, is_partial=bool(selected.faults)
+    )
     holdings = dict(stack.holdings.holdings())
     plan = make_plan(selection, current, holdings)
-    problems = selection.problems
     report = Report(
         index=request.index,
         outcome="planned",
         plan=plan,
-        problems=problems,
-        faults=tuple(faults),
+        problems=selection.problems,
+        faults=selected.faults,
         warnings=selection.warnings,
     )
     if is_dry_run:
@@ -92,11 +101,18 @@ async def sync(
         on_planned()
     run = stack.runs.begin_run("sync", request.index, started)
     try:
+        stack.findings.keep_finding(request.index, None)
         report = await _carry_out(stack, request, selection, holdings, report, keeps_going=keeps_going)
     except BaseException as error:
         reason = error.code if isinstance(error, PypimError) else type(error).__name__
         stack.runs.finish_run(run, stack.clock.now().timestamp(), reason, b"{}")
         raise
+    if report.is_complete:
+        stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
+    return _recorded(stack, run, started, report)
+
+
+def _recorded(stack: Stack, run: int, started: float, report: Report) -> Report:
     finished = stack.clock.now().timestamp()
     report = msgspec.structs.replace(report, seconds=round(finished - started, 3))
     stack.runs.finish_run(run, finished, report.outcome, msgspec.json.encode(summary(report)))

@@ -60,6 +60,7 @@ class Transfer:
         self._unsettled = asyncio.Semaphore(_MOST_UNSETTLED)
         self._durable: list[tuple[str, NormalizedName, Holding]] = []
         self._is_committing = False
+        self._is_ending = False
         self.held: dict[str, Holding] = {}
         self.faults: list[TransferFault] = []
 
@@ -90,6 +91,9 @@ class Transfer:
                 self._unsettled.release()
                 raise
             else:
+                if self._is_ending:  # the group takes no more tasks; the bytes stay for the next run
+                    staged.close()
+                    return
                 group.create_task(self._keep(planned, staged, holding, metadata))
 
     def _fail(self, planned: PlannedFile, error: PypimError) -> None:
@@ -189,20 +193,27 @@ class Transfer:
     async def _keep(self, planned: PlannedFile, staged: StagedBlob, holding: Holding, metadata: bytes | None) -> None:
         try:
             await self._blobs.keep(staged, holding, metadata)
+            self._durable.append((planned.file.identity, planned.project, holding))
+            if not self._is_committing:
+                await self._commit()
+        except BaseException:
+            self._is_ending = True
+            raise
         finally:
             self._unsettled.release()
-        self._durable.append((planned.file.identity, planned.project, holding))
-        if not self._is_committing:
-            self._is_committing = True
-            await asyncio.sleep(0)  # the other files of the same round of syncing join this transaction
-            self._is_committing = False
-            self._commit()
 
-    def _commit(self) -> None:
-        rows, self._durable = self._durable, []
-        self._holdings.record(rows)
-        self.held.update((identity, holding) for identity, _, holding in rows)
-        self._reporter.advance(len(rows))
+    async def _commit(self) -> None:
+        """Record what is durable, one transaction after the other; who comes meanwhile joins the next one."""
+        self._is_committing = True
+        try:
+            await asyncio.sleep(0)  # the other files of the same round of syncing join this transaction
+            while self._durable:
+                rows, self._durable = self._durable, []
+                await asyncio.to_thread(self._holdings.record, rows)
+                self.held.update((identity, holding) for identity, _, holding in rows)
+                self._reporter.advance(len(rows))
+        finally:
+            self._is_committing = False
 
 
 def _resumes(incoming: Incoming, start: int) -> bool:

@@ -199,3 +199,12 @@ CREATE TABLE runs (
 ) STRICT;
 
 PRAGMA user_version = 1;
+
+-- What the last complete sync of an index was computed from; no row while a run is under way.
+CREATE TABLE findings (
+  index_name TEXT PRIMARY KEY,
+  digest TEXT NOT NULL, -- of the configuration and of the serials of the projects that were looked at
+  consulted TEXT NOT NULL, -- JSON: the names of those projects
+  total_files INTEGER NOT NULL,
+  total_bytes INTEGER NOT NULL
+) STRICT;

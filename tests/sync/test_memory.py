@@ -1,0 +1,122 @@
+"""`--to DIR` names a mirror made without a configuration file, and what it was told is kept in it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ServeWorld
+from tests.sync.mirror import LINUX_OPTIONS, Document, published_in, pypim, pypim_process, wheels
+from tests.worlds.server import WorldServer
+from tests.worlds.world import World, project, release, wheel
+
+WORLD = World.of(
+    project("a", "1.0", "2.0", "3.0rc1", requires=["lib"]),
+    project("b", release("1.0", wheel("cp312-cp312-manylinux_2_17_x86_64"), wheel("cp312-cp312-win_amd64"))),
+    project("c", "1.0"),
+    project("lib", "1.0"),
+)
+
+
+@pytest.fixture
+def server(serve: ServeWorld) -> WorldServer:
+    return serve(WORLD)
+
+
+def sync(folder: Path, *arguments: str, status: int = 0) -> dict[str, list[str]]:
+    pypim("sync", *arguments, "--to", folder).expect(status)
+    return published_in(folder)
+
+
+def kept(folder: Path) -> Document:
+    return tomllib.loads((folder / ".pypim" / "pypim.toml").read_text())
+
+
+def test_requirements_add_up_until_replace(server: WorldServer, tmp_path: Path) -> None:
+    """`sync a --to D` then `sync b --to D` holds both; `--replace` starts anew; `sync --to D` repeats."""
+    folder = tmp_path / "d"
+    assert list(sync(folder, "a", "--upstream", server.url, *LINUX_OPTIONS)) == ["a", "lib"]
+    assert list(sync(folder, "b")) == ["a", "b", "lib"]
+    assert list(sync(folder)) == ["a", "b", "lib"]
+    assert sync(folder, "a<2")["a"] == wheels("a 1.0"), "a newer requirement takes the place of the older one"
+    assert list(sync(folder, "c", "--replace", "--upstream", server.url, *LINUX_OPTIONS)) == ["c"]
+    assert list(sync(folder)) == ["c"]
+
+
+def test_options_stay_until_they_are_said_anew(server: WorldServer, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    one = sync(folder, "a", "b", "--upstream", server.url, *LINUX_OPTIONS, "--include-prereleases", "--no-deps")
+    assert one == {"a": wheels("a 3.0rc1"), "b": ["b-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"]}
+    assert sync(folder, "c")["a"] == wheels("a 3.0rc1")
+    assert sync(folder, "--platform", "windows")["b"] == ["b-1.0-cp312-cp312-win_amd64.whl"]
+    assert sync(folder)["b"] == ["b-1.0-cp312-cp312-win_amd64.whl"]
+    assert sync(folder, "--exclude", "b*", "--keep-going", status=1) == {"a": wheels("a 3.0rc1"), "c": wheels("c 1.0")}
+    assert kept(folder)["indexes"]["main"]["filters"] == {"exclude": ["b*"], "prereleases": True}
+
+
+def test_the_state_is_an_ordinary_configuration(server: WorldServer, tmp_path: Path) -> None:
+    """It may be given with -c, and edited; an option that would undo an edit is refused."""
+    folder = tmp_path / "d"
+    sync(folder, "a", "--upstream", server.url, *LINUX_OPTIONS)
+    config = folder / ".pypim" / "pypim.toml"
+    pypim("-c", config, "sync").expect()
+    pypim("-c", config, "config", "check").expect()
+    config.write_text(config.read_text() + '\n[indexes.main.packages]\nc = "latest"\n')
+    assert list(sync(folder)) == ["a", "c", "lib"]
+    assert list(sync(folder, "b")) == ["a", "b", "c", "lib"], "requirements have a file of their own"
+    error = pypim("sync", "--to", folder, "--no-deps", "--json").expect(2).error
+    assert "edited by hand" in error["message"]
+    assert "--replace" in error["hint"]
+
+
+def test_requirements_files_are_remembered_by_their_place(server: WorldServer, tmp_path: Path) -> None:
+    """`-r FILE` is read again by every sync."""
+    file = tmp_path / "wanted.txt"
+    file.write_text("c\n")
+    outcome = pypim_process(
+        "sync", "-r", "wanted.txt", "--to", "d", "--upstream", server.url, *LINUX_OPTIONS, cwd=tmp_path
+    )
+    outcome.expect()
+    assert list(published_in(tmp_path / "d")) == ["c"]
+    file.write_text("c\na\n")
+    assert list(sync(tmp_path / "d")) == ["a", "c", "lib"]
+    file.unlink()
+    error = pypim("sync", "--to", tmp_path / "d", "--json").expect(2).error
+    assert str(file) in error["message"]
+
+
+def test_nothing_outside_the_folder_is_written(server: WorldServer, tmp_path: Path) -> None:
+    """Nothing outside the store, the `--to` / `publish` folder and standard output is written."""
+    home = tmp_path / "home"
+    home.mkdir()
+    pypim_process("sync", "a", "--to", "d", "--upstream", server.url, *LINUX_OPTIONS, cwd=home).expect()
+    assert [path.name for path in home.iterdir()] == ["d"]
+    assert sorted(path.name for path in (home / "d").iterdir()) == [".pypim", "packages", "simple"]
+
+
+def test_targets_are_this_machine_unless_said(server: WorldServer, tmp_path: Path) -> None:
+    """Its targets are this machine's Python and platform unless `--python` and `--platform` say otherwise."""
+    pypim("sync", "c", "--to", tmp_path / "d", "--upstream", server.url).expect()
+    target = kept(tmp_path / "d")["targets"]["machines"]
+    assert target["python"]
+    assert target["platforms"]
+
+
+def test_a_failed_first_sync_leaves_no_memory(server: WorldServer, tmp_path: Path) -> None:
+    """A requirement that cannot be had does not stay in the way of the next run."""
+    folder = tmp_path / "d"
+    pypim("sync", "nowhere", "--to", folder, "--upstream", server.url, *LINUX_OPTIONS).expect(3)
+    assert not (folder / ".pypim" / "pypim.toml").exists()
+    sync(folder, "a", "--upstream", server.url, *LINUX_OPTIONS)
+    pypim("sync", "nowhere", "--to", folder).expect(3)
+    assert list(sync(folder)) == ["a", "lib"]
+
+
+@pytest.mark.parametrize("command", ["sync", "verify", "list", "status", "prune", "doctor", "update", "metadata"])
+def test_a_folder_without_a_mirror_is_said_to_be_none(tmp_path: Path, command: str) -> None:
+    error = pypim(command, "--to", tmp_path / "nothing", "--json").expect(3).error
+    assert "keeps no mirror here" in error["message"]
+    assert "pypim sync flask --to" in error["hint"]
+    assert not (tmp_path / "nothing").exists()

@@ -1,0 +1,161 @@
+"""`verify` finds every way in which the disk no longer holds what was stored and published, and `--repair` mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ServeWorld
+from tests.sync.mirror import LINUX_OPTIONS, Document, Mirror, files_below, pypim
+from tests.worlds import faults
+from tests.worlds.world import World, project, release, sdist
+
+WORLD = World.of(
+    project("app", "1.0", requires=["lib", "src"]), project("lib", "1.0"), project("src", release("1.0", sdist()))
+)
+LIB = "lib-1.0-py3-none-any.whl"
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def metadata_of(change: Callable[[Path], None]) -> Callable[[Path], None]:
+    return lambda path: change(path.with_name(path.name + ".metadata"))
+
+
+def sync_to(folder: Path, url: str) -> None:
+    pypim("sync", "app", "--to", folder, "--upstream", url, *LINUX_OPTIONS).expect()
+
+
+def damages_of(document: Document) -> list[Document]:
+    (entry,) = document["indexes"]
+    damages: list[Document] = entry["report"]["damages"]
+    return damages
+
+
+def test_a_sound_mirror_is_said_to_be_sound(serve: ServeWorld, tmp_path: Path) -> None:
+    sync_to(tmp_path / "m", serve(WORLD).url)
+    document = pypim("verify", "--to", tmp_path / "m", "--json").expect().document
+    assert document["command"] == "verify"
+    report = document["indexes"][0]["report"]
+    assert report == {"files": 3, "file_bytes": sum(file.size for file in WORLD.files), "damages": []}
+    assert "as they were stored" in pypim("verify", "--to", tmp_path / "m").expect().stdout
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (flip_a_bit, "sha256"),
+        (truncate, "sha256"),
+        (Path.unlink, "missing"),
+        (metadata_of(Path.unlink), "missing"),
+        (metadata_of(flip_a_bit), ".metadata"),
+    ],
+    ids=["bit-flip", "truncated", "gone", "metadata-gone", "metadata-bit-flip"],
+)
+@pytest.mark.parametrize("place", ["store", "tree"])
+def test_each_damage_is_named_and_repaired(
+    serve: ServeWorld, tmp_path: Path, spoil: Callable[[Path], None], reason: str, place: str
+) -> None:
+    """Exit 7 as long as any remains; afterwards the bytes are again what they were, in the store and in the tree."""
+    server = serve(WORLD)
+    if place == "store":
+        folder, options = tmp_path / "m", ("--to", tmp_path / "m")
+        sync_to(folder, server.url)
+    else:
+        mirror = Mirror(tmp_path / "m").configure(server.url, packages={"app": "latest"})
+        mirror.sync()
+        folder, options = mirror.tree, ("-c", mirror.config)
+    before = files_below(folder)
+    stored = tmp_path / "m" / ("" if place == "store" else "data") / WORLD.file(LIB).path
+    spoil(stored)
+    document = pypim("verify", "--json", *options).expect(7).document
+    (damage,) = damages_of(document)
+    assert (damage["filename"], damage["is_repaired"]) == (LIB, False)
+    assert reason in damage["reason"]
+    text = pypim("verify", *options).expect(7).stdout
+    assert f"damaged: {LIB}" in text
+    assert "--repair" in text
+    (repaired,) = damages_of(pypim("verify", "--repair", "--json", *options).expect().document)
+    assert repaired["is_repaired"]
+    assert files_below(folder) == before
+    assert damages_of(pypim("verify", "--json", *options).expect().document) == []
+
+
+def test_pages_and_files_that_vanish_from_the_published_tree_come_back(serve: ServeWorld, mirror: Mirror) -> None:
+    """What is published is looked at as well as what is stored, and made again without asking the upstream."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.sync()
+    before = files_below(mirror.tree)
+    (mirror.tree / "simple" / "app" / "index.html").unlink()
+    flip_a_bit(mirror.tree / "simple" / "lib" / "index.v1_json")
+    (mirror.tree / "simple" / "index.html").unlink()
+    (mirror.tree / WORLD.file("src-1.0.tar.gz").path).unlink()
+    server.forget_requests()
+    damages = damages_of(mirror.run("verify", "--json").expect(7).document)
+    assert {damage["filename"] for damage in damages} == {
+        "simple/", "simple/app/", "simple/lib/", WORLD.file("src-1.0.tar.gz").path,
+    }  # fmt: skip
+    mirror.run("verify", "--repair").expect()
+    assert files_below(mirror.tree) == before
+    assert not server.requests
+
+
+def test_what_cannot_be_fetched_again_stays_named(serve: ServeWorld, mirror: Mirror) -> None:
+    """Exit 7, with the reason; its page goes on listing it, for a failing upstream never unlists anything."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.sync()
+    published = mirror.published()
+    (mirror.store / WORLD.file(LIB).path).unlink()
+    server.misbehave(f"*/{LIB}", faults.status(503))
+    (damage,) = damages_of(mirror.run("verify", "--repair", "--json").expect(7).document)
+    assert not damage["is_repaired"]
+    assert "503" in damage["reason"]
+    assert mirror.published() == published
+    server.behave()
+    server.misbehave(f"*/{LIB}", faults.wrong_bytes())
+    (damage,) = damages_of(mirror.run("verify", "--repair", "--json").expect(7).document)
+    assert "sha256" in damage["reason"]
+    server.behave()
+    mirror.run("verify", "--repair").expect()
+    mirror.run("verify").expect()
+
+
+def test_a_damaged_file_that_nothing_lists_can_only_be_pruned(serve: ServeWorld, mirror: Mirror) -> None:
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.sync()
+    mirror.configure(server.url, packages={"src": "latest"})
+    mirror.sync()
+    flip_a_bit(mirror.store / WORLD.file(LIB).path)
+    (damage,) = damages_of(mirror.run("verify", "--repair", "--json").expect(7).document)
+    assert "prune" in damage["reason"]
+    mirror.run("prune").expect()
+    mirror.run("verify").expect()
+
+
+def test_each_index_answers_for_its_own_files(serve: ServeWorld, mirror: Mirror) -> None:
+    """Two indexes share one store; what is damaged is repaired by the index that lists it, and counted once."""
+    server = serve(WORLD)
+    mirror.write(
+        f'[upstreams.world]\nurl = "{server.url}"\nretries = 0\n'
+        '[targets.linux]\npython = ["3.12"]\nplatforms = ["linux"]\n'
+        '[indexes.one]\ntargets = ["linux"]\npackages = { src = "latest" }\n'
+        '[indexes.two]\ntargets = ["linux"]\npackages = { lib = "latest" }\n'
+    )
+    mirror.run("sync").expect()
+    flip_a_bit(mirror.store / WORLD.file(LIB).path)
+    mirror.run("verify", "--index", "one").expect()
+    document = mirror.run("verify", "--repair", "--json").expect().document
+    assert [len(entry["report"]["damages"]) for entry in document["indexes"]] == [0, 1]
