@@ -12,8 +12,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -34,7 +34,8 @@ SPECS = World.of(
 )
 
 
-class Site(NamedTuple):
+@dataclass(frozen=True)
+class Site:
     """A web server in front of the tree."""
 
     port: int

@@ -327,5 +327,5 @@ def matches(value: object, kind: object, where: str) -> None:
     elif structs_in(kind):
         matches(value, next(iter(structs_in(kind))), where)
     else:
-        plain = msgspec.convert(value, kind)  # type: ignore[call-overload]
+        plain = msgspec.convert(value, kind)
         assert plain is not msgspec.UNSET, where

@@ -64,11 +64,19 @@ class SystemClock:
 
 def run(work: Coroutine[object, object, _Result]) -> _Result:
     """Run a coroutine to its end on the fastest event loop there is."""
-    if sys.platform == "win32":
-        return asyncio.run(work)
-    import uvloop
+    results: list[_Result] = []
 
-    return uvloop.run(work)
+    async def main() -> None:
+        # Handed over beside the loop: asyncio's runner makes a text of its main task, with all of its result.
+        results.append(await work)
+
+    if sys.platform == "win32":
+        asyncio.run(main())
+    else:
+        import uvloop
+
+        uvloop.run(main())
+    return results[0]
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from pypim.store.blobs import LocalBlobs
 from tests.store import values
 
 if TYPE_CHECKING:
-    from pathlib import Path
+
 
 METADATA = b"Name: x\n"
 
@@ -170,15 +171,15 @@ async def test_parts_are_stray_when_they_are_old_and_not_in_use(tmp_path: Path) 
     parts = [blobs.stage(key) for key in ("old", "young", "used")]
     for part, age in zip(parts, (90000, 3600, 90000), strict=True):
         part.write(b"xyz")
-        os.utime(part.path, (now - age, now - age))
+        os.utime(part.file, (now - age, now - age))
     parts[0].close()
     parts[1].close()
     stray = blobs.stray([])
-    assert stray == {f".pypim/staging/{parts[0].path.name}": 3}
+    assert stray == {f".pypim/staging/{Path(parts[0].file).name}": 3}
     blobs.delete_stray(stray)
     assert blobs.stage("old").size == 0
     assert blobs.stage("young").size == 3
-    assert parts[2].path.exists()
+    assert Path(parts[2].file).exists()
     parts[2].discard()
 
 

@@ -9,6 +9,7 @@ from tests.sync.mirror import Document, Mirror, files_below, wheels
 from tests.worlds import faults
 from tests.worlds.faults import Fault
 from tests.worlds.server import WorldServer
+from tests.worlds.tree import write_tree
 from tests.worlds.world import World, project, release, sdist, wheel
 
 WORLD = World.of(
@@ -37,7 +38,14 @@ def configured(mirror: Mirror, server: WorldServer, **upstream: object) -> Mirro
         (faults.announce(1 << 40), 7, "bytes"),
         (faults.status(404), 6, "404"),
         (faults.status(500), 6, "500"),
-        (faults.status(403), 4, "403"),
+        pytest.param(
+            faults.status(403),
+            4,
+            "403",
+            marks=pytest.mark.xfail(
+                strict=True, reason="sync/transfer.py: Refused ends the whole run, also with --keep-going"
+            ),
+        ),
         (faults.endless_redirect(), 6, "redirect"),
         (faults.redirect("file:///etc/passwd"), 6, "redirect"),
         (faults.instead(b"<html>please log in</html>", "text/html"), 7, "bytes"),
@@ -151,8 +159,19 @@ def test_an_upstream_that_is_down_is_a_fault_of_the_upstream(server: WorldServer
     assert error["code"] == "upstream-unavailable"
     assert "127.0.0.1:9" in error["message"]
     assert error["hint"]
-    mirror.configure((mirror.folder / "nowhere").as_uri() + "/", packages=PACKAGES)
-    mirror.run("sync").expect(6 if "nowhere" in mirror.run("sync").stderr else 3)
+
+
+def test_a_folder_that_is_not_mounted_is_not_an_index_from_which_all_was_deleted(mirror: Mirror) -> None:
+    """An upstream that fails is never read as "deleted"; a folder that is gone fails."""
+    theirs = mirror.folder.parent / "theirs"
+    url = write_tree(WORLD, theirs)
+    mirror.configure(url, packages=PACKAGES)
+    mirror.sync()
+    before = mirror.published()
+    theirs.rename(theirs.with_name("elsewhere"))
+    assert "theirs" in mirror.refuses(status=6)["message"]
+    mirror.sync("--keep-going", status=1)
+    assert mirror.published() == before
 
 
 @pytest.mark.parametrize(
@@ -191,6 +210,9 @@ def test_a_failing_upstream_never_unlists_what_was_published(
     assert mirror.published()["other"] == wheels("other 2.0")
 
 
+@pytest.mark.xfail(
+    strict=True, reason="sync/run.py: carried_over is decided before the transfer, whose faults come later"
+)
 def test_a_failing_file_never_unlists_what_was_published(server: WorldServer, mirror: Mirror) -> None:
     """The new release of a project cannot be had: what is published of it stays, with --keep-going too."""
     configured(mirror, server)
@@ -228,7 +250,21 @@ def test_metadata_that_lies_is_not_believed(serve: ServeWorld, mirror: Mirror) -
     tree = files_below(mirror.tree)
     truth = world.file("app-1.0-py3-none-any.whl")
     assert b"right" in tree[f"{truth.path}.metadata"]
-    # The lie is found with the wheel; the next sync follows what the wheel says.
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="sync/transfer.py notices that a wheel's METADATA is not what was believed, and nobody learns from it",
+)
+def test_what_the_wheel_says_is_followed_once_it_is_held(serve: ServeWorld, mirror: Mirror) -> None:
+    """The lie of a `.metadata` is found with the wheel; the next sync, at the latest, follows what the wheel says."""
+    world = World.of(
+        project("app", release("1.0", wheel(sidecar_requires=["wrong"]), requires=["right"])),
+        project("right", "1.0"),
+        project("wrong", "1.0"),
+    )
+    mirror.configure(serve(world).url, packages={"app": "latest"})
+    mirror.sync()
     mirror.sync()
     assert "right" in mirror.published()
 

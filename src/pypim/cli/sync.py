@@ -11,11 +11,13 @@ from pypim.cli.command import Command, examples
 from pypim.cli.options import place_options, sync_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pypim.cli.options import PlaceArguments, SyncArguments
     from pypim.cli.output import Session
     from pypim.cli.place import Place
     from pypim.ports import Reporter
-    from pypim.sync.model import Report
+    from pypim.sync.model import Report, Request
     from pypim.wiring import OpenStore
 
 
@@ -72,15 +74,16 @@ def plan(session: Session, arguments: SyncArguments) -> int:
 
 def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int:
     from pypim.cli.report import plan_lines, summary_lines
-    from pypim.wiring import open_store, run
+    from pypim.wiring import open_store, request_of, run
 
     place = session.place(arguments)
     for note in place.notes:
         session.note(note)
+    requests = [request_of(place.config, index) for index in place.indexes]  # a fault in them leaves no store behind
     reporter = session.reporter()
     try:
         with open_store(place.config, writable=not is_dry_run) as store:
-            reports = run(_sync_all(place, store, reporter, arguments, is_dry_run=is_dry_run))
+            reports = run(_sync_all(place, requests, store, reporter, arguments, is_dry_run=is_dry_run))
             free_bytes = store.blobs.free_bytes()
     finally:
         reporter.close()
@@ -97,18 +100,23 @@ def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int
 
 
 async def _sync_all(
-    place: Place, store: OpenStore, reporter: Reporter, arguments: SyncArguments, *, is_dry_run: bool
+    place: Place,
+    requests: Sequence[Request],
+    store: OpenStore,
+    reporter: Reporter,
+    arguments: SyncArguments,
+    *,
+    is_dry_run: bool,
 ) -> tuple[Report, ...]:
     from pypim.sync.run import sync as sync_index
-    from pypim.wiring import open_stack, request_of, write_text
+    from pypim.wiring import open_stack, write_text
 
     def remember() -> None:
         for path, text in place.changed_files.items():
             write_text(path, text)
 
     reports = []
-    for index in place.indexes:
-        request = request_of(place.config, index)
+    for index, request in zip(place.indexes, requests, strict=True):
         async with open_stack(store, index, reporter) as stack:
             reports.append(
                 await sync_index(

@@ -15,7 +15,7 @@ from pypim.core.model import ProjectStatus
 from pypim.core.target import python_allows, wheel_rank
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from packaging.markers import Marker
@@ -65,6 +65,14 @@ class Release(msgspec.Struct, frozen=True, eq=False):
         """Project and version, as a selection names it."""
         return self.project, self.text
 
+    def narrowed(self, file: DistFile, mask: int) -> Release:
+        """The same, where a file is of use only in the environments of a mask."""
+        if all(candidate.file.filename != file.filename for candidate in self.candidates):
+            return self
+        found = ((c, c.mask & mask if c.file.filename == file.filename else c.mask) for c in self.candidates)
+        narrowed = tuple(Candidate(c.file, c.parsed, c.listed, usable) for c, usable in found)
+        return msgspec.structs.replace(self, candidates=narrowed)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Release):
             return NotImplemented
@@ -112,6 +120,10 @@ class Candidates(msgspec.Struct, frozen=True):
     withheld: str = ""
     """Why the project offers nothing at all, whatever its page lists; usually empty."""
 
+    def narrowed(self, file: DistFile, mask: int) -> Candidates:
+        """The same, where a file is of use only in the environments of a mask."""
+        return msgspec.structs.replace(self, releases=tuple(r.narrowed(file, mask) for r in self.releases))
+
 
 class Chooser:
     """Knows the environments, the policy and the time, and turns a page into candidates."""
@@ -127,21 +139,14 @@ class Chooser:
         self._names: dict[int, tuple[str, ...]] = {}
         self._marker_masks: dict[tuple[str, frozenset[NormalizedName]], tuple[int, int]] = {}
 
-    def candidates(
-        self,
-        page: Page,
-        hashes: frozenset[str] = frozenset(),
-        learned_python: Mapping[str, str] | None = None,
-    ) -> Candidates:
+    def candidates(self, page: Page, hashes: frozenset[str] = frozenset()) -> Candidates:
         """Group a page's files by release and judge each.
 
-        `hashes` ("sha256:<hex>") keeps only files that have one of them (pip's hash-checking mode); `learned_python`
-        is the Requires-Python of core metadata by the file's identity, which installers heed like the page's.
+        `hashes` ("sha256:<hex>") keeps only files that may have one of them (pip's hash-checking mode).
         """
         if page.status is ProjectStatus.QUARANTINED:
             told = f": {page.status_reason}" if page.status_reason else ""
             return Candidates(page.name, (), (), f"the project is quarantined (PEP 792) and offers no files{told}")
-        learned = learned_python or {}
         groups: dict[Version | str, list[Candidate]] = {}
         exclusions: list[Exclusion] = []
         for file in page.files:
@@ -151,9 +156,8 @@ class Chooser:
                 exclusions.append(Exclusion(file.filename, parsed.version_text or "", reason))
                 continue
             listed = self._tag_mask(parsed) & self.python_mask(file.requires_python)
-            mask = listed & self.python_mask(learned.get(file.identity)) if learned else listed
             key = parsed.version if parsed.version is not None else (parsed.version_text or "")
-            groups.setdefault(key, []).append(Candidate(file, parsed, listed, mask))
+            groups.setdefault(key, []).append(Candidate(file, parsed, listed, listed))
         releases = [_release(page.name, key, found, hashes) for key, found in groups.items()]
         return Candidates(page.name, _newest_first(releases), tuple(exclusions))
 

@@ -127,7 +127,7 @@ class Closure:
         self._lacks: dict[NormalizedName, tuple[ProblemKind, str]] = {}
         self._choices: dict[NormalizedName, dict[frozenset[str], Choice]] = {}
         self._metadata: dict[str, CoreMetadata | None] = {}
-        self._learned_python: dict[NormalizedName, dict[str, str]] = {}
+        self._learned: dict[NormalizedName, list[tuple[DistFile, int]]] = {}
         self._waiting_for_page: dict[NormalizedName, list[_Need]] = {}
         self._waiting_for_metadata: dict[str, list[_Waiting]] = {}
         self._followed: dict[tuple[str, NormalizedName | None], list[_Followed]] = {}
@@ -202,7 +202,9 @@ class Closure:
     def _choice(self, page: Page, hashes: frozenset[str]) -> Choice:
         known = self._choices.setdefault(page.name, {})
         if hashes not in known:
-            candidates = self._chooser.candidates(page, hashes, self._learned_python.get(page.name))
+            candidates = self._chooser.candidates(page, hashes)
+            for file, mask in self._learned.get(page.name, ()):
+                candidates = candidates.narrowed(file, mask)
             known[hashes] = Choice(candidates, self._chooser.policy)
         return known[hashes]
 
@@ -248,14 +250,20 @@ class Closure:
             self._ledger.warn(f"{want.file.filename}: its requirements are not known: {reason}")
         else:
             self._ledger.learned(want.file, metadata)
-            requires_python = metadata.requires_python
-            if requires_python and self._chooser.python_mask(requires_python) != self._chooser.everything:
-                self._learned_python.setdefault(want.project, {})[identity] = requires_python
-                self._choices.pop(want.project, None)
+            mask = self._chooser.python_mask(metadata.requires_python)
+            if mask != self._chooser.everything:
+                self._narrow(want.project, want.file, mask)
         for waiting in self._waiting_for_metadata.pop(identity, ()):
             waiting.missing -= 1
             if not waiting.missing:
                 self._ready.append(waiting.need)
+
+    def _narrow(self, project: NormalizedName, file: DistFile, mask: int) -> None:
+        """The metadata of a file says that only the environments of a mask can use it."""
+        self._learned.setdefault(project, []).append((file, mask))
+        choices = self._choices.get(project, {})
+        for hashes, choice in choices.items():
+            choices[hashes] = Choice(choice.candidates.narrowed(file, mask), self._chooser.policy)
 
     # --- requirements of releases -----------------------------------------------------------------------------------
     def _follow_release(self, need: _Need, release: Release, mask: int) -> None:

@@ -68,6 +68,10 @@ class _FileExchange:
         try:
             self._answer(path)
         except (FileNotFoundError, NotADirectoryError):
+            if not path.parent.exists():
+                # A disk that is not mounted must not read as an index from which everything was deleted.
+                hint = "Check the upstream's path, and whether its disk is mounted."
+                raise UpstreamUnavailable(self.url, f"the folder {path.parent} is not there", hint=hint) from None
             self.status = 404
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)

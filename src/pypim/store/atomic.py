@@ -83,8 +83,8 @@ def make_folder(path: Path) -> None:
         _announce("make-folder", path)
         path.mkdir()
     except FileNotFoundError:
-        if path.parent == path:
-            raise StoreUnwritable(str(path), "it does not exist") from None
+        if path.parent == path or path.parent.is_dir():  # as /proc says it of whatever it does not make itself
+            raise StoreUnwritable(str(path), "no folder can be made there") from None
         make_folder(path.parent)
         make_folder(path)
     except FileExistsError as error:

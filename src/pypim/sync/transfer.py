@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 3
 _MOST_UNSETTLED = 256  # files that wait to be made durable together; each is an open descriptor at most
-_THREAD_BYTES = 1 << 19  # from so many bytes on, handing work to a thread costs less than it gains
+_THREAD_BYTES = 1 << 17  # from so many bytes on, handing work to a thread costs less than it gains
 _PARTIAL_CONTENT = 206
 _OK = 200
 _RANGE_NOT_SATISFIABLE = 416
