@@ -329,3 +329,36 @@ def matches(value: object, kind: object, where: str) -> None:
     else:
         plain = msgspec.convert(value, kind)
         assert plain is not msgspec.UNSET, where
+
+
+# --- what the how-to pages promise ----------------------------------------------------------------------------------
+def test_a_quiet_sync_speaks_only_of_what_is_missing(asked: Mirror, tmp_path: Path) -> None:
+    """Cron sends what is printed: nothing while all is well, and a name where something is missing."""
+    missing = asked.run("-q", "sync", "--keep-going").expect(1)
+    assert "absent" in missing.stdout
+    complete = Mirror(tmp_path)
+    complete.configure((asked.tree / "simple").as_uri(), packages={"speed": "latest"})
+    first, second = complete.run("-q", "sync"), complete.run("-q", "sync")
+    assert [(outcome.status, outcome.stdout, outcome.stderr) for outcome in (first, second)] == [(0, "", "")] * 2
+
+
+def test_files_of_another_tree_are_not_downloaded_again(asked: Mirror, tmp_path: Path) -> None:
+    """They are recognised by name and sha256: first the old tree is read, then the index."""
+    mirror = Mirror(tmp_path)
+    with WorldServer(WORLD) as server:
+        mirror.configure(server.url, packages={"flask": "latest", "gone": "latest"})
+        mirror.run("sync", "--keep-going", "--upstream", str(asked.tree / "simple")).expect(1)
+        assert not server.requests
+        assert mirror.sync()["fetched_files"] == 1
+        assert [request.path.rpartition("/")[2] for request in server.asked("*.whl")] == ["gone-1.0-py3-none-any.whl"]
+
+
+def test_a_command_line_of_another_tool_is_converted(tmp_path: Path) -> None:
+    """The page shows how: the command as text, then `init --from`."""
+    script = next(text for text in blocks(ROOT / "docs/how-to/migrate.md", "sh") if "command.txt" in text)
+    echo = script.splitlines()[0]
+    subprocess.run(["sh", "-ec", echo], cwd=tmp_path, check=True, timeout=60)
+    made = pypim("init", tmp_path, "--from", tmp_path / "command.txt", "--json").expect().document
+    assert made["converted_from"] == "simple-pypi-mirror"
+    config = load_text((tmp_path / "pypim.toml").read_text(), tmp_path / "pypim.toml")
+    assert config.indexes["main"].filters.formats == ("wheel",)

@@ -59,4 +59,5 @@ def kinds() -> Iterator[type[errors.PypimError]]:
     while waiting:
         kind = waiting.pop(0)
         yield kind
-        waiting = [*kind.__subclasses__(), *waiting]
+        ours = [member for member in kind.__subclasses__() if member.__module__ == errors.__name__]
+        waiting = [*ours, *waiting]

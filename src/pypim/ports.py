@@ -345,6 +345,10 @@ class Runs(Protocol):
         """The newest finished run of that index."""
         ...
 
+    def newest_outcome(self, index: str) -> str | None:
+        """The outcome of the newest run, finished or not; None while there is none: it was killed, or never began."""
+        ...
+
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The inputs of a selection, and its size; bytes."""

@@ -79,7 +79,7 @@ def test_a_terminal_shows_counts_bytes_rate_and_time_left_and_gets_its_cursor_ba
     screen = _plain(seen[0])
     assert "2 of 4 files, 4.0 MB of 8.0 MB, 1.0 MB/s, 4.0 s left" in screen
     assert "4 files, 8.0 MB, 1.0 MB/s in 8.0 s" in screen
-    assert "3 projects in 1.0 s" in screen
+    assert "3 documents in 1.0 s" in screen
     assert "six 1.0: no [bold]metadata[/bold]" in screen
     assert seen[0].rindex("\x1b[?25h") > seen[0].rindex("\x1b[?25l")
 
@@ -93,9 +93,9 @@ def test_a_pipe_gets_a_line_when_a_stage_begins_every_five_seconds_and_when_it_e
     with os.fdopen(read_end, encoding="utf-8") as stream:
         lines = stream.read().splitlines()
     assert lines == [
-        "metadata: 2 projects",
+        "metadata: 2 documents",
         "six 1.0: no [bold]metadata[/bold]",
-        "metadata: done, 3 projects in 1.0 s",
+        "metadata: done, 3 documents in 1.0 s",
         "transfer: 4 files, 8.0 MB",
         "transfer: 3 of 4 files, 6.0 MB of 8.0 MB, 1.0 MB/s, 2.0 s left",
         "transfer: done, 4 files, 8.0 MB, 1.0 MB/s in 8.0 s",

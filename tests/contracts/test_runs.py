@@ -48,3 +48,13 @@ def test_the_newest_finished_run_of_the_index_counts(runs: Runs) -> None:
 def test_a_run_that_never_began_cannot_finish(runs: Runs) -> None:
     with pytest.raises(NotFound):
         runs.finish_run(99, 1.0, "done", b"{}")
+
+
+def test_the_newest_outcome_is_that_of_the_last_run_that_began_and_unknown_while_it_runs(runs: Runs) -> None:
+    assert runs.newest_outcome("main") is None
+    first = runs.begin_run("sync", "main", 1.0)
+    runs.begin_run("sync", "other", 1.5)
+    runs.finish_run(first, 2.0, "done", b"{}")
+    assert runs.newest_outcome("main") == "done"
+    runs.begin_run("sync", "main", 3.0)
+    assert runs.newest_outcome("main") is None

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,9 +13,6 @@ from pypim.core.errors import StoreUnwritable
 from pypim.store import atomic
 from pypim.store.blobs import LocalBlobs
 from tests.store import values
-
-if TYPE_CHECKING:
-
 
 METADATA = b"Name: x\n"
 

@@ -23,7 +23,7 @@ LIVE_INTERVAL_SECONDS = 0.1
 
 NOUNS = {
     "list": "project list",
-    "metadata": "project",
+    "metadata": "document",
     "select": "release",
     "plan": "file",
     "transfer": "file",

@@ -96,7 +96,8 @@ def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int
                 session.say(line)
 
     status = 0 if all(report.is_complete for report in reports) else 1
-    return session.emit(document, prose, is_summary=not is_dry_run, exit_status=status)
+    # With -q a sync is silent only when there is nothing to tell: what is missing has to reach cron's mail.
+    return session.emit(document, prose, is_summary=not is_dry_run and status == 0, exit_status=status)
 
 
 async def _sync_all(

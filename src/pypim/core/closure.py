@@ -247,7 +247,7 @@ class Closure:
         identity = want.file.identity
         self._metadata[identity] = metadata
         if metadata is None:
-            self._ledger.warn(f"{want.file.filename}: its requirements are not known: {reason}")
+            self._ledger.doubt(want.file, f"its requirements are not known: {reason}")
         else:
             self._ledger.learned(want.file, metadata)
             mask = self._chooser.python_mask(metadata.requires_python)

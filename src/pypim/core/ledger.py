@@ -8,7 +8,6 @@ import msgspec
 
 from pypim.core.chains import ReleaseKey, shortest_links
 from pypim.core.explain import explain_unsatisfied
-from pypim.core.model import ProjectStatus
 from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ class Ledger:
         self._edges: dict[tuple[NormalizedName, str], dict[Edge, int]] = {}
         self._troubles: dict[_Trouble, tuple[int, int]] = {}
         self._warnings: set[str] = set()
+        self._doubts: dict[str, set[str]] = {}
 
     def choose(self, release: Release, mask: int, edge: Edge, *, with_yanked: bool) -> None:
         """A release is chosen for the environments of a mask."""
@@ -76,12 +76,16 @@ class Ledger:
         """A fact to know about what was chosen."""
         self._warnings.add(warning)
 
+    def doubt(self, file: DistFile, sentence: str) -> None:
+        """A fact to know about a file, should it be chosen."""
+        self._doubts.setdefault(file.identity, set()).add(f"{file.filename}: {sentence}")
+
     def learned(self, file: DistFile, metadata: CoreMetadata) -> None:
         """Note what the metadata of a file leaves in doubt."""
         if metadata.is_lower_bound:
-            self.warn(f"{file.filename}: an sdist that may require more than is known without building it")
+            self.doubt(file, "an sdist that may require more than is known without building it")
         for fault in metadata.faults:
-            self.warn(f"{file.filename}: {fault}")
+            self.doubt(file, fault)
 
     def selection(self, pages: Iterable[Page]) -> Selection:
         """Everything, sorted. `pages` are those of all projects that were asked for and exist."""
@@ -96,17 +100,16 @@ class Ledger:
             )
             for (project, version), edges in sorted(self._edges.items())
         )
-        chosen = {release.project for release in releases}
         facts = [
             ProjectFacts(name=page.name, status=page.status, status_reason=page.status_reason)
             for page in sorted(pages, key=lambda page: page.name)
-            if page.status is ProjectStatus.QUARANTINED or page.name in chosen
         ]
+        doubts = [self._doubts.get(file.identity, ()) for release in releases for file in release.files]
         return Selection(
             releases=releases,
             projects=tuple(facts),
             problems=tuple(sorted(self._problems(shortest_links(releases)))),
-            warnings=tuple(sorted(self._warnings)),
+            warnings=tuple(sorted(self._warnings.union(*doubts))),
         )
 
     def _reason(self, edge: Edge, mask: int) -> Reason:

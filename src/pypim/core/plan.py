@@ -35,7 +35,7 @@ class PlannedRelease(msgspec.Struct, frozen=True, kw_only=True):
     kept: int = 0
     """Files that stay."""
     fetch_bytes: int = 0
-    """Bytes of the added files that must be fetched, as far as their sizes are known."""
+    """Bytes that must be fetched, as far as their sizes are known; also of listed files that are no longer held."""
     reasons: tuple[Reason, ...] = ()
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pypim.core.errors import InvalidRequirement
-from pypim.core.filenames import parse_version
+from pypim.core.filenames import parse_filename
+from pypim.core.model import ProjectStatus
 from pypim.core.selection import Selection
 
 if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile
     from pypim.core.policy import Policy
-    from pypim.core.selection import ChosenRelease
 
 
 class OnRemoval(msgspec.Struct, frozen=True):
@@ -24,6 +27,7 @@ class OnRemoval(msgspec.Struct, frozen=True):
     delete_after: timedelta
 
 
+_LONG_AFTER = datetime.max.replace(tzinfo=UTC)
 _PRUNE_AFTER = re.compile(r"prune-after\s+(\d{1,5})\s+(hour|day|week)s?")
 
 
@@ -43,28 +47,31 @@ def parse_on_removal(text: str, where: str) -> OnRemoval:
 def carried_over(
     selection: Selection, current: Selection | None, on_removal: OnRemoval, policy: Policy, *, is_partial: bool
 ) -> Selection:
-    """Add the releases of the current generation that must stay listed.
+    """Add the files of the current generation that must stay listed, each with its release.
 
-    With "keep", all that no filter denies. After a run with faults (`is_partial`) all of them: an upstream that fails
-    is never read as "deleted".
+    With "keep", all that no filter denies and no quarantine closes (PEP 792). After a run with faults (`is_partial`)
+    too: an upstream that fails is never read as "deleted". A page names a file once, so one that is selected anew takes
+    the place of the older.
     """
     if current is None or not (on_removal.keeps_listed or is_partial):
         return selection
+    closed = {known.name for known in selection.projects if known.status is ProjectStatus.QUARANTINED}
     chosen = {(release.project, release.version): release for release in selection.releases}
+    taken = {(release.project, file.filename) for release in selection.releases for file in release.files}
     for release in current.releases:
-        key = (release.project, release.version)
-        if not _is_allowed(release, policy):
-            continue
-        present = chosen.get(key)
-        if present is None:
-            chosen[key] = release
-            continue
-        known = {file.identity for file in present.files}
-        missing = tuple(file for file in release.files if file.identity not in known)
-        if missing:
-            files = sorted((*present.files, *missing), key=lambda file: file.filename)
-            chosen[key] = msgspec.structs.replace(present, files=tuple(files))
-    facts = {known.name: known for known in (*current.projects, *selection.projects)}
+        missing = [
+            file
+            for file in release.files
+            if (release.project, file.filename) not in taken and _is_allowed(release.project, file, policy)
+        ]
+        if missing and release.project not in closed:
+            key = (release.project, release.version)
+            present = chosen.get(key)
+            files = sorted((*(present.files if present else ()), *missing), key=lambda file: file.filename)
+            chosen[key] = msgspec.structs.replace(present or release, files=tuple(files))
+    listed = {release.project for release in chosen.values()}
+    facts = {known.name: known for known in current.projects if known.name in listed}
+    facts |= {known.name: known for known in selection.projects}
     return msgspec.structs.replace(
         selection,
         releases=tuple(release for _, release in sorted(chosen.items())),
@@ -72,8 +79,10 @@ def carried_over(
     )
 
 
-def _is_allowed(release: ChosenRelease, policy: Policy) -> bool:
-    return (
-        policy.project_verdict(release.project, is_dependency=True).is_allowed
-        and policy.release_verdict(release.project, parse_version(release.version)).is_allowed
-    )
+def _is_allowed(project: NormalizedName, file: DistFile, policy: Policy) -> bool:
+    """Whether no filter denies a file that is listed; it was old enough when it came, and only grows older."""
+    timeless = msgspec.structs.replace(policy, min_age=timedelta())
+    verdict = timeless.project_verdict(project, is_dependency=True)
+    if verdict.is_allowed:
+        verdict = timeless.file_verdict(project, file, parse_filename(file.filename, project), _LONG_AFTER)
+    return verdict.is_allowed

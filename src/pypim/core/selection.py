@@ -78,7 +78,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     releases: tuple[ChosenRelease, ...] = ()
     projects: tuple[ProjectFacts, ...] = ()
-    """The projects of the releases, and those that are known but must offer nothing (quarantined)."""
+    """The projects of the releases, and all others whose page was read; a quarantined one must offer nothing."""
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     """Facts to know about what was chosen: lower bounds, repaired or unreadable requirements."""

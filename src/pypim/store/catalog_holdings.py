@@ -125,6 +125,11 @@ class CatalogRuns:
         number, command, index_name, started_at, finished_at, outcome, summary = row
         return Run(number, command, index_name, started_at, finished_at, outcome, summary.encode())
 
+    def newest_outcome(self, index: str) -> str | None:
+        """The outcome of the newest run, finished or not."""
+        row = self._database.row("newest_outcome", (index,))
+        return None if row is None else row[0]
+
 
 class CatalogFindings:
     """The Findings of a catalog; forgetting is durable before what it warns of can happen."""

@@ -274,3 +274,8 @@ class MemoryRuns:
         """The newest finished run of that index."""
         finished = [run for run in self._runs if run.index == index and run.finished_at is not None]
         return max(finished, key=lambda run: run.number, default=None)
+
+    def newest_outcome(self, index: str) -> str | None:
+        """The outcome of the newest run, finished or not."""
+        newest = max((run for run in self._runs if run.index == index), key=lambda run: run.number, default=None)
+        return None if newest is None else newest.outcome

@@ -163,6 +163,8 @@ UPDATE runs SET finished_at = ?, outcome = ?, summary = ? WHERE number = ?
 -- name: last_run
 SELECT number, command, index_name, started_at, finished_at, outcome, summary FROM runs
 WHERE index_name = ? AND finished_at IS NOT NULL ORDER BY number DESC LIMIT 1
+-- name: newest_outcome
+SELECT outcome FROM runs WHERE index_name = ? ORDER BY number DESC LIMIT 1
 -- name: finding
 SELECT digest, consulted, total_files, total_bytes FROM findings WHERE index_name = ?
 -- name: keep_finding

@@ -48,7 +48,7 @@ class Collector:
                 running.add(asyncio.create_task(self._answer(want)))
                 asked += 1
 
-        self._reporter.stage("metadata", total=0)
+        self._reporter.stage("metadata")
         ask(closure.start(roots))
         try:
             while running:

@@ -93,8 +93,8 @@ class Publisher:
                 digests[name] = digest
                 changed |= self._differing(f"simple/{name}/", html, json)
         gone = [name for name in self._published.page_digests(self._index) if name not in pages]
-        self._reporter.stage("publish", total=len(digests) + len(gone))
         if digests or gone or not known:
+            self._reporter.stage("publish", total=len(digests) + len(gone))
             listing = ProjectList(projects=dict.fromkeys(sorted(pages)))
             lists = self._differing(
                 "simple/", simple_html.render_project_list(listing), simple_json.render_project_list(listing)
@@ -104,7 +104,7 @@ class Publisher:
             self._tree.write(lists)
             self._tree.remove(f"simple/{name}/{part}" for name in gone for part in (HTML_NAME, JSON_NAME))
             self._published.keep_page_digests(self._index, digests | dict.fromkeys(gone))
-        self._reporter.advance(len(digests) + len(gone))
+            self._reporter.advance(len(digests) + len(gone))
         return len(changed)
 
     def _differing(self, folder: str, html: bytes, json: bytes) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from pypim.core.errors import NotFound, OutOfSpace, PypimError, Refused, Unresol
 from pypim.core.plan import make_plan
 from pypim.core.retention import carried_over
 from pypim.core.selection import ProblemKind
+from pypim.sync.adopt import adopt
 from pypim.sync.collect import Collector
 from pypim.sync.model import Report, Selected
 from pypim.sync.publish import Publisher, pages_of
@@ -23,7 +24,7 @@ from pypim.sync.shortcut import finding_of, unchanged
 from pypim.sync.transfer import Transfer, TransferFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from packaging.utils import NormalizedName
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from pypim.core.plan import Plan
     from pypim.core.selection import Problem, Selection
     from pypim.sync.model import Pattern, Request, Stack
+
+
+SETTLED = frozenset({"done", "partial", "unchanged"})
+"""Outcomes of runs that left nothing behind."""
 
 
 async def expand_roots(stack: Stack, request: Request) -> tuple[list[Root], dict[NormalizedName, int | None]]:
@@ -87,6 +92,9 @@ async def sync(
     )
     holdings = dict(stack.holdings.holdings())
     plan = make_plan(selection, current, holdings)
+    if plan.fetch and not is_dry_run and stack.runs.newest_outcome(request.index) not in SETTLED:
+        holdings |= adopt(stack, plan.fetch)
+        plan = make_plan(selection, current, holdings)
     report = Report(
         index=request.index,
         outcome="planned",
@@ -102,7 +110,8 @@ async def sync(
     run = stack.runs.begin_run("sync", request.index, started)
     try:
         stack.findings.keep_finding(request.index, None)
-        report = await _carry_out(stack, request, selection, holdings, report, keeps_going=keeps_going)
+        carried = _Carried(selection, current, holdings)
+        report = await _carry_out(stack, request, carried, report, keeps_going=keeps_going)
     except BaseException as error:
         reason = error.code if isinstance(error, PypimError) else type(error).__name__
         stack.runs.finish_run(run, stack.clock.now().timestamp(), reason, b"{}")
@@ -119,15 +128,15 @@ def _recorded(stack: Stack, run: int, started: float, report: Report) -> Report:
     return report
 
 
-async def _carry_out(
-    stack: Stack,
-    request: Request,
-    selection: Selection,
-    holdings: dict[str, Holding],
-    report: Report,
-    *,
-    keeps_going: bool,
-) -> Report:
+class _Carried(msgspec.Struct, frozen=True):
+    """The state of a sync at its half: what shall be listed, what is listed, what is held (identity → holding)."""
+
+    selection: Selection
+    current: Selection | None
+    holdings: dict[str, Holding]
+
+
+async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: Report, *, keeps_going: bool) -> Report:
     plan = report.plan
     _refuse_lack_of_space(stack, plan)
     transfer = Transfer(
@@ -143,8 +152,8 @@ async def _carry_out(
         await transfer.run(plan.fetch)
         if transfer.faults and not keeps_going:
             raise _joined(transfer.faults)
-    holdings |= transfer.held
-    pages_written = _publish(stack, request, selection, holdings)
+    carried.holdings.update(transfer.held)
+    pages_written = _publish(stack, request, carried)
     deleted = remove_unlisted(stack, request.index, plan.removed, request.on_removal)
     faults = (*report.faults, *(fault.message for fault in transfer.faults))
     is_partial = bool(faults) or any(problem.is_certain for problem in report.problems)
@@ -160,13 +169,11 @@ async def _carry_out(
     )
 
 
-def _publish(stack: Stack, request: Request, selection: Selection, holdings: Mapping[str, Holding]) -> int:
+def _publish(stack: Stack, request: Request, carried: _Carried) -> int:
     """Write generation N+1, make the tree show it, flip. The number of files written."""
-    current = stack.generations.current(request.index)
+    selection, holdings = carried.selection, carried.holdings
     is_interrupted = stack.generations.is_interrupted(request.index)
-    is_unchanged = (
-        not is_interrupted and current is not None and stack.generations.selection(current.number) == selection
-    )
+    is_unchanged = not is_interrupted and selection == carried.current
     pages = pages_of(selection, holdings)
     held: dict[NormalizedName, list[Holding]] = {}
     for release in selection.releases:
