@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: install demo test live check format lock bench docs clean
+.PHONY: install demo test slow live check format lock bench docs clean
 
 install: .venv/installed
 
@@ -18,6 +18,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+slow: install
+	$(BIN)/python -m pytest -m slow -n $(WORKERS)
 
 live: install
 	$(BIN)/python -m pytest -m live -n 0

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import CoreMetadata, DistFile, Holding, Page, ProjectList
+    from pypim.core.records import Fetched, Finding, Generation, Removal, Run, StoredResponse
     from pypim.core.selection import Selection
 
 
@@ -69,15 +68,6 @@ class Incoming(Protocol):
         ...
 
 
-class Fetched(msgspec.Struct, frozen=True):
-    """A whole answer, its body decoded from any content encoding."""
-
-    status: int
-    url: str
-    headers: dict[str, str]
-    body: bytes
-
-
 class Fetcher(Protocol):
     """Reads URLs (http, https, file). Safe to cancel at any await; safe to use by many tasks at once."""
 
@@ -92,22 +82,6 @@ class Fetcher(Protocol):
     def open(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Incoming]:
         """An answer to be streamed; the same statuses and faults; retried until the head has arrived, not after."""
         ...
-
-
-class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """An upstream's answer as it is kept: raw body with its validators."""
-
-    url: str
-    """The URL that was asked for."""
-    final_url: str
-    status: int
-    content_type: str
-    etag: str | None
-    last_modified: str | None
-    serial: int | None
-    fetched_at: float
-    """Seconds since the epoch."""
-    body: bytes
 
 
 class Pages(Protocol):
@@ -350,74 +324,12 @@ class Runs(Protocol):
         ...
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """The inputs of a selection, and its size; bytes."""
-
-    digest: str
-    """`core.unchanged.digest_of` of everything that the selection depends on."""
-    consulted: tuple[NormalizedName, ...]
-    """The projects that were looked at, sorted."""
-    total_files: int
-    total_bytes: int
-
-
-class Generation(msgspec.Struct, frozen=True):
-    """One published state of an index; times in seconds since the epoch."""
-
-    number: int
-    index: str
-    started_at: float
-    finished_at: float | None
-
-
-class Removal(msgspec.Struct, frozen=True):
-    """A file that an index listed and no longer does; `since` in seconds since the epoch."""
-
-    identity: str
-    project: NormalizedName
-    since: float
-
-
-class Run(msgspec.Struct, frozen=True):
-    """One run of a command; `summary` is its report as JSON."""
-
-    number: int
-    command: str
-    index: str
-    started_at: float
-    finished_at: float | None
-    outcome: str | None
-    summary: bytes
-
-
 class Clock(Protocol):
     """Time, so that what decides can be given any."""
 
     def now(self) -> datetime:
         """The time in UTC, aware."""
         ...
-
-
-class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to talk to one upstream; times in seconds, sizes in bytes. Paths are absolute."""
-
-    username: str | None = None
-    password: str | None = None
-    token: str | None = None
-    ca_file: str | None = None
-    client_certificate: str | None = None
-    client_key: str | None = None
-    proxy: str | None = None
-    """None: as the usual environment variables say; "": none at all; else its URL."""
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    contact: str | None = None
-    connect_timeout: float = 10.0
-    read_timeout: float = 30.0
-    retries: int = 4
-    max_connections: int = 16
-    requests_per_second: float | None = None
-    netrc_file: str | None = None
-    """Where credentials per host stand; a file that does not exist has none."""
 
 
 class Reporter(Protocol):

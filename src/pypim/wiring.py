@@ -186,10 +186,12 @@ def request_of(config: Config, index: Index) -> Request:
         texts.append(config.read_text(Path(name)))
         return texts[-1]
 
+    notes: list[str] = []
     constraints: dict[NormalizedName, SpecifierSet] = {}
     for path in index.requirement_files:
         found = read_requirements(str(path), read, environment())
         roots += [_root_of(line) for line in found.requirements]
+        notes += found.notes
         for line in found.constraints:
             name = parse_name(line.requirement.name)
             known = constraints.get(name)
@@ -209,6 +211,7 @@ def request_of(config: Config, index: Index) -> Request:
         digest=_digest_of(index, [*texts, *(root.text for root in roots)]),
         jobs=index.jobs,
         limit_bytes=policy.max_file_size_bytes or LARGEST_FILE_BYTES,
+        notes=tuple(notes),
     )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pypim.core.errors import UpstreamFault, UpstreamMalformed
+from pypim.core.records import FetchOptions
 from pypim.net.fetchers import open_fetcher
-from pypim.ports import FetchOptions
 from tests.net.server import Server
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from packaging.utils import canonicalize_name
 
 from pypim.core.errors import MetadataNotFound, ProjectNotFound, UpstreamFault
 from pypim.core.model import MetadataSource
+from pypim.core.records import FetchOptions
 from pypim.index.flat import FlatIndex
 from pypim.index.metadata import RemoteMetadata
 from pypim.index.remote import RemoteIndex
 from pypim.net.fetchers import open_fetcher
-from pypim.ports import FetchOptions
 from pypim.store.blobs import LocalBlobs
 from pypim.store.memory import MemoryCapabilities, MemoryMetadataCache, MemoryPages
 from pypim.wiring import SystemClock

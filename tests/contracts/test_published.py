@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pypim.core.names import parse_name
-from pypim.ports import Removal
+from pypim.core.records import Removal
 from pypim.store.catalog import Catalog
 from pypim.store.memory import MemoryPublished
 

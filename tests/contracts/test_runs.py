@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pypim.core.errors import NotFound
-from pypim.ports import Run
+from pypim.core.records import Run
 from pypim.store.catalog import Catalog
 from pypim.store.memory import MemoryRuns
 

@@ -9,7 +9,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from packaging.specifiers import SpecifierSet
@@ -42,7 +42,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     extras: tuple[str, ...] = ()
     requires_python: str | None = None
     """In the metadata; on the page too unless `page_python` says otherwise."""
-    page_python: str | None | msgspec.UnsetType = msgspec.UNSET
+    page_python: str | msgspec.UnsetType | None = msgspec.UNSET
     yanked: bool | str = False
     has_sha256: bool = True
     size: int | None = 1000
@@ -109,6 +109,25 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         )
 
 
+class Following(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """How dependencies are followed, as the configuration says it."""
+
+    follow: bool = True
+    versions: Literal["newest", "all"] = "newest"
+    extras: Literal["requested", "all"] | tuple[str, ...] = "requested"
+    max_depth: int = 0
+
+    def options(self) -> FollowOptions:
+        """As the closure wants it."""
+        extras = () if isinstance(self.extras, str) else self.extras
+        return FollowOptions(
+            is_followed=self.follow,
+            is_every_match=self.versions == "all",
+            root_extras=None if self.extras == "all" else frozenset(map(normalize_extra, extras)),
+            max_depth=self.max_depth,
+        )
+
+
 class World(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """What an index offers, and what is asked of it."""
 
@@ -121,7 +140,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     roots: tuple[str | Asked, ...]
     constraints: tuple[str, ...] = ()
     filters: Filters = Filters()
-    follow: FollowOptions = FollowOptions()
+    dependencies: Following = Following()
 
     def page(self, project: NormalizedName) -> Page | None:
         """The project's page."""
@@ -151,7 +170,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
             found = parse_requirement_argument(text, "constraints").requirement
             name = parse_name(found.name)
             constraints[name] = constraints.get(name, SpecifierSet()) & found.specifier
-        return Closure(self.chooser(), self.follow, constraints)
+        return Closure(self.chooser(), self.dependencies.options(), constraints)
 
 
 def first(waiting: list[Want]) -> Want:

@@ -11,6 +11,7 @@ import errno
 import gc
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -32,7 +33,6 @@ from pypim.store import atomic
 
 DIED = 99
 """The status of a run that was stopped before an operation, as a power cut stops it: no cleaning up."""
-_COUNTED_STATEMENTS = ("BEGIN", "COMMIT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +43,10 @@ class Order:
     environment: dict[str, str] = field(default_factory=dict)
     stop_at: int | None = None
     """The number of the operation, from 1 on, before which the run is gone."""
+    stop_before: str | None = None
+    """Or a pattern: the run is gone before the first operation in which it is found."""
     raises: int | None = None
-    """An errno: the n-th operation fails with it instead."""
-    counts_transactions: bool = True
-    """Whether beginnings and ends of the catalog's transactions count as operations, too."""
+    """An errno: that operation fails with it instead."""
     kill_after: float | None = None
     """Seconds until SIGKILL."""
     seconds: float = 120.0
@@ -62,8 +62,8 @@ class Outcome:
     seconds: float
     peak_mib: float
     """Largest resident set."""
-    operations: int
-    """How many were announced, when the run reached its end or its stop; else 0."""
+    operations: list[str]
+    """What was announced, when the run reached its end or its stop; else nothing."""
     stopped_at: str
     """The operation that was stopped, or empty."""
     stdout: str
@@ -71,44 +71,70 @@ class Outcome:
 
 
 class Tap:
-    """Counts operations and stops, or breaks, the n-th of them, from whatever thread it comes."""
+    """Counts operations and stops, or breaks, one of them, from whatever thread it comes.
+
+    Operations are those of the one place that writes files, and the beginnings and ends of the catalog's transactions.
+    """
 
     def __init__(self, order: Order, report: int) -> None:
-        self.passed = 0
+        self._passed: list[str] = []
         self._order = order
         self._report = report
         self._lock = threading.Lock()
+        self._is_spent = False
 
     def __call__(self, operation: str, path: str) -> None:
+        announced = f"{operation} {path}"
         with self._lock:
-            self.passed += 1
-            is_it = self.passed == self._order.stop_at
+            self._passed.append(announced)
+            is_it = not self._is_spent and self._is_wanted(announced)
             if is_it:
-                self.tell(f"{operation} {path}")
+                self._is_spent = True
+                self._tell(announced)
                 if self._order.raises is None:
                     os._exit(DIED)
         if is_it and self._order.raises is not None:
             raise OSError(self._order.raises, os.strerror(self._order.raises))
 
-    def tell(self, stopped_at: str) -> None:
-        os.write(self._report, (json.dumps([self.passed, stopped_at]) + "\n").encode())
+    def finish(self) -> None:
+        """The run is over: say so, unless it was told already where it was stopped."""
+        if not self._is_spent:
+            self._tell("")
+
+    def _is_wanted(self, announced: str) -> bool:
+        if self._order.stop_before is not None:
+            return re.search(self._order.stop_before, announced) is not None
+        return len(self._passed) == self._order.stop_at
+
+    def _tell(self, stopped_at: str) -> None:
+        content = memoryview(json.dumps([self._passed, stopped_at]).encode() + b"\n")
+        while content:
+            content = content[os.write(self._report, content) :]
 
     def connect(self, *arguments: Any, **options: Any) -> sqlite3.Connection:
         """Take the place of `sqlite3.connect`: the connection is real, and announces its transactions here."""
         tap = self
+        last = ""
 
         class Announcing(sqlite3.Connection):
             def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
-                if statement.startswith(_COUNTED_STATEMENTS):
-                    tap.announce_statement(statement)
+                nonlocal last
+                if statement in {"COMMIT", "BEGIN IMMEDIATE"}:
+                    tap.announce_statement(statement, last if statement == "COMMIT" else "")
+                last = statement
                 return super().execute(statement, parameters)
+
+            def executemany(self, statement: str, parameters: Any, /) -> sqlite3.Cursor:
+                nonlocal last
+                last = statement
+                return super().executemany(statement, parameters)
 
         return Announcing(*arguments, **options)
 
-    def announce_statement(self, statement: str) -> None:
+    def announce_statement(self, statement: str, last: str) -> None:
         """As an operation; where that is to fail, the failure is the one that SQLite has for it."""
         try:
-            self(statement, "catalog")
+            self(statement, last.partition("(")[0].strip())
         except OSError as error:
             fault = sqlite3.OperationalError(error.strerror)
             fault.sqlite_errorcode = sqlite3.SQLITE_FULL if error.errno == errno.ENOSPC else sqlite3.SQLITE_IOERR
@@ -122,15 +148,13 @@ def run_in_child(order: Order, report: int, outputs: tuple[int, int]) -> int:
     os.environ.update(order.environment)
     tempfile.tempdir = None
     tap = Tap(order, report)
-    if order.counts_transactions:
-        sqlite3.connect = tap.connect
+    sqlite3.connect = tap.connect  # type: ignore[assignment] # the same call, without its overloads
     with atomic.observed(tap):
         status = pypim.cli.main.run(order.arguments)
     gc.collect()  # so that what nobody waited for complains, as it would at the end of a process
     sys.stdout.flush()
     sys.stderr.flush()
-    if not (order.stop_at and tap.passed >= order.stop_at):
-        tap.tell("")
+    tap.finish()
     return status
 
 
@@ -150,7 +174,7 @@ def carry_out(order: Order) -> Outcome:
         told = _wait(child, reading, order)
         _, state, usage = os.wait4(child, 0)
         seconds = time.perf_counter() - begun
-        operations, stopped_at = json.loads(told.partition(b"\n")[0] or b'[0, ""]')
+        operations, stopped_at = json.loads(told.partition(b"\n")[0] or b'[[], ""]')
         texts = []
         for stream in (stdout, stderr):
             stream.seek(0)

@@ -242,7 +242,10 @@ def _check_catalog(mirror: Mirror, found: Findings) -> None:
     for (sentence,) in _query(mirror, "PRAGMA integrity_check"):
         if sentence != "ok":
             found.add(f"the catalog is damaged: {sentence}")
-    for (table, *_,) in _query(mirror, "PRAGMA foreign_key_check"):
+    for (
+        table,
+        *_,
+    ) in _query(mirror, "PRAGMA foreign_key_check"):
         found.add(f"the catalog has a row of {table} that refers to nothing")
     for identity, filename, sha256, blake2b_256, size, metadata_sha256 in _holdings(mirror):
         folders = Path("packages", blake2b_256[:2], blake2b_256[2:4], blake2b_256[4:])

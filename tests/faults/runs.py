@@ -58,7 +58,7 @@ class Driver:
         self._process.wait()
         self._process.stdout.close()
 
-    def run(self, *arguments: str, **disturbance: int | float | bool | None) -> Outcome:
+    def run(self, *arguments: str, **disturbance: str | float | None) -> Outcome:
         """Run `pypim` with these arguments; the disturbances are the fields of an Order."""
         order = Order(arguments=list(arguments), **disturbance)  # type: ignore[arg-type]
         assert self._process.stdin is not None

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pypim.core.records import FetchOptions
 from pypim.index.metadata import RemoteMetadata
 from pypim.index.remote import RemoteIndex
 from pypim.net.fetchers import open_fetcher
-from pypim.ports import FetchOptions
 from pypim.store.blobs import LocalBlobs
 from pypim.store.memory import MemoryCapabilities, MemoryMetadataCache, MemoryPages
 

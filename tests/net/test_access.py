@@ -10,8 +10,8 @@ import pytest
 import trustme
 
 from pypim.core.errors import InvalidConfig, UpstreamMalformed, UpstreamUnavailable
+from pypim.core.records import FetchOptions
 from pypim.net.fetchers import open_fetcher
-from pypim.ports import FetchOptions
 from tests.net.server import Request, Server, answer
 
 if TYPE_CHECKING:

@@ -19,14 +19,15 @@ from pypim.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from pypim.core.records import FetchOptions
 from pypim.net.fetchers import open_fetcher
-from pypim.ports import FetchOptions
 from tests.net.server import Server, answer, cut, drip, silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pypim.ports import Fetched, Fetcher
+    from pypim.core.records import Fetched
+    from pypim.ports import Fetcher
 
 QUICK = FetchOptions(proxy="", retries=0, read_timeout=0.3, connect_timeout=2)
 
@@ -229,8 +230,8 @@ async def test_a_file_url_from_a_network_upstream_is_refused(server: Server) -> 
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("gzip", gzip.compress(b"text " * 1000)),
-        ("x-gzip", gzip.compress(b"text " * 400) + gzip.compress(b"text " * 600)),
+        ("gzip", gzip.compress(b"text " * 1000, mtime=0)),
+        ("x-gzip", gzip.compress(b"text " * 400, mtime=0) + gzip.compress(b"text " * 600, mtime=0)),
         ("deflate", zlib.compress(b"text " * 1000)),
         ("identity", b"text " * 1000),
     ],
@@ -242,7 +243,7 @@ async def test_encoded_bodies_are_decoded(server: Server, encoding: str, body: b
 
 
 async def test_a_gzip_bomb_is_malformed_and_never_unfolds(server: Server) -> None:
-    bomb = gzip.compress(bytes(200_000_000))
+    bomb = gzip.compress(bytes(200_000_000), mtime=0)
     server.scripts["/x"] = answer(200, bomb, Content_Encoding="gzip")
     with pytest.raises(UpstreamMalformed, match="longer than 1,000,000 bytes"):
         await once(server, "/x", limit_bytes=1_000_000)
@@ -277,14 +278,14 @@ async def test_broken_gzip_is_malformed_and_short_gzip_is_transient(server: Serv
     server.scripts["/broken"] = answer(200, b"<html>no gzip at all", Content_Encoding="gzip")
     with pytest.raises(UpstreamMalformed, match="not valid gzip"):
         await once(server, "/broken")
-    server.scripts["/short"] = answer(200, gzip.compress(bytes(range(256)) * 99)[:-9], Content_Encoding="gzip")
+    server.scripts["/short"] = answer(200, gzip.compress(bytes(range(256)) * 99, mtime=0)[:-9], Content_Encoding="gzip")
     with pytest.raises(UpstreamUnavailable, match="stops short") as caught:
         await once(server, "/short")
     assert caught.value.is_transient
 
 
 async def test_a_streamed_body_is_asked_for_without_encoding_and_never_decoded(server: Server) -> None:
-    body = gzip.compress(b"text")
+    body = gzip.compress(b"text", mtime=0)
     server.scripts["/x"] = answer(200, body, Content_Encoding="gzip")
     async with open_fetcher(server.url, QUICK) as fetcher:
         assert await streamed(fetcher, server.url + "/x") == body

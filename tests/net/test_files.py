@@ -13,7 +13,7 @@ from pypim.net.files import FileFetcher
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pypim.ports import Fetched
+    from pypim.core.records import Fetched
 
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
 

@@ -6,8 +6,8 @@ import hashlib
 
 from pypim.core.model import Blob, CoreMetadata, DistFile, Holding, MetadataSource, Page, ProjectStatus
 from pypim.core.names import parse_name, parse_safe_filename
+from pypim.core.records import StoredResponse
 from pypim.core.selection import ChosenRelease, Problem, ProjectFacts, Reason, Selection
-from pypim.ports import StoredResponse
 
 
 def dist_file(filename: str = "flask-3.0.0-py3-none-any.whl", **fields: object) -> DistFile:

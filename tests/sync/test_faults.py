@@ -38,14 +38,7 @@ def configured(mirror: Mirror, server: WorldServer, **upstream: object) -> Mirro
         (faults.announce(1 << 40), 7, "bytes"),
         (faults.status(404), 6, "404"),
         (faults.status(500), 6, "500"),
-        pytest.param(
-            faults.status(403),
-            4,
-            "403",
-            marks=pytest.mark.xfail(
-                strict=True, reason="sync/transfer.py: Refused ends the whole run, also with --keep-going"
-            ),
-        ),
+        (faults.status(403), 4, "403"),
         (faults.endless_redirect(), 6, "redirect"),
         (faults.redirect("file:///etc/passwd"), 6, "redirect"),
         (faults.instead(b"<html>please log in</html>", "text/html"), 7, "bytes"),

@@ -114,6 +114,17 @@ def test_a_failed_first_sync_leaves_no_memory(server: WorldServer, tmp_path: Pat
     assert list(sync(folder)) == ["a", "lib"]
 
 
+def test_a_mirror_may_be_moved(server: WorldServer, tmp_path: Path) -> None:
+    """Nothing in it says where it is; its name may hold anything."""
+    sync(tmp_path / "a b ü", "a", "--upstream", server.url, *LINUX_OPTIONS)
+    (tmp_path / "a b ü").rename(tmp_path / "moved")
+    server.forget_requests()
+    outcome = pypim("sync", "--to", tmp_path / "moved").expect()
+    assert "nothing new" in outcome.stdout
+    assert {request.status for request in server.requests} == {304}
+    pypim("verify", "--to", tmp_path / "moved").expect()
+
+
 @pytest.mark.parametrize("command", ["sync", "verify", "list", "status", "prune", "doctor", "update", "metadata"])
 def test_a_folder_without_a_mirror_is_said_to_be_none(tmp_path: Path, command: str) -> None:
     error = pypim(command, "--to", tmp_path / "nothing", "--json").expect(3).error

@@ -107,8 +107,8 @@ def test_standard_output_holds_one_document_and_nothing_else(serve: ServeWorld, 
     """`--json` prints one JSON document on standard output; progress, logs and prose go to standard error."""
     server = serve(WORLD)
     for command in (["plan"], ["sync"], ["sync", "--dry-run"]):
-        arguments = [*command, "app", "--to", tmp_path / "m", "--upstream", server.url, *LINUX_OPTIONS]
-        outcome = pypim_process(*arguments, "--json", cwd=tmp_path).expect()
+        place = ("--to", str(tmp_path / "m"), "--upstream", server.url, *LINUX_OPTIONS)
+        outcome = pypim_process(*command, "app", *place, "--json", cwd=tmp_path).expect()
         assert set(outcome.document) == {"command", "indexes", "free_bytes"}
         assert outcome.document["command"] == ("sync" if command == ["sync"] else "plan")
     quiet = pypim_process("-q", "sync", "--to", tmp_path / "m", cwd=tmp_path).expect()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -157,12 +159,30 @@ def test_a_second_sync_at_once_is_told_who_holds_the_store(serve: ServeWorld, tm
 
 @contextmanager
 def _running(*arguments: str | Path, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    import sys
-
     command = [sys.executable, "-m", "pypim", *map(str, arguments)]
-    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         yield process
         process.kill()
+
+
+def test_a_run_that_is_interrupted_says_so_and_has_lost_nothing(serve: ServeWorld, tmp_path: Path) -> None:
+    """Exit 130, without a traceback; the next run goes on from there."""
+    server, gate = serve(WORLD), threading.Event()
+    server.misbehave("*/lib-1.0*.whl", faults.hold(gate))
+    arguments = ("sync", "app", "--to", tmp_path / "d", "--upstream", server.url, *LINUX_OPTIONS)
+    with _running(*arguments, cwd=tmp_path) as process:
+        while not server.asked("*/lib-1.0*.whl"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+        assert process.wait(30) == 130
+    gate.set()
+    assert "Traceback" not in said
+    assert "interrupted" in said
+    server.behave()
+    pypim("sync", "--to", tmp_path / "d").expect()
+    pypim("verify", "--to", tmp_path / "d").expect()
 
 
 @pytest.mark.parametrize("place", ["a-file", "below-a-file", "proc"])

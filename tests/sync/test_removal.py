@@ -85,7 +85,8 @@ def test_rules_that_shrink_unlist_at_once_and_prune_deletes(serve: ServeWorld, m
     assert mirror.run("prune", "--json").expect().document["report"]["files"] == DROPPED
     assert names_below(mirror.store) == names_below(mirror.tree) == wheels("app 2.0", "lib 1.0")
     assert not list(mirror.tree.rglob("*gone*"))
-    assert not [path for path in mirror.tree.rglob("*") if path.is_dir() and not any(path.iterdir())]
+    empty = [path.name for path in mirror.tree.rglob("*") if path.is_dir() and not any(path.iterdir())]
+    assert empty in ([], [".pypim-staging"])
     assert mirror.run("status", "--json").expect().document["indexes"][0]["waiting_removals"] == 0
     assert mirror.sync()["outcome"] == "unchanged"
     mirror.run("verify").expect()
@@ -152,24 +153,53 @@ def test_keep_does_not_keep_what_a_filter_now_denies(serve: ServeWorld, mirror: 
 def test_pages_follow_what_the_upstream_yanks(serve: ServeWorld, mirror: Mirror) -> None:
     """Yanked, the next release is chosen; a pinned one stays and says that it is yanked; and back."""
     server = serve(WORLD)
-    mirror.configure(server.url, packages={"app": ["latest", "1.0"]})
+    one, two = server.world.spec("app").releases
+    mirror.configure(server.url, packages={"app": "latest", "lib": "1.0"})
     mirror.sync()
     fine = files_below(mirror.tree)
-    spec = server.world.spec("app")
-    yanked = [replace(made, yanked="too hot") for made in spec.releases]
-    server.world = server.world.releasing("app", yanked[0])
+    server.world = server.world.releasing("app", one, replace(two, yanked=True))
+    server.world = server.world.releasing("lib", release("1.0", yanked="too hot"))
+    report = mirror.sync("--keep-going", status=1)
+    assert removed(report) == wheels("app 2.0")
+    assert mirror.published() == {"app": wheels("app 1.0"), "gone": wheels("gone 1.0"), "lib": wheels("lib 1.0")}
+    assert [file["yanked"] for file in mirror.page("lib")["files"]] == ["too hot"]
+    assert [problem["project"] for problem in report["problems"]] == ["lib"], "no requirement pins it"
+    server.world = server.world.releasing("lib", release("1.0"))
+    server.world = server.world.releasing("app", one, two)
+    mirror.sync()
+    assert {path: content for path, content in files_below(mirror.tree).items() if path in fine} == fine
+    assert list(mirror.published()) == ["app", "lib"]
+
+
+@pytest.mark.xfail(strict=True, reason="core/retention.py carries a file over as it was, not as the page now has it")
+def test_what_is_kept_is_yanked_with_the_upstream(serve: ServeWorld, mirror: Mirror) -> None:
+    """`on-removal = "keep"` keeps a yanked file listed, and the page says that it is yanked."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": "latest"}, on_removal="keep")
+    mirror.sync()
+    one, two = server.world.spec("app").releases
+    server.world = server.world.releasing("app", one, replace(two, yanked="too hot"))
     mirror.sync()
     assert {file["filename"]: file.get("yanked", False) for file in mirror.page("app")["files"]} == {
-        "app-1.0-py3-none-any.whl": "too hot",
-        "app-2.0-py3-none-any.whl": False,
+        "app-1.0-py3-none-any.whl": False,
+        "app-2.0-py3-none-any.whl": "too hot",
     }
-    server.world = server.world.releasing("app", yanked[1])
-    report = mirror.sync()
-    assert removed(report) == wheels("app 2.0")
-    assert mirror.published()["app"] == wheels("app 1.0")
-    server.world = server.world.releasing("app", *spec.releases)
+
+
+def test_a_file_that_was_uploaded_anew_takes_the_place_of_the_older(serve: ServeWorld, mirror: Mirror) -> None:
+    """Some indexes let a file be replaced: the page lists one file of that name, the one that the upstream lists."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"lib": "latest"})
     mirror.sync()
-    assert files_below(mirror.tree) == fine
+    server.world = server.world.releasing("lib", release("1.0", wheel(payload=10)))
+    report = mirror.sync()
+    assert report["fetched_files"] == 1
+    assert removed(report) == wheels("lib 1.0")
+    (file,) = mirror.page("lib")["files"]
+    assert file["hashes"]["sha256"] == server.world.file("lib-1.0-py3-none-any.whl").sha256
+    mirror.run("prune").expect()
+    mirror.run("verify").expect()
+    assert mirror.sync()["outcome"] == "unchanged"
 
 
 def test_pages_follow_the_status_of_a_project(serve: ServeWorld, mirror: Mirror) -> None:

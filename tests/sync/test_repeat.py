@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,54 @@ def test_two_syncs_from_scratch_write_the_same_bytes(serve: ServeWorld, tmp_path
         mirror.sync()
         trees.append(files_below(mirror.tree))
     assert trees[0] == trees[1]
+
+
+@pytest.mark.xfail(strict=True, reason="sync/publish.py trusts its record of pages that no longer stand there")
+def test_a_tree_that_was_deleted_is_written_again(serve: ServeWorld, mirror: Mirror) -> None:
+    mirror.configure(serve(WORLD).url, packages={"app": "latest"})
+    mirror.sync()
+    before = files_below(mirror.tree)
+    shutil.rmtree(mirror.tree)
+    mirror.sync()
+    assert files_below(mirror.tree) == before
+
+
+@pytest.mark.xfail(strict=True, reason="sync/publish.py trusts its record of pages that were written elsewhere")
+def test_a_tree_is_written_where_the_configuration_now_says(serve: ServeWorld, mirror: Mirror) -> None:
+    """`publish` may be changed, or given later."""
+    url = serve(WORLD).url
+    mirror.configure(url, packages={"app": "latest"})
+    mirror.sync()
+    before = files_below(mirror.tree)
+    mirror.configure(url, packages={"app": "latest"}, publish="elsewhere")
+    mirror.sync()
+    assert files_below(mirror.folder / "elsewhere") == before
+
+
+def test_with_a_pattern_only_the_list_is_asked_for_while_serials_stay(serve: ServeWorld, mirror: Mirror) -> None:
+    """What changes any project that was looked at, or the configuration, is noticed all the same."""
+    server = serve(WORLD.having(project("zope-a", "1.0", requires=["lib"])))
+    mirror.configure(server.url, packages={"app": "latest"}, patterns={"zope-.*": "latest"})
+    mirror.sync()
+    before = stamps_below(mirror.tree)
+    server.forget_requests()
+    assert mirror.sync()["outcome"] == "unchanged"
+    assert [(request.path, request.status) for request in server.requests] == [("/simple/", 304)]
+    assert stamps_below(mirror.tree) == before
+    server.world = server.world.having(project("zope-b", "1.0"))
+    mirror.sync()
+    assert "zope-b" in mirror.published()
+    server.world = server.world.releasing("lib", release("2.1"))
+    mirror.sync()
+    assert mirror.published()["lib"] == ["lib-2.1-py3-none-any.whl"]
+    (mirror.folder / "more.txt").write_text("lib==1.0\n")
+    mirror.configure(server.url, packages={"app": "latest"}, patterns={"zope-.*": "latest"}, requirements=["more.txt"])
+    mirror.sync()
+    assert mirror.published()["lib"] == ["lib-1.0-py3-none-any.whl", "lib-2.1-py3-none-any.whl"]
+    (mirror.folder / "more.txt").write_text("-c limits.txt\n")
+    (mirror.folder / "limits.txt").write_text("lib<2\n")
+    mirror.sync()
+    assert mirror.published()["lib"] == ["lib-1.0-py3-none-any.whl"]
 
 
 def test_metadata_that_was_learned_is_not_asked_for_again(serve: ServeWorld, mirror: Mirror) -> None:

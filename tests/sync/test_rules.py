@@ -93,6 +93,19 @@ def test_requirements_files_bring_roots_constraints_and_further_files(serve: Ser
     assert releases_in(mirror.plan()) == ["asgiref 3.8", "django 5.1", "sqlparse 0.4"]
 
 
+def test_lines_that_mean_nothing_to_a_mirror_are_named(serve: ServeWorld, mirror: Mirror) -> None:
+    """Options for an installer are not followed, and not skipped in silence: their place, and what to use instead."""
+    mirror.configure(serve(DJANGO).url, requirements=["requirements.txt"])
+    lines = ["--index-url https://index.example/simple", "--pre", "sqlparse", "--no-binary :all:"]
+    mirror.folder.joinpath("requirements.txt").write_text("\n".join(lines) + "\n")
+    outcome = mirror.run("sync").expect()
+    for line, option, remedy in ((1, "--index-url", ""), (2, "--pre", "prereleases"), (4, "--no-binary", "formats")):
+        (note,) = (text for text in outcome.stderr.splitlines() if f"requirements.txt:{line}: " in text)
+        assert option in note
+        assert remedy in note
+    assert mirror.published() == {"sqlparse": wheels("sqlparse 0.5")}
+
+
 def test_hashes_of_a_requirements_file_admit_no_other_file(serve: ServeWorld, mirror: Mirror) -> None:
     """pip's hash-checking mode: a file whose hash is not named is no candidate."""
     world = World.of(

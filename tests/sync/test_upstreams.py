@@ -93,11 +93,11 @@ def test_the_same_selection_and_the_same_tree(serve: ServeWorld, tmp_path: Path,
         assert [f.get("core-metadata") for f in ours["files"]] == [f.get("core-metadata") for f in theirs["files"]]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds(max_projects=5))
 def test_any_world_is_chosen_from_alike(world: World) -> None:
     """The property behind it, over generated worlds: every project of them is a root, those that fail are named."""
-    reports = []
+    reports: list[Document] = []
     with tempfile.TemporaryDirectory() as folder:
         for options in ({}, SILENT):
             with WorldServer(world, Options(**options)) as server:

@@ -164,7 +164,6 @@ def status(session: Session, place: PlaceArguments) -> int:
 def why(session: Session, place: PlaceArguments, project: str) -> int:
     """Show the chains of requirements and rules that keep a project, shortest first."""
     from pypim.core.chains import Kept, chains_of
-    from pypim.core.filenames import parse_version
     from pypim.core.names import parse_name
     from pypim.wiring import open_store
 
@@ -177,9 +176,7 @@ def why(session: Session, place: PlaceArguments, project: str) -> int:
             generation = store.catalog.generations.current(index.name)
             if generation is not None:
                 selection = store.catalog.generations.selection(generation.number)
-                parsed = parse_version(version)
-                wanted = (str(parsed) if parsed else version.strip()) if version else None
-                kept += [(index.name, release) for release in chains_of(selection, name, wanted)]
+                kept += [(index.name, release) for release in chains_of(selection, name, version.strip() or None)]
     if not kept:
         error = ProjectNotFound(project, ", ".join(index.name for index in found.indexes))
         error.hint = f"It is not held. Ask `pypim why-not {project!r}` for what keeps it out."

@@ -93,6 +93,7 @@ def prune(session: Session, place: PlaceArguments, *, dry_run: bool) -> int:
             store.catalog.generations,
             store.catalog.holdings,
             store.blobs,
+            store.catalog.published,
             {name: tree for name, tree in trees.items() if tree is not None},
             is_dry_run=dry_run,
         )

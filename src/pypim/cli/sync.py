@@ -34,7 +34,7 @@ class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
     epilog=examples(
         ("pypim sync flask 'django>=5,<6' --to ./mirror", "Two projects and all they need, for this machine."),
         (
-            "pypim sync -r requirements.txt --python 3.12 --platform linux --platform windows --to ./mirror",
+            "pypim sync -r requirements.txt --python 3.12 --platform windows --to ./mirror",
             "For other machines.",
         ),
         ("pypim sync", "Everything that ./pypim.toml asks for."),
@@ -57,7 +57,7 @@ def sync(session: Session, arguments: SyncArguments) -> int:
     epilog=examples(
         ("pypim plan --json | jq .indexes[].plan.fetch_bytes", "How much would be fetched."),
         (
-            "pypim plan 'apache-airflow[postgres]' --python 3.12 --platform linux --to ./mirror",
+            "pypim plan 'apache-airflow[postgres]' --platform linux --to ./mirror",
             "Without a configuration.",
         ),
     ),
@@ -77,9 +77,9 @@ def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int
     from pypim.wiring import open_store, request_of, run
 
     place = session.place(arguments)
-    for note in place.notes:
-        session.note(note)
     requests = [request_of(place.config, index) for index in place.indexes]  # a fault in them leaves no store behind
+    for note in (*place.notes, *(note for request in requests for note in request.notes)):
+        session.note(note)
     reporter = session.reporter()
     try:
         with open_store(place.config, writable=not is_dry_run) as store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pypim.config.environment import netrc_path
-from pypim.ports import FetchOptions
+from pypim.core.records import FetchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

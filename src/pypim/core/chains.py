@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.filenames import parse_version
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -48,8 +50,13 @@ def chains_of(selection: Selection, project: NormalizedName, version: str | None
     return [
         Kept(project=release.project, version=release.version, chains=_chains(release, shortest))
         for release in selection.releases
-        if release.project == project and version in {None, release.version}
+        if release.project == project and (version is None or _is_same(version, release.version))
     ]
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Versions as PEP 440 compares them (1 is 1.0), else texts."""
+    return one == other or (parse_version(one) is not None and parse_version(one) == parse_version(other))
 
 
 def shortest_links(releases: Iterable[ChosenRelease]) -> dict[ReleaseKey, tuple[Link, ...]]:

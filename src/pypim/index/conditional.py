@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pypim.core.errors import UpstreamMalformed
-from pypim.ports import StoredResponse
+from pypim.core.records import StoredResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pypim.ports import Clock, Fetched, Fetcher, Pages
+    from pypim.core.records import Fetched
+    from pypim.ports import Clock, Fetcher, Pages
 
 T = TypeVar("T")
 

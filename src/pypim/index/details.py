@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import DistFile, Page
+    from pypim.core.records import StoredResponse
     from pypim.index.conditional import ConditionalReader
-    from pypim.ports import Capabilities, Pages, StoredResponse
+    from pypim.ports import Capabilities, Pages
 
 CAPABILITY = "json-api"
 _MOST_FAULTS = 3

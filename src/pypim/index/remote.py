@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import Page, ProjectList
-    from pypim.ports import Capabilities, Clock, Fetcher, Pages, StoredResponse
+    from pypim.core.records import StoredResponse
+    from pypim.ports import Capabilities, Clock, Fetcher, Pages
 
 _PAGE_LIMIT_BYTES = 256 << 20
 

@@ -15,7 +15,7 @@ from pypim.core.errors import InvalidConfig
 from pypim.core.urls import origin_of, split_user_info
 
 if TYPE_CHECKING:
-    from pypim.ports import FetchOptions
+    from pypim.core.records import FetchOptions
 
 
 def basic(username: str, password: str) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 from pyreqwest.exceptions import PyreqwestError
 
 from pypim.core.errors import UpstreamFault, UpstreamMalformed, UpstreamTimeout
+from pypim.core.records import Fetched
 from pypim.core.urls import split_user_info
 from pypim.net.auth import Credentials, basic
 from pypim.net.body import read_body, too_long
@@ -21,7 +22,6 @@ from pypim.net.connection import http_client
 from pypim.net.faults import status_fault, transport_fault
 from pypim.net.gate import Gate
 from pypim.net.retry import Retrier, retry_after_seconds
-from pypim.ports import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response
 
-    from pypim.ports import FetchOptions
+    from pypim.core.records import FetchOptions
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pyreqwest.client import Client
 
-    from pypim.ports import FetchOptions
+    from pypim.core.records import FetchOptions
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from pypim.ports import Fetched, Fetcher, FetchOptions, Incoming
+    from pypim.core.records import Fetched, FetchOptions
+    from pypim.ports import Fetcher, Incoming
 
 
 class SchemeFetcher:

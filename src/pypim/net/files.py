@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from pypim.core.errors import UpstreamMalformed, UpstreamUnavailable
+from pypim.core.records import Fetched
 from pypim.net.body import too_long
-from pypim.ports import Fetched
 
 if TYPE_CHECKING:
     import os

@@ -9,8 +9,8 @@ import msgspec
 
 from pypim.core.errors import NotFound
 from pypim.core.model import DistFile, ProjectStatus
+from pypim.core.records import Generation
 from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection
-from pypim.ports import Generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

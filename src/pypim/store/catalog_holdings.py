@@ -9,7 +9,7 @@ import msgspec
 from pypim.core.errors import NotFound
 from pypim.core.model import Blob, Holding
 from pypim.core.names import parse_name
-from pypim.ports import Finding, Removal, Run
+from pypim.core.records import Finding, Removal, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -10,7 +10,7 @@ from isal import igzip
 
 from pypim.core.filenames import parse_filename
 from pypim.core.model import CoreMetadata
-from pypim.ports import StoredResponse
+from pypim.core.records import StoredResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.errors import NotFound
-from pypim.ports import Generation, Run
+from pypim.core.records import Generation, Run
 from pypim.store.catalog_pages import CAPABILITY_SECONDS
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import CoreMetadata, Holding, Page
+    from pypim.core.records import Finding, Removal, StoredResponse
     from pypim.core.selection import Selection
-    from pypim.ports import Capabilities, Finding, MetadataCache, Pages, Removal, StoredResponse
+    from pypim.ports import Capabilities, MetadataCache, Pages
 
 
 class MemoryPages:

@@ -60,6 +60,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 16
     limit_bytes: int
     """The largest file that is taken where the upstream does not say its size."""
+    notes: tuple[str, ...] = ()
+    """What requirements files say that has no meaning for a mirror, each with its place and what to use instead."""
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +99,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was asked for is there."""
-        return self.outcome != "partial"
+        """Whether all that was asked for is there, or would be."""
+        return not self.faults and not any(problem.is_certain for problem in self.problems)
 
 
 class Selected(msgspec.Struct, frozen=True):

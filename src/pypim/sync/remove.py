@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.ports import Removal
+from pypim.core.plan import planned_files
+from pypim.core.records import Removal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pypim.core.model import Holding
     from pypim.core.plan import PlannedFile
     from pypim.core.retention import OnRemoval
-    from pypim.ports import Blobs, Generations, Holdings, Tree
+    from pypim.ports import Blobs, Generations, Holdings, Published, Tree
     from pypim.sync.model import Stack
 
 
@@ -54,24 +55,41 @@ def remove_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile], o
         return 0
     listed = stack.generations.listed()
     horizon = stack.clock.now().timestamp() - on_removal.delete_after.total_seconds()
-    due = [
-        identity
-        for identity, removal in waiting.items()
-        if removal.since <= horizon and identity not in listed and not on_removal.keeps_listed
-    ]
+    past = {
+        identity for identity, removal in waiting.items() if removal.since <= horizon and not on_removal.keeps_listed
+    }
+    own = _listed_by(stack.generations, index) if past or waiting.keys() & listed else set()
+    past -= own
+    due = past - listed
     held = dict(stack.holdings.holdings())
+    if stack.tree is not None:  # what another index lists leaves this tree and stays in the store
+        stack.tree.displace(_solely(held, past, own))
     deleted = {identity: held[identity] for identity in due if identity in held}
     delete_files(deleted, held, stack.holdings, stack.blobs, stack.tree)
     if len(deleted) < len(due):  # an earlier run was stopped between forgetting the records and deleting the bytes
         stack.blobs.delete_stray(stack.blobs.stray(holding for _, holding in stack.holdings.holdings()))
-    stack.published.keep_removals(index, (), [*due, *(identity for identity in waiting if identity in listed)])
+    stack.published.keep_removals(index, (), [*past, *(waiting.keys() & own)])
     return len(deleted)
+
+
+def _listed_by(generations: Generations, index: str) -> set[str]:
+    """The identities of the files that the current generation of an index names."""
+    generation = generations.current(index)
+    selection = generations.selection(generation.number) if generation else None
+    return {planned.file.identity for planned in planned_files(selection)} if selection else set()
+
+
+def _solely(held: Mapping[str, Holding], gone: Iterable[str], staying: Iterable[str]) -> list[Holding]:
+    """The holdings of `gone` whose file stands for none that stays."""
+    needed = {held[identity].path for identity in staying if identity in held}
+    return [held[identity] for identity in gone if identity in held and held[identity].path not in needed]
 
 
 def prune(
     generations: Generations,
     holdings: Holdings,
     blobs: Blobs,
+    published: Published,
     trees: Mapping[str, Tree],
     *,
     is_dry_run: bool,
@@ -92,6 +110,10 @@ def prune(
         is_dry_run=is_dry_run,
     )
     if not is_dry_run:
+        for index, tree in trees.items():
+            own, waiting = _listed_by(generations, index), published.removals(index)
+            tree.displace(_solely(held, waiting.keys() - own, own))
+            published.keep_removals(index, (), waiting)
         delete_files(unwanted, held, holdings, blobs, *trees.values())
         blobs.delete_stray(stray)
     return report

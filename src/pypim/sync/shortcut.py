@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pypim.core.plan import Plan
+from pypim.core.records import Finding
 from pypim.core.unchanged import digest_of
-from pypim.ports import Finding
 from pypim.sync.model import Report
 from pypim.sync.remove import remove_unlisted
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.archive import wheel_metadata
-from pypim.core.errors import CorruptBlob, DigestMismatch, IntegrityFault, PypimError, SizeMismatch, UpstreamFault
+from pypim.core.errors import (
+    CorruptBlob,
+    DigestMismatch,
+    IntegrityFault,
+    PypimError,
+    Refused,
+    SizeMismatch,
+    UpstreamFault,
+)
 from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.model import Blob, Holding
 
@@ -84,7 +92,7 @@ class Transfer:
             try:
                 staged = await self._fetch(planned.file)
                 holding, metadata = self._check(planned, staged)
-            except (UpstreamFault, IntegrityFault) as error:
+            except (UpstreamFault, IntegrityFault, Refused) as error:  # some hosts answer 403 for what is missing
                 self._unsettled.release()
                 self._fail(planned, error)
             except BaseException:

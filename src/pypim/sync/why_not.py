@@ -11,6 +11,7 @@ from pypim.core.errors import ProjectNotFound
 from pypim.core.explain import FileVerdict, explain_files
 from pypim.core.filenames import parse_version
 from pypim.core.names import parse_name
+from pypim.sync.unasked import describe_unasked
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -61,7 +62,7 @@ async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Ob
     except ProjectNotFound as error:
         return answer(error.message, remedy=error.hint)
     chooser = Chooser(request.environments, request.policy, stack.clock.now())
-    candidates = chooser.candidates(page, line.hashes)
+    candidates = chooser.candidates(page, line.hashes or _hashes_of_roots(request, name))
     if candidates.withheld:
         return answer(candidates.withheld)
     files = explain_files(candidates, specifier, chooser)
@@ -70,11 +71,17 @@ async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Ob
         return answer(f"the upstream lists no release of {name} that satisfies it; the newest is {newest}")
     if all(row.reason for row in files):
         return answer("every file that satisfies it is kept out", files, "Change what the reasons name to let it in.")
-    return answer(*_unchosen(request, selection, name, files))
+    return answer(*await _unchosen(stack, request, selection, name, files))
 
 
-def _unchosen(
-    request: Request, selection: Selection | None, name: NormalizedName, files: list[FileVerdict]
+def _hashes_of_roots(request: Request, name: NormalizedName) -> frozenset[str]:
+    """The hashes that requirements files allow, where every rule for the project is limited by some."""
+    allowed = [root.hashes for root in request.roots if root.project == name]
+    return frozenset().union(*allowed) if all(allowed) else frozenset()
+
+
+async def _unchosen(
+    stack: Stack, request: Request, selection: Selection | None, name: NormalizedName, files: list[FileVerdict]
 ) -> tuple[str, list[FileVerdict], str]:
     """Nothing keeps it out, and yet it is not chosen: no rule asks for it, or the rules take other releases."""
     rules = [root.text for root in request.roots if root.project == name]
@@ -82,12 +89,14 @@ def _unchosen(
     chosen = _kept_versions(selection, name, None)
     if not chosen and not rules:
         return (
-            f"nothing asks for {name}: no rule names it and no chosen release requires it",
+            await describe_unasked(stack, request, selection, name),
             files,
             f"Add {name} to [indexes.{request.index}.packages], or name it to `pypim sync`.",
         )
     if not chosen:
         return "it can be had, and is not there yet", files, "Run `pypim sync`."
+    if name in request.constraints:
+        rules.append(f"the constraint {name}{request.constraints[name]}")
     asked = f" by {', '.join(repr(rule) for rule in rules)}" if rules else " by what others require"
     return (
         f"other releases are chosen{asked}: {name} {', '.join(chosen)}",

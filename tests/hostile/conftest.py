@@ -1,0 +1,31 @@
+"""The sandbox as a fixture: `sandbox(world, ranges=False)`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.sandbox import Sandbox
+from tests.worlds.site import Options
+from tests.worlds.world import ProjectSpec, World
+
+MakeSandbox = Callable[..., Sandbox]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[MakeSandbox]:
+    """One sandbox for a world, or for one made of these projects; keywords are the server's options."""
+    if sys.platform == "win32":
+        pytest.skip("the driver forks")
+    with ExitStack() as stack:
+
+        def make(*content: World | ProjectSpec, **options: object) -> Sandbox:
+            worlds = [item for item in content if isinstance(item, World)]
+            world = worlds[0] if worlds else World.of(*(item for item in content if isinstance(item, ProjectSpec)))
+            return stack.enter_context(Sandbox(tmp_path, world, Options(**options)))  # type: ignore[arg-type]
+
+        yield make
