@@ -19,7 +19,7 @@ MOST_LINES_OF_A_FUNCTION = 55
 BANNED = re.compile(r"^(get_|do_|handle_|process_)|Manager$|Helper$|^utils$|^common$|^base$")
 WRITES = re.compile(
     r"\.write_bytes\(|\.write_text\(|\bos\.(rename|replace|remove|unlink|mkdir|makedirs|rmdir|link|symlink|truncate)\("
-    r"|\bshutil\.|\.unlink\(|\.rename\(|\.mkdir\(|\.touch\(|\bopen\([^)]*[\"'][wax]b?\+?[\"']"
+    r"|\bshutil\.|\.unlink\(|(?<!atomic)\.rename\(|\.mkdir\(|\.touch\(|\bopen\([^)]*[\"'][wax]b?\+?[\"']"
 )
 SQL = re.compile(r"\b(SELECT .+ FROM|INSERT INTO|DELETE FROM|UPDATE \w+ SET|CREATE TABLE|CREATE INDEX)\b")
 

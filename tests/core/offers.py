@@ -173,6 +173,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         return Closure(self.chooser(), self.dependencies.options(), constraints)
 
 
+Projects = Mapping[str, Mapping[str, Sequence[str] | Offer]]
+"""Project → version or file name → what it requires, or all that is to be said of it; a bare version is a wheel."""
+
+
 def first(waiting: list[Want]) -> Want:
     """Answer in the order of asking."""
     return waiting.pop(0)
@@ -209,8 +213,8 @@ def drive(world: World, order: Order = first) -> tuple[Selection, list[Want]]:
     return closure.selection(), wanted
 
 
-def small(projects: Mapping[str, Mapping[str, Sequence[str] | Offer]], *roots: str | Asked, **fields: object) -> World:
-    """A world in short: project → version or file name → what it requires; a bare version is one pure wheel."""
+def small(projects: Projects, *roots: str | Asked, **fields: object) -> World:
+    """A world in short."""
     written = {
         parse_name(project): {
             wheel(project, release) if release[0].isdigit() else release: offer

@@ -121,9 +121,10 @@ class Sandbox:
         before = self._around()
         outcome = self._driver.run("-c", str(config), "sync", *options, seconds=SECONDS)
         assert outcome.status >= 0, f"it had not ended after {SECONDS} seconds: {outcome}"
-        assert complaints(outcome) == []
+        assert complaints(outcome) == [], complaints(outcome)
         assert outcome.peak_mib < peak_mib, f"{outcome.peak_mib:.0f} MiB: {outcome.stderr}"
-        assert self._around() == before, "something was written outside the mirror"
+        after = self._around()
+        assert after == before, f"outside the mirror: {after.items() ^ before.items()}"
         assert not [path for path in _ELSEWHERE if path.exists()]
         self._check_mirror()
         return outcome
@@ -147,4 +148,4 @@ class Sandbox:
             if path.is_file() and path.stat().st_size == self.secret.stat().st_size:
                 assert path.read_bytes() != self.secret.read_bytes(), "the upstream made it read a local file"
         mirror = Mirror(self.mirror, self.mirror, self.mirror / ".pypim" / "catalog.sqlite")
-        assert violations(mirror) == []
+        assert violations(mirror) == [], violations(mirror)

@@ -49,6 +49,7 @@ class Server:
         self.url = ""
         self._server: asyncio.Server | None = None
         self._context: ssl.SSLContext | None = None
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @classmethod
     def over_tls(cls, context: ssl.SSLContext) -> Self:
@@ -66,17 +67,30 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        # A transport that is only dropped complains when it is collected, in the middle of some other test.
+        for task, writer in list(self._open.items()):
+            writer.transport.abort()
+            task.cancel()
+        if self._open:
+            await asyncio.wait(list(self._open))
 
     def asked(self, path: str) -> list[Request]:
         return [request for request in self.requests if request.path == path]
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while await self._one(reader, writer):
-                await writer.drain()
-        with suppress(OSError):
-            writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                while await self._one(reader, writer):
+                    await writer.drain()
+            with suppress(OSError):
+                writer.close()
+        finally:
+            writer.transport.abort()
+            del self._open[task]
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -8,6 +8,7 @@ from tests.conftest import ServeWorld
 from tests.sync.mirror import Document, Mirror, files_below, wheels
 from tests.worlds import faults
 from tests.worlds.faults import Fault
+from tests.worlds.nasty import NASTY_ANCHORS, NASTY_ENTRIES
 from tests.worlds.server import WorldServer
 from tests.worlds.tree import write_tree
 from tests.worlds.world import World, project, release, sdist, wheel
@@ -293,16 +294,26 @@ def test_credentials_that_are_missing_or_wrong(serve: ServeWorld, mirror: Mirror
     assert list(mirror.published()) == ["app", "lib", "other"]
 
 
-def test_names_and_entries_that_would_lead_elsewhere_are_left_out(server: WorldServer, mirror: Mirror) -> None:
-    """A page may hold anything; only what is a distribution file of this project is taken from it."""
-    nasty = [
-        {"filename": "../../evil-1.0-py3-none-any.whl", "url": f"{server.root}/packages/x", "hashes": {}},
-        {"filename": "other-9.0-py3-none-any.whl/..", "url": "file:///etc/passwd", "hashes": {}},
-        {"filename": 7},
-        None,
-    ]
-    configured(mirror, server)
-    server.misbehave("/simple/other/", faults.more_entries(list(nasty)))
+@pytest.mark.parametrize("format", ["json_1_4", "html_only"])
+def test_a_page_may_hold_anything(serve: ServeWorld, mirror: Mirror, format: str) -> None:  # noqa: A002 - the option
+    """Only what is a distribution file of this project is taken from it, and nothing is written anywhere else."""
+    server = serve(WORLD, format=format)
+    server.misbehave("/simple/lib/", faults.more_entries(NASTY_ENTRIES, NASTY_ANCHORS))
+    kinds = ["wheel", "sdist", "egg", "wininst", "msi", "rpm", "dumb", "dmg", "deb"]
+    mirror.configure(server.url, packages={"lib": "*"}, targets={}, filters={"formats": kinds})
     mirror.sync()
-    assert mirror.published()["other"] == wheels("other 1.0")
-    assert not list(mirror.folder.parent.rglob("evil*"))
+    assert mirror.published() == {"lib": wheels("lib 1.0")}
+    assert not list(mirror.folder.parent.rglob("*evil*"))
+
+
+def test_a_wheel_that_unpacks_to_a_gigabyte_costs_nothing(serve: ServeWorld, mirror: Mirror) -> None:
+    """It is mirrored as it is, and that its requirements are not known is said."""
+    world = World.of(project("bomb", "1.0"), project("app", "1.0", requires=["bomb"]))
+    silent = {"advertise_metadata": False, "serve_metadata": False, "hashes": "none", "sizes": False}
+    server = serve(world, **silent, json_api=False, pypi_shaped=False)
+    server.misbehave("*/bomb-*.whl", faults.instead(faults.bomb_wheel("bomb", "1.0")))
+    mirror.configure(server.url, packages={"app": "latest"})
+    report = mirror.sync()
+    assert any("bomb-1.0-py3-none-any.whl: its requirements are not known" in warning for warning in report["warnings"])
+    assert mirror.published() == {"app": wheels("app 1.0"), "bomb": wheels("bomb 1.0")}
+    assert mirror.page("bomb")["files"][0].get("core-metadata", False) is False

@@ -152,6 +152,24 @@ def test_two_indexes_publish_two_trees_from_one_store(serve: ServeWorld, mirror:
     assert not (mirror.folder / "one" / "simple" / "my-app-x").exists()
 
 
+def test_provenance_is_carried(serve: ServeWorld, mirror: Mirror) -> None:
+    """PEP 740: where the upstream has it."""
+    server = serve(project("app", "1.0"))
+    url = "https://index.example/integrity/app/1.0/provenance"
+    server.misbehave("/simple/app/", faults.changed_page(lambda page: _first_file(page).update(provenance=url)))
+    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.sync()
+    assert mirror.page("app")["files"][0]["provenance"] == url
+    assert url in (mirror.tree / "simple" / "app" / "index.html").read_text()
+
+
+def _first_file(page: dict[str, object]) -> dict[str, object]:
+    files = page["files"]
+    assert isinstance(files, list)
+    first: dict[str, object] = files[0]
+    return first
+
+
 def test_a_broken_wheel_is_kept_as_it_is_without_core_metadata(serve: ServeWorld, mirror: Mirror) -> None:
     """What the upstream offers with the right hash is mirrored; that it is no wheel is said, and not hidden."""
     world = World.of(project("app", "1.0"))

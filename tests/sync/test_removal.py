@@ -15,7 +15,7 @@ from pypim.sync.model import Report
 from pypim.sync.run import sync as sync_index
 from pypim.wiring import open_stack, open_store, request_of, run
 from tests.conftest import ServeWorld
-from tests.sync.mirror import Mirror, files_below, removed, wheels
+from tests.sync.mirror import Mirror, files_below, pypim, removed, wheels
 from tests.worlds.world import World, project, release, sdist, wheel
 
 WORLD = World.of(
@@ -90,6 +90,24 @@ def test_rules_that_shrink_unlist_at_once_and_prune_deletes(serve: ServeWorld, m
     assert mirror.run("status", "--json").expect().document["indexes"][0]["waiting_removals"] == 0
     assert mirror.sync()["outcome"] == "unchanged"
     mirror.run("verify").expect()
+
+
+def test_prune_deletes_nothing_that_pypim_did_not_make(serve: ServeWorld, tmp_path: Path) -> None:
+    """A folder may have held something before it became a mirror; what an interrupted run left is another matter."""
+    folder = tmp_path / "d"
+    theirs = [folder / "packages" / "README", folder / "packages" / "mine" / "setup.py", folder / "simple" / "x" / "y"]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    pypim("sync", "lib", "--to", folder, "--upstream", serve(WORLD).url).expect()
+    left = folder / "packages" / "00" / "11" / ("2" * 60) / "left-1.0-py3-none-any.whl"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"by a run that was killed")
+    report = pypim("prune", "--to", folder, "--json").expect().document["report"]
+    assert report["stray"] == [left.relative_to(folder).as_posix()]
+    assert not left.exists()
+    assert not left.parent.parent.parent.exists()
+    assert all(path.read_text() == "mine" for path in theirs)
 
 
 def test_prune_deletes_at_once(serve: ServeWorld, mirror: Mirror) -> None:

@@ -155,7 +155,7 @@ class Chooser:
             if reason:
                 exclusions.append(Exclusion(file.filename, parsed.version_text or "", reason))
                 continue
-            listed = self._tag_mask(parsed) & self.python_mask(file.requires_python)
+            listed = self.tag_mask(parsed) & self.python_mask(file.requires_python)
             key = parsed.version if parsed.version is not None else (parsed.version_text or "")
             groups.setdefault(key, []).append(Candidate(file, parsed, listed, listed))
         releases = [_release(page.name, key, found, hashes) for key, found in groups.items()]
@@ -174,6 +174,16 @@ class Chooser:
                 certain |= (value is True) << i
                 open_ |= (value is None) << i
             found = self._marker_masks[key] = (certain, open_)
+        return found
+
+    def tag_mask(self, parsed: ParsedFilename) -> int:
+        """The environments that accept the tags of a wheel; every one for other kinds."""
+        if parsed.tags is None:
+            return self.everything
+        found = self._tag_masks.get(parsed.tags)
+        if found is None:
+            found = sum(1 << i for i, e in enumerate(self.environments) if wheel_rank(e, parsed.tags) is not None)
+            self._tag_masks[parsed.tags] = found
         return found
 
     def python_mask(self, requires_python: str | None) -> int:
@@ -218,15 +228,6 @@ class Chooser:
         if hashes and not _may_have(file, hashes):
             return "its hash is not one of those that the requirement allows"
         return self.policy.file_verdict(project, file, parsed, self.now).reason
-
-    def _tag_mask(self, parsed: ParsedFilename) -> int:
-        if parsed.tags is None:
-            return self.everything
-        found = self._tag_masks.get(parsed.tags)
-        if found is None:
-            found = sum(1 << i for i, e in enumerate(self.environments) if wheel_rank(e, parsed.tags) is not None)
-            self._tag_masks[parsed.tags] = found
-        return found
 
 
 def _may_have(file: DistFile, hashes: frozenset[str]) -> bool:

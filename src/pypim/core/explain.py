@@ -13,7 +13,7 @@ from pypim.core.selection import ProblemKind
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-    from pypim.core.candidates import Candidates, Chooser, Release
+    from pypim.core.candidates import Candidate, Candidates, Chooser, Release
     from pypim.core.rules import Rule
 
 _MOST = 3  # so many versions or rules are named in one sentence; a person wants the gist
@@ -81,22 +81,46 @@ def explain_files(candidates: Candidates, specifier: SpecifierSet, chooser: Choo
         for exclusion in candidates.exclusions
         if _text_matches(specifier, exclusion.version)
     ]
-    for release in candidates.releases:
-        if not _matches(specifier, release):
-            continue
-        for candidate in release.candidates:
-            reason = ""
-            if not candidate.mask:
-                bound = candidate.file.requires_python
-                reason = "no target accepts its wheel tags" if candidate.is_wheel else "no target can use it"
-                reason += f" or its Requires-Python {bound!r}" if bound else ""
-            elif candidate.file.is_yanked:
-                told = f": {candidate.file.yanked}" if isinstance(candidate.file.yanked, str) else ""
-                reason = f"it is yanked{told}; only an exact pin takes it"
-            elif release.version is not None and release.version.is_prerelease and not chooser.policy.prereleases:
-                reason = "it is a pre-release; pin it, name one in the specifier, or set filters.prereleases"
-            found.append(FileVerdict(candidate.file.filename, release.text, reason))
-    return found
+    matching = [release for release in candidates.releases if _matches(specifier, release)]
+    has_final = any(not _is_prerelease(release) and release.mask(with_yanked=False) for release in matching)
+    return found + [
+        FileVerdict(
+            candidate.file.filename,
+            release.text,
+            _unfit(candidate, chooser)
+            or _unchosen(candidate, release, takes_prereleases=chooser.policy.prereleases or not has_final),
+        )
+        for release in matching
+        for candidate in release.candidates
+    ]
+
+
+def _unfit(candidate: Candidate, chooser: Chooser) -> str:
+    """Why no environment can use a file; empty where one can, or nobody would: legacy kinds are only carried."""
+    if candidate.mask or not (candidate.is_wheel or candidate.is_sdist):
+        return ""
+    bound = candidate.file.requires_python
+    if not chooser.tag_mask(candidate.parsed):
+        return "no target accepts its wheel tags"
+    if not chooser.python_mask(bound):
+        return f"no target has a Python that its Requires-Python {bound!r} allows"
+    return f"no target accepts both its wheel tags and its Requires-Python {bound!r}"
+
+
+def _unchosen(candidate: Candidate, release: Release, *, takes_prereleases: bool) -> str:
+    """Why rules pass over a file that some environment can use; empty where they do not."""
+    if candidate.file.is_yanked:
+        told = f": {candidate.file.yanked}" if isinstance(candidate.file.yanked, str) else ""
+        return f"it is yanked{told}; only an exact pin takes it"
+    if release.version is None:
+        return "its version is not a valid one; only the rule * takes it"
+    if _is_prerelease(release) and not takes_prereleases:
+        return "it is a pre-release; pin it, name one in the specifier, or set filters.prereleases"
+    return ""
+
+
+def _is_prerelease(release: Release) -> bool:
+    return release.version is not None and release.version.is_prerelease
 
 
 def _matches(specifier: SpecifierSet, release: Release) -> bool:

@@ -33,6 +33,7 @@ __all__ = [
 _DEFAULT_BUILD_REQUIRES = ("setuptools", "wheel")
 """PEP 518: what builds a project that does not say what builds it."""
 _RESOLUTION_FIELDS = frozenset(("requires-dist", "requires-python", "provides-extra"))
+_MOST_REQUIREMENTS = 20_000  # ten times as many as any project is known to have
 _FIELDS = _RESOLUTION_FIELDS | {"metadata-version", "name", "version", "dynamic"}
 _END_OF_HEADERS = re.compile(rb"\n\r?\n|\r\r")
 _METADATA_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\Z", re.ASCII)
@@ -146,7 +147,10 @@ def requirements_of(texts: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, .
     """(readable requirements as written or repaired, one sentence for each that was repaired or cannot be read)."""
     readable: list[str] = []
     faults: list[str] = []
-    for text in texts:
+    for number, text in enumerate(texts):
+        if number == _MOST_REQUIREMENTS:
+            faults.append(f"it has more than {_MOST_REQUIREMENTS:,} requirements; the others are not read")
+            break
         requirement = parse_requirement(text)
         if requirement is None:
             faults.append(f"Requires-Dist {text[:200]!r} cannot be read")

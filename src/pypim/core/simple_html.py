@@ -11,10 +11,9 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin
 
-from selectolax.lexbor import LexborHTMLParser
-
 from pypim.core.entries import CoreMetadataClaim, EntryReader, RawEntry, check_api_version, parse_status, serial_of
 from pypim.core.errors import InvalidName, UpstreamMalformed
+from pypim.core.html_tags import Attributes, link_text, start_tags
 from pypim.core.model import DistFile, Page, ProjectList, ProjectStatus
 from pypim.core.names import parse_name
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from packaging.utils import NormalizedName
-
-Attributes = dict[str, str | None]
 
 _API_VERSION = "1.4"
 _FILE_NAME = re.compile(
@@ -34,13 +31,14 @@ _HASH_FRAGMENT = re.compile(r"(?:sha|md5|blake)[a-z0-9_]*=", re.IGNORECASE)
 _SERIAL = re.compile(rb"<!--\s*SERIAL\s+(\d{1,15})\s*-->")
 _METADATA_HASH = re.compile(r"([A-Za-z0-9_]+)=([0-9A-Fa-f]+)", re.ASCII)
 _MAX_SIZE_DIGITS = 18
+_HEAD = re.compile(r"<(?:meta|base)(?=[\s/>])", re.IGNORECASE)
 
 
 def parse_page(body: bytes, url: str, name: NormalizedName) -> Page:
     """Read a project page; `url` is the final one. Raises UpstreamMalformed on another major version, or no body."""
-    tree = _parse(body, url)
-    files, dropped = _links(tree, url)
-    metas = _metas(tree)
+    document = _decode(body, url)
+    metas, base_url = _head(document, url)
+    files, dropped = _links(document, url, base_url)
     status, reason = parse_status(metas.get("pypi:project-status"), metas.get("pypi:project-status-reason"))
     return Page(
         name=name,
@@ -54,24 +52,31 @@ def parse_page(body: bytes, url: str, name: NormalizedName) -> Page:
 
 def parse_links(body: bytes, url: str) -> tuple[tuple[DistFile, ...], tuple[str, ...]]:
     """(every file that a page of any kind links to, one sentence for each link that looks like one and is unusable)."""
-    return _links(_parse(body, url), url)
+    document = _decode(body, url)
+    return _links(document, url, _head(document, url)[1])
 
 
 def parse_project_list(body: bytes, url: str) -> ProjectList:
     """Read the list of all projects: the last part of each link's path, or else its text, is the name."""
-    tree = _parse(body, url)
+    document = _decode(body, url)
+    _head(document, url)
     projects: dict[NormalizedName, int | None] = {}
     dropped = []
-    for node in tree.css("a[href]"):
-        part = unquote(_path(node.attributes.get("href") or "").rstrip("/").rpartition("/")[2])
+    for tag in start_tags(document):
+        href = tag.attributes.get("href")
+        if tag.name != "a" or href is None:
+            continue
+        part = unquote(_path(href).rstrip("/").rpartition("/")[2])
         if part in {"", ".", ".."}:
             continue  # a link upwards, or to this page
-        text = node.text().strip()
-        name = _name_or_none(part) or _name_or_none(text)
+        name = _name_or_none(part)
         if name is None:
-            dropped.append(f"{(text or part)[:200]!r} is not a project name")
-        else:
-            projects.setdefault(name, None)
+            text = link_text(document, tag.end).strip()
+            name = _name_or_none(text)
+            if name is None:
+                dropped.append(f"{(text or part)[:200]!r} is not a project name")
+                continue
+        projects.setdefault(name, None)
     return ProjectList(projects=projects, last_serial=_parse_serial(body), dropped=tuple(dropped))
 
 
@@ -93,42 +98,40 @@ def render_project_list(projects: ProjectList) -> bytes:
     return _document("Simple index", [], links, projects.last_serial)
 
 
-def _parse(body: bytes, url: str) -> LexborHTMLParser:
+def _decode(body: bytes, url: str) -> str:
     if not body.strip():
         raise UpstreamMalformed(url, "the page is empty", hint="Check that the URL is that of a Simple API.")
-    tree = LexborHTMLParser(body.decode("utf-8", "replace").removeprefix("\ufeff"))
-    check_api_version(_metas(tree).get("pypi:repository-version"), url)
-    return tree
+    return body.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
-def _metas(tree: LexborHTMLParser) -> dict[str, str]:
-    """PEP 629, 792: `<meta name="pypi:…" content="…">`; of several with one name the first counts."""
+def _head(document: str, url: str) -> tuple[dict[str, str], str]:
+    """(the metas, the base of relative links). Raises UpstreamMalformed on another major version.
+
+    PEP 629, 792: `<meta name="pypi:…" content="…">`. Of several with one name, and of several bases, the first counts.
+    """
     metas: dict[str, str] = {}
-    for node in tree.css("meta[name][content]"):
-        attributes = node.attributes
-        metas.setdefault(attributes.get("name") or "", attributes.get("content") or "")
-    return metas
-
-
-def _links(tree: LexborHTMLParser, url: str) -> tuple[tuple[DistFile, ...], tuple[str, ...]]:
-    """Comments are no part of the tree, so links inside them are not seen."""
-    reader = EntryReader(url, _base_url(tree, url))
-    for node in tree.css("a[href]"):
-        attributes = node.attributes
-        href = (attributes.get("href") or "").strip()
-        filename = _last_part(href)
-        if _is_file(filename, href, attributes):
-            reader.add(_entry(filename, href, attributes))
-    return reader.files, reader.dropped
-
-
-def _base_url(tree: LexborHTMLParser, url: str) -> str:
-    """HTML: the first `<base href>`, itself relative to the URL of the page."""
-    node = tree.css_first("base[href]")
+    base: str | None = None
+    for tag in start_tags(document) if _HEAD.search(document) else ():
+        if tag.name == "meta" and "content" in tag.attributes:
+            metas.setdefault(tag.attributes.get("name") or "", tag.attributes["content"] or "")
+        elif tag.name == "base" and base is None:
+            base = tag.attributes.get("href")
+    check_api_version(metas.get("pypi:repository-version"), url)
     try:
-        return url if node is None else urljoin(url, (node.attributes.get("href") or "").strip())
+        return metas, url if base is None else urljoin(url, base.strip())
     except ValueError:  # no URL at all
-        return url
+        return metas, url
+
+
+def _links(document: str, url: str, base_url: str) -> tuple[tuple[DistFile, ...], tuple[str, ...]]:
+    reader = EntryReader(url, base_url)
+    for tag in start_tags(document):
+        if tag.name == "a" and "href" in tag.attributes:
+            href = (tag.attributes["href"] or "").strip()
+            filename = _last_part(href)
+            if _is_file(filename, href, tag.attributes):
+                reader.add(_entry(filename, href, tag.attributes))
+    return reader.files, reader.dropped
 
 
 def _last_part(href: str) -> str:

@@ -9,8 +9,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from pypim.core.errors import InvalidRequirement
 from pypim.core.interpreters import (
@@ -143,9 +143,9 @@ def _python_allows(python: tuple[int, int] | None, full: str | None, requires_py
         specifier = SpecifierSet(requires_python)
         if full is not None:
             return specifier.contains(Version(full), prereleases=True)
-    except (InvalidSpecifier, InvalidVersion):
+        return python is None or not python_range(python).is_disjoint(specifier.to_range())
+    except ValueError:  # InvalidSpecifier, InvalidVersion, or a number with more digits than int() takes
         return True
-    return python is None or not python_range(python).is_disjoint(specifier.to_range())
 
 
 @lru_cache(maxsize=256)

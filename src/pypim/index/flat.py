@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pypim.core.model import DistFile
     from pypim.ports import Fetcher
 
-_PAGE_LIMIT_BYTES = 256 << 20
+_PAGE_LIMIT_BYTES = 128 << 20
 _OK = 200
 _ABSENT = frozenset({404, 410})
 

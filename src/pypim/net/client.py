@@ -53,6 +53,7 @@ class HttpFetcher:
         self.retrier = Retrier(options.retries, sleep)
         self.read_timeout = options.read_timeout
         self.client = http_client(options)
+        self._large_body = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,7 +82,8 @@ class HttpFetcher:
             received = exchange.headers
             if _announced_bytes(received) > limit_bytes:
                 raise too_long(exchange.url, limit_bytes)
-            body = await read_body(exchange.chunks(), received.get("content-encoding"), exchange.url, limit_bytes)
+            encoding = received.get("content-encoding")
+            body = await read_body(exchange.chunks(), encoding, exchange.url, limit_bytes, self._large_body)
             return Fetched(exchange.status, exchange.url, received, body)
         finally:
             await exchange.end()

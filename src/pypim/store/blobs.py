@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _PART = ".part"
 _METADATA = ".metadata"
 _STALE_SECONDS = 86400.0
+_PLACE = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/[^/]+")
 
 
 class LocalBlobs:
@@ -121,14 +123,15 @@ class LocalBlobs:
     def stray(self, known: Iterable[Holding]) -> dict[str, int]:
         """Files that belong to none of these holdings, and parts that nobody came back for in a day.
 
-        Path relative to the root, with '/' → size in bytes.
+        Path relative to the root, with '/' → size in bytes. What does not stand where a blob would is somebody else's.
         """
         names: set[str] = set()
         for holding in known:
             names.add(holding.path)
             if holding.metadata_sha256 is not None:
                 names.add(holding.path + _METADATA)
-        return {path: size for path, size in self.iter_files() if path not in names} | dict(self._stale_parts())
+        strays = {path: size for path, size in self.iter_files() if path not in names and _PLACE.fullmatch(path)}
+        return strays | dict(self._stale_parts())
 
     def delete_stray(self, paths: Iterable[str]) -> None:
         """Delete files that `stray` named, and the folders left empty; ValueError for a path that it cannot name."""
