@@ -44,6 +44,10 @@ class MetadataReader(Protocol):
         """Raises MetadataNotFound, UpstreamFault or IntegrityFault. The same file is never asked for twice."""
         ...
 
+    def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
+        """The wheel itself was seen to say this; whether something else had been believed of it until now."""
+        ...
+
 
 class Incoming(Protocol):
     """An answer whose body is still on the wire."""

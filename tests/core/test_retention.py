@@ -42,7 +42,7 @@ def carried(
     is_partial: bool = False,
 ) -> dict[str, list[str]]:
     policy = Policy.compile(filters or Filters(), "filters")
-    found = carried_over(selection, current, on_removal, policy, is_partial=is_partial)
+    found = carried_over(selection, current, on_removal, policy, {}, is_partial=is_partial)
     keys = [(release.project, release.version) for release in found.releases]
     assert keys == sorted(keys)
     assert [known.name for known in found.projects] == sorted({*(project for project, _ in keys), *names_of(selection)})
@@ -100,7 +100,9 @@ def test_after_a_partial_run_nothing_is_unlisted() -> None:
 
 
 def test_files_of_a_release_that_is_chosen_again_are_united_under_the_new_reasons() -> None:
-    found = carried_over(selected(release("1.0", A1)), CURRENT, KEEP, Policy.compile(Filters(), "f"), is_partial=False)
+    found = carried_over(
+        selected(release("1.0", A1)), CURRENT, KEEP, Policy.compile(Filters(), "f"), {}, is_partial=False
+    )
     assert found.releases[0] == release("1.0", A1, A1_SDIST)
     assert found.releases[1] == CURRENT.releases[1]
 
@@ -143,7 +145,7 @@ def test_a_quarantined_project_keeps_nothing(is_partial: bool) -> None:
 
 def test_what_is_newly_known_of_a_project_counts() -> None:
     new = selected(a=ProjectStatus.ARCHIVED)
-    found = carried_over(new, CURRENT, KEEP, Policy.compile(Filters(), "f"), is_partial=False)
+    found = carried_over(new, CURRENT, KEEP, Policy.compile(Filters(), "f"), {}, is_partial=False)
     assert {known.name: known.status for known in found.projects} == {"a": "archived", "b": "active"}
 
 
@@ -151,5 +153,5 @@ def test_problems_and_warnings_are_those_of_the_run() -> None:
     problem = Problem(project="c", requirement="c", reason="gone")
     new = Selection(problems=(problem,), warnings=("new",))
     current = msgspec.structs.replace(CURRENT, problems=(), warnings=("old",))
-    found = carried_over(new, current, KEEP, Policy.compile(Filters(), "f"), is_partial=True)
+    found = carried_over(new, current, KEEP, Policy.compile(Filters(), "f"), {}, is_partial=True)
     assert (found.problems, found.warnings) == ((problem,), ("new",))

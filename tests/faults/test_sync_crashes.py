@@ -106,9 +106,6 @@ def test_a_removal_that_was_stopped_goes_on_with_the_next_sync(tmp_path: Path, n
             assert list(scene.finish(folder, prunes=False)) == [], outcome.stopped_at
 
 
-@pytest.mark.xfail(
-    strict=True, reason="sync/run.py: call remove.note_unlisted(stack, request.index, plan.removed) before _publish"
-)
 def test_a_sync_stopped_between_flip_and_removal_still_removes(tmp_path: Path) -> None:
     """What the rules no longer choose is pruned as `on-removal` says, whenever a run was killed."""
     with Scene("second", tmp_path) as scene:

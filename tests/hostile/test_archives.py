@@ -35,10 +35,18 @@ def wheel_of(entries: list[tuple[str, bytes]]) -> bytes:
     return stream.getvalue()
 
 
-@lru_cache
 def crowded_wheel(number: int) -> bytes:
-    """A wheel with that many empty files before its METADATA."""
-    return wheel_of([(f"e{n}", b"") for n in range(number)] + [("evil-1.0.dist-info/METADATA", METADATA)])
+    """A wheel whose table of contents names that many empty files besides its METADATA."""
+    content = wheel_of([("evil-1.0.dist-info/METADATA", METADATA)])
+    start = content.index(b"PK\x01\x02")
+    entry = content[start : content.index(b"PK\x05\x06")]
+    name = b"evil-1.0.dist-info/METADATA"
+    assert entry.endswith(name)
+    head = bytearray(entry.removesuffix(name))
+    head[28:30] = (8).to_bytes(2, "little")
+    more = b"".join(bytes(head) + b"e%07d" % n for n in range(number))
+    sizes = (number & 0xFFFF).to_bytes(2, "little") * 2 + (len(more) + len(entry)).to_bytes(4, "little")
+    return content[:start] + more + entry + b"PK\x05\x06\0\0\0\0" + sizes + start.to_bytes(4, "little") + b"\0\0"
 
 
 def long_names_wheel() -> bytes:
@@ -151,7 +159,8 @@ def special_members() -> bytes:
 
 
 def many_members() -> bytes:
-    return sdist_of([(member(f"evil-1.0/{number}"), b"") for number in range(120_000)])
+    block = member("evil-1.0/one").tobuf()
+    return gzip.compress(block * 120_000, compresslevel=1)
 
 
 def long_extended_header() -> bytes:

@@ -102,3 +102,24 @@ def test_a_slow_drip_is_given_up(sandbox: MakeSandbox) -> None:
     outcome = box.sync('evil = "latest"')
     assert outcome.status == 6
     assert outcome.seconds < 40
+
+
+def test_many_pages_that_unpack_to_a_gigabyte_do_so_one_after_the_other(sandbox: MakeSandbox) -> None:
+    """What one page may take is not multiplied by the number of connections."""
+    names = [f"bomb{number}" for number in range(24)]
+    box = sandbox(project("evil", release("1.0", requires=names)), *(project(name, "1.0") for name in names))
+    box.server.misbehave("/simple/bomb*/", faults.gzip_bomb())
+    outcome = box.sync('evil = "latest"', "--keep-going", peak_mib=300)
+    assert outcome.status == 1
+
+
+def test_a_body_of_single_bytes_takes_no_more_than_its_length(sandbox: MakeSandbox) -> None:
+    box = sandbox(project("evil", "1.0"))
+
+    def in_crumbs(response: Response) -> Response:
+        body = b"1\r\n \r\n" * 300_000 + b"0\r\n\r\n"
+        headers = {**response.headers, "Transfer-Encoding": "chunked"}
+        return replace(response, headers=headers, body=body)
+
+    box.server.misbehave("/simple/evil/", in_crumbs)
+    assert box.sync('evil = "latest"').status == 6

@@ -204,9 +204,6 @@ def test_a_failing_upstream_never_unlists_what_was_published(
     assert mirror.published()["other"] == wheels("other 2.0")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="sync/run.py: carried_over is decided before the transfer, whose faults come later"
-)
 def test_a_failing_file_never_unlists_what_was_published(server: WorldServer, mirror: Mirror) -> None:
     """The new release of a project cannot be had: what is published of it stays, with --keep-going too."""
     configured(mirror, server)
@@ -246,10 +243,6 @@ def test_metadata_that_lies_is_not_believed(serve: ServeWorld, mirror: Mirror) -
     assert b"right" in tree[f"{truth.path}.metadata"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="sync/transfer.py notices that a wheel's METADATA is not what was believed, and nobody learns from it",
-)
 def test_what_the_wheel_says_is_followed_once_it_is_held(serve: ServeWorld, mirror: Mirror) -> None:
     """The lie of a `.metadata` is found with the wheel; the next sync, at the latest, follows what the wheel says."""
     world = World.of(

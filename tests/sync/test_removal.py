@@ -189,7 +189,6 @@ def test_pages_follow_what_the_upstream_yanks(serve: ServeWorld, mirror: Mirror)
     assert list(mirror.published()) == ["app", "lib"]
 
 
-@pytest.mark.xfail(strict=True, reason="core/retention.py carries a file over as it was, not as the page now has it")
 def test_what_is_kept_is_yanked_with_the_upstream(serve: ServeWorld, mirror: Mirror) -> None:
     """`on-removal = "keep"` keeps a yanked file listed, and the page says that it is yanked."""
     server = serve(WORLD)

@@ -97,7 +97,6 @@ def test_two_syncs_from_scratch_write_the_same_bytes(serve: ServeWorld, tmp_path
     assert trees[0] == trees[1]
 
 
-@pytest.mark.xfail(strict=True, reason="sync/publish.py trusts its record of pages that no longer stand there")
 def test_a_tree_that_was_deleted_is_written_again(serve: ServeWorld, mirror: Mirror) -> None:
     mirror.configure(serve(WORLD).url, packages={"app": "latest"})
     mirror.sync()
@@ -107,7 +106,6 @@ def test_a_tree_that_was_deleted_is_written_again(serve: ServeWorld, mirror: Mir
     assert files_below(mirror.tree) == before
 
 
-@pytest.mark.xfail(strict=True, reason="sync/publish.py trusts its record of pages that were written elsewhere")
 def test_a_tree_is_written_where_the_configuration_now_says(serve: ServeWorld, mirror: Mirror) -> None:
     """`publish` may be changed, or given later."""
     url = serve(WORLD).url

@@ -169,6 +169,10 @@ class Closure:
             self._learn(want, answer, reason)
         return self._settle()
 
+    def pages(self) -> dict[NormalizedName, Page]:
+        """Every page that was given."""
+        return {name: page for name, page in self._pages.items() if page is not None}
+
     def selection(self) -> Selection:
         """What was chosen, once every want has been answered."""
         assert not self._waiting_for_page, "wants are still open"

@@ -14,9 +14,11 @@ from pypim.core.model import ProjectStatus
 from pypim.core.selection import Selection
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from packaging.utils import NormalizedName
 
-    from pypim.core.model import DistFile
+    from pypim.core.model import DistFile, Page
     from pypim.core.policy import Policy
 
 
@@ -45,13 +47,19 @@ def parse_on_removal(text: str, where: str) -> OnRemoval:
 
 
 def carried_over(
-    selection: Selection, current: Selection | None, on_removal: OnRemoval, policy: Policy, *, is_partial: bool
+    selection: Selection,
+    current: Selection | None,
+    on_removal: OnRemoval,
+    policy: Policy,
+    pages: Mapping[NormalizedName, Page],
+    *,
+    is_partial: bool,
 ) -> Selection:
     """Add the files of the current generation that must stay listed, each with its release.
 
     With "keep", all that no filter denies and no quarantine closes (PEP 792). After a run with faults (`is_partial`)
     too: an upstream that fails is never read as "deleted". A page names a file once, so one that is selected anew takes
-    the place of the older.
+    the place of the older. What a page says of such a file now, its yank for one, counts.
     """
     if current is None or not (on_removal.keeps_listed or is_partial):
         return selection
@@ -65,6 +73,8 @@ def carried_over(
             if (release.project, file.filename) not in taken and _is_allowed(release.project, file, policy)
         ]
         if missing and release.project not in closed:
+            told = {file.identity: file for file in pages[release.project].files} if release.project in pages else {}
+            missing = [told.get(file.identity, file) for file in missing]
             key = (release.project, release.version)
             present = chosen.get(key)
             files = sorted((*(present.files if present else ()), *missing), key=lambda file: file.filename)

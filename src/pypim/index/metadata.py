@@ -76,6 +76,19 @@ class RemoteMetadata:
             return known
         return await self._flights.value(key, partial(self._learn, project, file, key))
 
+    def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
+        """Replace what an upstream's `.metadata` made us believe, where the wheel says something else."""
+        key = file.sha256 or file.url
+        believed = self._cache.metadata(key)
+        if believed is None:
+            return False
+        true = parse_metadata(body, MetadataSource.WHEEL)
+        if _requirements_of(true) == _requirements_of(believed):
+            return False
+        fault = f"what {project}'s index told of its core metadata is not what is in the wheel"
+        self._cache.keep_metadata(key, msgspec.structs.replace(true, faults=(*true.faults, fault)), body)
+        return True
+
     async def _learn(self, project: NormalizedName, file: DistFile, key: str) -> CoreMetadata:
         kind = parse_filename(file.filename, project).kind
         body: bytes | None = None
@@ -212,3 +225,7 @@ def _checked(body: bytes, source: MetadataSource, project: NormalizedName) -> Co
 def _with_lie(metadata: CoreMetadata, reason: str | None) -> CoreMetadata:
     """The metadata, with a note where the index advertised some that could not be used."""
     return msgspec.structs.replace(metadata, faults=(*metadata.faults, reason)) if reason else metadata
+
+
+def _requirements_of(metadata: CoreMetadata) -> tuple[object, ...]:
+    return metadata.requires_dist, metadata.requires_python, metadata.provides_extra

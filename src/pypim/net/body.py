@@ -55,7 +55,8 @@ class _Sink:
             self._first = part
 
     def close(self) -> None:
-        """Let the next large body grow."""
+        """Let go of the bytes, which the traceback of a fault would keep, and let the next large body grow."""
+        self._first, self._rest = b"", bytearray()
         if self._large is not None and self._has_turn:
             self._large.release()
             self._has_turn = False
@@ -90,8 +91,9 @@ async def read_body(
 ) -> bytes:
     """Read a body to its end and decode it (gzip and deflate, the only encodings that are ever asked for).
 
-    `large`, where there is one, is held while the body is larger than usual. Raises UpstreamMalformed for another encoding, broken data, or
-    more than `limit_bytes` after decoding; UpstreamUnavailable (transient) when the encoded data stops short.
+    `large`, where there is one, is held while the body is larger than usual.
+    Raises UpstreamMalformed for another encoding, broken data, or more than `limit_bytes` after decoding;
+    UpstreamUnavailable (transient) when the encoded data stops short.
     """
     sink = _Sink(url, limit_bytes, large)
     name = (encoding or "identity").strip().lower()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.closure import FollowOptions, Root
+    from pypim.core.model import Page
     from pypim.core.plan import Plan
     from pypim.core.policy import Policy
     from pypim.core.retention import OnRemoval
@@ -95,6 +96,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     fetched_bytes: int = 0
     pages_written: int = 0
     deleted_files: int = 0
+    corrected: tuple[str, ...] = ()
+    """Wheels whose core metadata is not what the upstream told; the next sync follows what they really require."""
     seconds: float = 0.0
 
     @property
@@ -109,3 +112,4 @@ class Selected(msgspec.Struct, frozen=True):
     selection: Selection
     faults: tuple[str, ...]
     serials: dict[NormalizedName, int | None]
+    pages: dict[NormalizedName, Page]

@@ -83,7 +83,8 @@ class Publisher:
         Without `trusts_record` (the last run did not finish) what stands in the tree is read and compared. Projects
         that no longer have a page lose it after the list no longer names them.
         """
-        known = self._published.page_digests(self._index) if trusts_record else {}
+        recorded = self._published.page_digests(self._index)
+        known = recorded if trusts_record and self._stands(recorded) else {}
         changed: dict[str, bytes] = {}
         digests: dict[NormalizedName, str | None] = {}
         for name, page in pages.items():
@@ -92,7 +93,7 @@ class Publisher:
             if known.get(name) != digest:
                 digests[name] = digest
                 changed |= self._differing(f"simple/{name}/", html, json)
-        gone = [name for name in self._published.page_digests(self._index) if name not in pages]
+        gone = [name for name in recorded if name not in pages]
         if digests or gone or not known:
             self._reporter.stage("publish", total=len(digests) + len(gone))
             listing = ProjectList(projects=dict.fromkeys(sorted(pages)))
@@ -106,6 +107,11 @@ class Publisher:
             self._published.keep_page_digests(self._index, digests | dict.fromkeys(gone))
             self._reporter.advance(len(digests) + len(gone))
         return len(changed)
+
+    def _stands(self, recorded: Mapping[NormalizedName, str]) -> bool:
+        """Whether the list of the tree is the one of the record; it is not in a folder that is new or was emptied."""
+        listing = ProjectList(projects=dict.fromkeys(sorted(recorded)))
+        return self._tree.read(f"simple/{JSON_NAME}") == simple_json.render_project_list(listing)
 
     def _differing(self, folder: str, html: bytes, json: bytes) -> dict[str, bytes]:
         """Those of the two forms of a page that do not already stand in the tree."""

@@ -5,6 +5,7 @@ No download before the plan, nothing visible before publish, and a rerun of a fi
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,7 @@ from pypim.sync.adopt import adopt
 from pypim.sync.collect import Collector
 from pypim.sync.model import Report, Selected
 from pypim.sync.publish import Publisher, pages_of
-from pypim.sync.remove import remove_unlisted
+from pypim.sync.remove import note_unlisted, remove_unlisted
 from pypim.sync.shortcut import finding_of, unchanged
 from pypim.sync.transfer import Transfer, TransferFault
 
@@ -55,7 +56,7 @@ async def select(stack: Stack, request: Request, roots: Sequence[Root], *, keeps
     selection = await collector.collect(closure, roots)
     if not keeps_going:
         _refuse_problems(selection.problems)
-    return Selected(selection, tuple(collector.faults), collector.serials)
+    return Selected(selection, tuple(collector.faults), collector.serials, closure.pages())
 
 
 def matching_roots(patterns: Sequence[Pattern], names: Sequence[NormalizedName]) -> list[Root]:
@@ -87,9 +88,8 @@ async def sync(
     selected = await select(stack, request, roots, keeps_going=keeps_going)
     generation = stack.generations.current(request.index)
     current = stack.generations.selection(generation.number) if generation else None
-    selection = carried_over(
-        selected.selection, current, request.on_removal, request.policy, is_partial=bool(selected.faults)
-    )
+    carry_over = partial(carried_over, selected.selection, current, request.on_removal, request.policy, selected.pages)
+    selection = carry_over(is_partial=bool(selected.faults))
     holdings = dict(stack.holdings.holdings())
     plan = make_plan(selection, current, holdings)
     if plan.fetch and not is_dry_run and stack.runs.newest_outcome(request.index) not in SETTLED:
@@ -110,13 +110,13 @@ async def sync(
     run = stack.runs.begin_run("sync", request.index, started)
     try:
         stack.findings.keep_finding(request.index, None)
-        carried = _Carried(selection, current, holdings)
+        carried = _Carried(selection, carry_over(is_partial=True), current, holdings)
         report = await _carry_out(stack, request, carried, report, keeps_going=keeps_going)
     except BaseException as error:
         reason = error.code if isinstance(error, PypimError) else type(error).__name__
         stack.runs.finish_run(run, stack.clock.now().timestamp(), reason, b"{}")
         raise
-    if report.is_complete:
+    if report.is_complete and not report.corrected:
         stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
     return _recorded(stack, run, started, report)
 
@@ -132,6 +132,8 @@ class _Carried(msgspec.Struct, frozen=True):
     """The state of a sync at its half: what shall be listed, what is listed, what is held (identity → holding)."""
 
     selection: Selection
+    selection_after_faults: Selection
+    """With all that is listed now: an upstream that fails is never read as "deleted"."""
     current: Selection | None
     holdings: dict[str, Holding]
 
@@ -139,22 +141,21 @@ class _Carried(msgspec.Struct, frozen=True):
 async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: Report, *, keeps_going: bool) -> Report:
     plan = report.plan
     _refuse_lack_of_space(stack, plan)
-    transfer = Transfer(
-        stack.fetcher,
-        stack.blobs,
-        stack.holdings,
-        stack.reporter,
-        jobs=request.jobs,
-        limit_bytes=request.limit_bytes,
-    )
+    transfer = Transfer(stack, request)
     if plan.fetch:
         stack.reporter.stage("transfer", total=len(plan.fetch), total_bytes=plan.fetch_bytes)
         await transfer.run(plan.fetch)
         if transfer.faults and not keeps_going:
             raise _joined(transfer.faults)
     carried.holdings.update(transfer.held)
+    removed = plan.removed
+    if transfer.faults:
+        carried = msgspec.structs.replace(carried, selection=carried.selection_after_faults)
+        removed = make_plan(carried.selection, carried.current, carried.holdings).removed
+    # Noted before the flip, so that a run that is stopped right after it leaves no file that nobody remembers.
+    note_unlisted(stack, request.index, removed)
     pages_written = _publish(stack, request, carried)
-    deleted = remove_unlisted(stack, request.index, plan.removed, request.on_removal)
+    deleted = remove_unlisted(stack, request.index, removed, request.on_removal)
     faults = (*report.faults, *(fault.message for fault in transfer.faults))
     is_partial = bool(faults) or any(problem.is_certain for problem in report.problems)
     is_changed = bool(plan.fetch or pages_written or deleted)
@@ -166,6 +167,7 @@ async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: 
         fetched_bytes=sum(holding.blob.size for holding in transfer.held.values()),
         pages_written=pages_written,
         deleted_files=deleted,
+        corrected=tuple(planned.file.filename for planned in transfer.corrected),
     )
 
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from pypim.core.model import DistFile
     from pypim.core.plan import PlannedFile
-    from pypim.ports import Blobs, Fetcher, Holdings, Incoming, Reporter, StagedBlob
+    from pypim.ports import Incoming, StagedBlob
+    from pypim.sync.model import Request, Stack
 
 _ATTEMPTS = 3
 _MOST_UNSETTLED = 256  # files that wait to be made durable together; each is an open descriptor at most
@@ -56,21 +57,19 @@ class TransferFault(msgspec.Struct, frozen=True):
 class Transfer:
     """One batch of downloads with `jobs` of them at once."""
 
-    def __init__(
-        self, fetcher: Fetcher, blobs: Blobs, holdings: Holdings, reporter: Reporter, *, jobs: int, limit_bytes: int
-    ) -> None:
-        self._fetcher = fetcher
-        self._blobs = blobs
-        self._holdings = holdings
-        self._reporter = reporter
-        self._jobs = jobs
-        self._limit_bytes = limit_bytes
+    def __init__(self, stack: Stack, request: Request) -> None:
+        self._stack = stack
+        self._reporter = stack.reporter
+        self._jobs = request.jobs
+        self._limit_bytes = request.limit_bytes
         self._unsettled = asyncio.Semaphore(_MOST_UNSETTLED)
         self._durable: list[tuple[str, NormalizedName, Holding]] = []
         self._is_committing = False
         self._is_ending = False
         self.held: dict[str, Holding] = {}
         self.faults: list[TransferFault] = []
+        self.corrected: list[PlannedFile] = []
+        """Wheels that say something else than was believed of them; what they require was not followed yet."""
 
     async def run(self, files: Iterable[PlannedFile]) -> None:
         """Fetch them all. A file that cannot be had is in `faults`, the others go on; a StoreFault ends the run.
@@ -113,7 +112,7 @@ class Transfer:
     # --- bytes in ---------------------------------------------------------------------------------------------------
     async def _fetch(self, file: DistFile) -> StagedBlob:
         """The whole file, staged and checked; a broken or wrong body is asked for again."""
-        staged = self._blobs.stage(file.identity)
+        staged = self._stack.blobs.stage(file.identity)
         try:
             for _ in range(_ATTEMPTS - 1):
                 try:
@@ -142,7 +141,7 @@ class Transfer:
 
     async def _receive(self, staged: StagedBlob, file: DistFile) -> None:
         headers = {"range": f"bytes={staged.size}-"} if staged.size else {}
-        async with self._fetcher.open(file.url, headers) as incoming:
+        async with self._stack.fetcher.open(file.url, headers) as incoming:
             if incoming.status == _RANGE_NOT_SATISFIABLE:
                 staged.restart()
                 raise UpstreamFault(file.url, "the range is not satisfiable", is_transient=True)
@@ -181,26 +180,31 @@ class Transfer:
         file = planned.file
         metadata = None
         if parse_filename(file.filename, planned.project).kind is FileKind.WHEEL:
-            metadata = self._metadata(file, staged)
+            metadata = self._metadata(planned, staged)
         blob = Blob(sha256=staged.digest("sha256"), blake2b_256=staged.digest("blake2b_256"), size=staged.size)
         digest = hashlib.sha256(metadata).hexdigest() if metadata is not None else None
         return Holding(filename=file.filename, blob=blob, metadata_sha256=digest), metadata
 
-    def _metadata(self, file: DistFile, staged: StagedBlob) -> bytes | None:
+    def _metadata(self, planned: PlannedFile, staged: StagedBlob) -> bytes | None:
+        file = planned.file
         try:
             with staged.open() as stream:
                 metadata = wheel_metadata(stream, file.filename)
         except CorruptBlob as error:
             self._reporter.note(f"{error.message}; kept as it is, without core metadata")
             return None
-        if isinstance(file.core_metadata, str) and hashlib.sha256(metadata).hexdigest() != file.core_metadata:
+        is_corrected = self._stack.metadata.correct(planned.project, file, metadata)
+        if is_corrected:
+            self.corrected.append(planned)
+        listed = file.core_metadata if isinstance(file.core_metadata, str) else None
+        if is_corrected or (listed is not None and hashlib.sha256(metadata).hexdigest() != listed):
             self._reporter.note(f"{file.filename}: the upstream's .metadata is not the wheel's; the wheel's is kept")
         return metadata
 
     # --- bytes kept -------------------------------------------------------------------------------------------------
     async def _keep(self, planned: PlannedFile, staged: StagedBlob, holding: Holding, metadata: bytes | None) -> None:
         try:
-            await self._blobs.keep(staged, holding, metadata)
+            await self._stack.blobs.keep(staged, holding, metadata)
             self._durable.append((planned.file.identity, planned.project, holding))
             if not self._is_committing:
                 await self._commit()
@@ -217,7 +221,7 @@ class Transfer:
             await asyncio.sleep(0)  # the other files of the same round of syncing join this transaction
             while self._durable:
                 rows, self._durable = self._durable, []
-                await asyncio.to_thread(self._holdings.record, rows)
+                await asyncio.to_thread(self._stack.holdings.record, rows)
                 self.held.update((identity, holding) for identity, _, holding in rows)
                 self._reporter.advance(len(rows))
         finally:

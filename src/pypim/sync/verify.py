@@ -129,14 +129,7 @@ async def _repair(
 ) -> list[Damage]:
     """Fetch damaged files from where the current generation says they come from."""
     wanted = [listed[damage.identity] for damage in damages if damage.identity in listed]
-    transfer = Transfer(
-        stack.fetcher,
-        stack.blobs,
-        stack.holdings,
-        stack.reporter,
-        jobs=request.jobs,
-        limit_bytes=request.limit_bytes,
-    )
+    transfer = Transfer(stack, request)
     stack.reporter.stage("transfer", total=len(wanted))
     await transfer.run(wanted)
     if stack.tree is not None:
