@@ -181,6 +181,15 @@ def test_an_environment_that_stands_for_many_machines_keeps_the_sdist() -> None:
     assert kept(small({"a": too_new}, targets=open_platform), 1) == [wheel("a", "1.0")]
 
 
+def test_sdists_that_are_asked_for_are_kept_by_what_the_page_says_of_them() -> None:
+    """Their metadata is read only if some target must build them, and that must change nothing for the others."""
+    world = small({"a": {"1.0": [], "a-1.0.tar.gz": []}}, targets=BOTH, filters=Filters(formats=("wheel", "sdist")))
+    found = offered(world)
+    narrowed = found.narrowed(found.releases[0].candidates[1].file, 0).releases[0]
+    both = [wheel("a", "1.0"), "a-1.0.tar.gz"]
+    assert [file.filename for file in world.chooser().kept_files(narrowed, 0b01, with_yanked=False)] == both
+
+
 def test_yanked_files_are_kept_for_a_pin() -> None:
     world = small(
         {"a": {wheel("a", "1.0"): Offer(yanked=True), "a-1.0-py2.7.egg": Offer(yanked="bad")}},

@@ -19,6 +19,7 @@ from tests.core.offers import (
     choose,
     drive,
     files_of,
+    first,
     last,
     metadata_wanted,
     pythons,
@@ -184,11 +185,26 @@ def test_an_sdist_speaks_only_where_there_is_no_wheel_however_needs_meet() -> No
         assert releases_of(choose(world, order)) == ["a 1.0", "b 1.0"]
 
 
+def test_what_was_learned_for_a_root_with_hashes_counts_for_others_too() -> None:
+    silent = Offer(requires_python=">=3.13", page_python=None)
+    limited = Asked(requirement="a", hashes=(wheel("a", "2.0"),))
+    world = small({"a": {"1.0": [], "2.0": silent}, "b": {"1.0": ["a"]}}, limited, "b", targets=pythons("3.12"))
+    for order in (first, last, *map(shuffled, range(10))):
+        assert releases_of(choose(world, order)) == ["a 1.0", "b 1.0"]
+
+
 def test_a_shorter_way_found_late_is_followed_further() -> None:
-    projects: Projects = {"a": {"1": ["b"]}, "b": {"1": ["c"]}, "c": {"1": ["d"]}, "d": {"1": ["e"]}, "e": {"1": []}}
-    world = small(projects, "a", "b", dependencies=Following(max_depth=2))
+    projects: Projects = {
+        "a": {"1": ["b"]},
+        "b": {"1": ["c"]},
+        "c": {"1": ["d"]},
+        "d": {"1": ["e"]},
+        "e": {"1": ["f"]},
+        "r": {"1": ["c"]},
+    }
+    world = small(projects, "a", "r", dependencies=Following(max_depth=3))
     for order in (last, *map(shuffled, range(20))):
-        assert releases_of(choose(world, order)) == ["a 1", "b 1", "c 1", "d 1"]
+        assert releases_of(choose(world, order)) == ["a 1", "b 1", "c 1", "d 1", "e 1", "r 1"]
 
 
 def test_long_chains_and_wide_releases_need_no_deep_stack() -> None:

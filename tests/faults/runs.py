@@ -23,18 +23,19 @@ STATUSES = frozenset(range(10))
 _LOUD = ("Traceback (most recent call last)", "never retrieved", "Exception ignored", "never awaited", "unexpected ")
 
 
+_NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}
+
+
+def surroundings(home: Path) -> dict[str, str]:
+    """The variables by which a run finds this user's folders."""
+    return dict.fromkeys(("HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(home))
+
+
 class Driver:
     """One driver process. Its runs see `home` as home, temporary and configuration folder, and nothing of this user."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._environment = {
-            "HOME": str(home),
-            "TMPDIR": str(home),
-            "XDG_CONFIG_HOME": str(home),
-            "NO_PROXY": "*",
-            "no_proxy": "*",
-        }
 
     def __enter__(self) -> Self:
         self._home.mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,7 @@ class Driver:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            env={**kept, **self._environment},
+            env={**kept, **surroundings(self._home), **_NO_PROXY},
             text=True,
         )
         return self
@@ -58,9 +59,10 @@ class Driver:
         self._process.wait()
         self._process.stdout.close()
 
-    def run(self, *arguments: str, **disturbance: str | float | None) -> Outcome:
-        """Run `pypim` with these arguments; the disturbances are the fields of an Order."""
-        order = Order(arguments=list(arguments), **disturbance)  # type: ignore[arg-type]
+    def run(self, *arguments: str, home: Path | None = None, **disturbance: str | float | None) -> Outcome:
+        """Run `pypim` with these arguments, in another home if need be; disturbances are the fields of an Order."""
+        environment = surroundings(home or self._home)
+        order = Order(arguments=list(arguments), environment=environment, **disturbance)  # type: ignore[arg-type]
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")

@@ -128,7 +128,7 @@ class Scene:
 
     def run(self, folder: Path, **disturbance: str | float | None) -> Outcome:
         """Sync, disturbed or not."""
-        return self.driver.run(*self.command(folder), **disturbance)
+        return self.driver.run(*self.command(folder), home=None, **disturbance)
 
     def finish(self, folder: Path, *, prunes: bool = True) -> Iterable[str]:
         """Check what a disturbed run left, run again to the end, check again; what is wrong, in sentences.

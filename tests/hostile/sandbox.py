@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.faults.invariants import Mirror, violations
-from tests.faults.runs import Driver, Outcome, complaints
+from tests.faults.runs import complaints
 from tests.worlds.server import WorldServer
 from tests.worlds.world import World
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from tests.faults.runs import Driver, Outcome
     from tests.worlds.site import Options
     from tests.worlds.world import BuiltFile, ProjectSpec
 
@@ -77,9 +78,10 @@ def stuffed(spec: ProjectSpec, **contents: bytes) -> StuffedWorld:
 
 @dataclass
 class Sandbox:
-    """A context manager with an upstream, a driver, a mirror to be made, and something to steal beside it."""
+    """A context manager with an upstream, a mirror to be made, and something to steal beside it."""
 
     top: Path
+    driver: Driver
     world: World
     options: Options | None = None
     server: WorldServer = field(init=False)
@@ -90,14 +92,11 @@ class Sandbox:
         self.secret.write_bytes(b"this is no file of any index")
         self.server = WorldServer(self.world, self.options)
         self.server.__enter__()
-        self._driver = Driver(self.top / "home")
-        self._driver.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._driver.__exit__(kind, error, trace)
         self.server.__exit__(kind, error, trace)
 
     @property
@@ -119,7 +118,7 @@ class Sandbox:
             _CONFIG.format(url=self.server.url, packages=packages, patterns=patterns, filters=filters), "utf-8"
         )
         before = self._around()
-        outcome = self._driver.run("-c", str(config), "sync", *options, seconds=SECONDS)
+        outcome = self.driver.run("-c", str(config), "sync", *options, home=self.top / "home", seconds=SECONDS)
         assert outcome.status >= 0, f"it had not ended after {SECONDS} seconds: {outcome}"
         assert complaints(outcome) == [], complaints(outcome)
         assert outcome.peak_mib < peak_mib, f"{outcome.peak_mib:.0f} MiB: {outcome.stderr}"

@@ -1,4 +1,4 @@
-"""Wheels and sdists made to hurt whoever looks into them: looked into in bounds, never extracted, named and left out."""
+"""Wheels and sdists made to hurt whoever opens them: read in bounds, never extracted, named and left out."""
 
 from __future__ import annotations
 

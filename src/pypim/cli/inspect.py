@@ -10,7 +10,7 @@ import msgspec
 
 from pypim.cli.command import Command, examples
 from pypim.cli.options import place_options
-from pypim.cli.output import format_size
+from pypim.cli.output import counted, format_size
 from pypim.core.errors import ProjectNotFound
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def list_held(session: Session, place: PlaceArguments, project: str | None) -> i
     def prose() -> None:
         for row in rows:
             size_bytes = sum(file.size or 0 for file in row.files)
-            session.say(f"{row.project} {row.version}  ({len(row.files)} files, {format_size(size_bytes)})")
+            session.say(f"{row.project} {row.version}  ({counted(len(row.files), 'file')}, {format_size(size_bytes)})")
             for file in row.files if wanted else ():
                 session.say(f"  {file.filename}  {format_size(file.size or 0)}{'' if file.is_held else '  not held'}")
 
@@ -133,7 +133,8 @@ def status(session: Session, place: PlaceArguments) -> int:
         for row in rows:
             session.say(f"{row.index} ({row.kind} of {row.upstream}): {row.state}")
             session.say(
-                f"  {row.projects:,} projects, {row.releases:,} releases, {row.files:,} files, "
+                f"  {counted(row.projects, 'project')}, {counted(row.releases, 'release')}, "
+                f"{counted(row.files, 'file')}, "
                 f"{format_size(row.file_bytes)}"
             )
             session.say(
@@ -142,7 +143,7 @@ def status(session: Session, place: PlaceArguments) -> int:
             if row.last_serial is not None:
                 session.say(f"  upstream serial: {row.last_serial}")
             if row.waiting_removals:
-                session.say(f"  {row.waiting_removals:,} files are no longer listed and wait to be deleted")
+                session.say(f"  {counted(row.waiting_removals, 'file')} no longer listed wait to be deleted")
             if row.path:
                 session.say(f"  published in {row.path}")
         if free_bytes is not None:

@@ -8,7 +8,7 @@ import click
 
 from pypim.cli.command import Command, examples
 from pypim.cli.options import place_options
-from pypim.cli.output import format_size
+from pypim.cli.output import counted, format_size
 
 if TYPE_CHECKING:
     from pypim.cli.options import PlaceArguments
@@ -54,7 +54,7 @@ def verify(session: Session, place: PlaceArguments, *, repair: bool) -> int:
 
     def prose() -> None:
         for index, report in zip(found.indexes, reports, strict=True):
-            session.say(f"{index.name}: read {report.files:,} files, {format_size(report.file_bytes)}")
+            session.say(f"{index.name}: read {counted(report.files, 'file')}, {format_size(report.file_bytes)}")
             for damage in report.damages:
                 state = "repaired" if damage.is_repaired else "damaged"
                 session.say(f"  {state}: {damage.filename}: {damage.reason}")
@@ -101,7 +101,7 @@ def prune(session: Session, place: PlaceArguments, *, dry_run: bool) -> int:
     def prose() -> None:
         verb = "would delete" if dry_run else "deleted"
         session.say(
-            f"{verb} {len(report.files):,} files ({format_size(report.file_bytes)}) that no index lists, and "
+            f"{verb} {counted(len(report.files), 'file')} ({format_size(report.file_bytes)}) that no index lists, and "
             f"{len(report.stray):,} strays ({format_size(report.stray_bytes)})"
         )
         for name in (*report.files, *report.stray):

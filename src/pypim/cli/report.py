@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pypim.cli.output import format_size
+from pypim.cli.output import counted, format_size
 from pypim.core.selection import Reason
 from pypim.sync.run import describe_problem
 
@@ -30,10 +30,10 @@ def plan_lines(report: Report, free_bytes: int | None) -> Iterator[str]:
         yield "  nothing to add and nothing to remove"
     unknown = f" and {plan.unknown_sizes} of unknown size" if plan.unknown_sizes else ""
     free = f"; {format_size(free_bytes)} free" if free_bytes is not None else ""
-    yield f"  to fetch: {len(plan.fetch):,} files, {format_size(plan.fetch_bytes)}{unknown}{free}"
+    yield f"  to fetch: {counted(len(plan.fetch), 'file')}, {format_size(plan.fetch_bytes)}{unknown}{free}"
     if plan.removed:
-        yield f"  to remove: {len(plan.removed):,} files, {format_size(plan.removed_bytes)}"
-    yield f"  then held: {plan.total_files:,} files, {format_size(plan.total_bytes)}"
+        yield f"  to remove: {counted(len(plan.removed), 'file')}, {format_size(plan.removed_bytes)}"
+    yield f"  then held: {counted(plan.total_files, 'file')}, {format_size(plan.total_bytes)}"
     yield from trouble_lines(report)
 
 
@@ -41,9 +41,9 @@ def _release_line(release: PlannedRelease) -> str:
     parts = []
     if release.added:
         fetched = f", {format_size(release.fetch_bytes)}" if release.fetch_bytes else ""
-        parts.append(f"{len(release.added)} file{'s' * (len(release.added) != 1)}{fetched}")
+        parts.append(counted(len(release.added), "file") + fetched)
     if release.removed:
-        parts.append(f"{len(release.removed)} file{'s' * (len(release.removed) != 1)} no longer wanted")
+        parts.append(f"{counted(len(release.removed), 'file')} no longer wanted")
     if release.kept:
         parts.append(f"{release.kept} stay")
     sign = click.style("+", fg="green") if release.added else click.style("-", fg="red")
@@ -63,12 +63,12 @@ def summary_lines(report: Report) -> Iterator[str]:
     """The close of a sync."""
     plan = report.plan
     if report.outcome == "unchanged":
-        yield f"{report.index}: nothing new; {plan.total_files:,} files, {format_size(plan.total_bytes)} held"
+        yield f"{report.index}: nothing new; {counted(plan.total_files, 'file')}, {format_size(plan.total_bytes)} held"
     else:
         yield (
-            f"{report.index}: fetched {report.fetched_files:,} files ({format_size(report.fetched_bytes)}), "
-            f"wrote {report.pages_written:,} pages, deleted {report.deleted_files:,} files; "
-            f"{plan.total_files:,} files, {format_size(plan.total_bytes)} held; {report.seconds:.1f} s"
+            f"{report.index}: fetched {counted(report.fetched_files, 'file')} ({format_size(report.fetched_bytes)}), "
+            f"wrote {counted(report.pages_written, 'page')}, deleted {counted(report.deleted_files, 'file')}; "
+            f"{counted(plan.total_files, 'file')}, {format_size(plan.total_bytes)} held; {report.seconds:.1f} s"
         )
     yield from trouble_lines(report)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from pypim.cli.command import Command, examples
 from pypim.cli.options import place_options, sync_options
+from pypim.cli.output import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -255,8 +256,9 @@ def metadata(session: Session, place: PlaceArguments, *, keep_going: bool) -> in
     def prose() -> None:
         for document in documents:
             session.say(
-                f"{document.index}: {document.projects:,} projects, {document.releases:,} releases and "
-                f"{document.files:,} files would be held"
+                f"{document.index}: {counted(document.projects, 'project')}, "
+                f"{counted(document.releases, 'release')} and "
+                f"{counted(document.files, 'file')} would be held"
             )
             for line in (*document.problems, *document.faults):
                 session.say(f"  {line}")

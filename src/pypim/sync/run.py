@@ -13,7 +13,7 @@ import msgspec
 from pypim.core.candidates import Chooser
 from pypim.core.closure import Closure, Root
 from pypim.core.errors import NotFound, OutOfSpace, PypimError, Refused, Unresolvable
-from pypim.core.plan import make_plan
+from pypim.core.plan import make_plan, planned_files
 from pypim.core.retention import carried_over
 from pypim.core.selection import ProblemKind
 from pypim.sync.adopt import adopt
@@ -159,8 +159,11 @@ async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: 
     faults = (*report.faults, *(fault.message for fault in transfer.faults))
     is_partial = bool(faults) or any(problem.is_certain for problem in report.problems)
     is_changed = bool(plan.fetch or pages_written or deleted)
+    held = [carried.holdings.get(planned.file.identity) for planned in planned_files(carried.selection)]
+    total_bytes = sum(holding.blob.size for holding in held if holding is not None)  # the upstream may say no sizes
     return msgspec.structs.replace(
         report,
+        plan=msgspec.structs.replace(plan, total_bytes=total_bytes),
         outcome="partial" if is_partial else ("done" if is_changed else "unchanged"),
         faults=faults,
         fetched_files=len(transfer.held),
