@@ -109,8 +109,6 @@ class Tally:
     finished: int = 0
     survived: int = 0
     """Runs that were over before their kill came."""
-    left_over: int = 0
-    """Ends at which a file waited for `pypim prune` that a run without kills would have deleted."""
     violations: list[str] = field(default_factory=list)
 
 
@@ -202,9 +200,6 @@ class Kills:
         for identity in known & chapter.wanted:
             if identity.partition("#")[0] in asked:
                 yield f"{identity} was recorded and fetched again"
-        if content_of(mirror) != chapter.clean[publish]:
-            self.tally.left_over += 1
-            yield from complaints(self._driver.run("-c", str(folder / "pypim.toml"), "prune"))
         known.clear()
         known |= set(held(mirror))
         yield from (f"{identity} is not held" for identity in chapter.wanted - known)
@@ -267,7 +262,6 @@ def _report(tally: Tally, seconds: float) -> None:
     for stage, number in tally.kills.most_common():
         print(f"  {number:5} in {stage}")
     print(f"  {tally.survived} runs were over before their kill; {tally.finished} were finished undisturbed")
-    print(f"  {tally.left_over} ends with files that waited for prune")
     print(f"{len(tally.violations)} violations")
     for sentence in tally.violations[:50]:
         print(f"  {sentence}")

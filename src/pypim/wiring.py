@@ -129,6 +129,7 @@ def open_store(config: Config, *, writable: bool) -> Iterator[OpenStore]:
         atomic.make_folder(path)
         atomic.make_folder(config.store.files)
         with StoreLock(path), Catalog.open(path / CATALOG_NAME) as catalog:
+            atomic.remove_temporaries(path)
             yield OpenStore(config, catalog, LocalBlobs(config.store.files, path / STAGING_NAME), is_writable=True)
         return
     with (

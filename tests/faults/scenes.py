@@ -121,20 +121,12 @@ class Scene:
             return ["sync", "app", "gone", "--to", str(folder), "--upstream", self.server.url, *targets]
         return ["-c", str(folder / "pypim.toml"), "sync"]
 
-    def prune_command(self, folder: Path) -> list[str]:
-        """What takes away the rest."""
-        place = ["--to", str(folder)] if self.name == "first" else []
-        return [*([] if place else ["-c", str(folder / "pypim.toml")]), "prune", *place]
-
     def run(self, folder: Path, **disturbance: str | float | None) -> Outcome:
         """Sync, disturbed or not."""
         return self.driver.run(*self.command(folder), home=None, **disturbance)
 
-    def finish(self, folder: Path, *, prunes: bool = True) -> Iterable[str]:
-        """Check what a disturbed run left, run again to the end, check again; what is wrong, in sentences.
-
-        With `prunes`, what `pypim prune` takes away may have been left over.
-        """
+    def finish(self, folder: Path) -> Iterable[str]:
+        """Check what a disturbed run left, run again to the end, check again; what is wrong, in sentences."""
         mirror = self.mirror(folder)
         yield from (f"left behind: {sentence}" for sentence in violations(mirror))
         reported = held(mirror)
@@ -144,8 +136,6 @@ class Scene:
         if outcome.status != 0:
             yield f"the next run ended with {outcome.status}: {outcome.stderr}"
         yield from violations(mirror, is_finished=True)
-        if prunes:
-            yield from complaints(self.driver.run(*self.prune_command(folder)))
         for identity in reported:
             filename = identity.partition("#")[0]
             if identity in self.wanted and self.server.asked(f"/packages/*/{filename}"):

@@ -103,13 +103,13 @@ def test_a_removal_that_was_stopped_goes_on_with_the_next_sync(tmp_path: Path, n
             folder = scene.copy(f"removal-{number}")
             outcome = scene.run(folder, stop_at=number)
             assert outcome.status == DIED
-            assert list(scene.finish(folder, prunes=False)) == [], outcome.stopped_at
+            assert list(scene.finish(folder)) == [], outcome.stopped_at
 
 
 def test_a_sync_stopped_between_flip_and_removal_still_removes(tmp_path: Path) -> None:
     """What the rules no longer choose is pruned as `on-removal` says, whenever a run was killed."""
     with Scene("second", tmp_path) as scene:
         folder = scene.copy("flipped")
-        outcome = scene.run(folder, stop_before="COMMIT INSERT INTO removals")
+        outcome = scene.run(folder, stop_before="COMMIT DELETE FROM holdings")
         assert outcome.status == DIED
-        assert list(scene.finish(folder, prunes=False)) == []
+        assert list(scene.finish(folder)) == []

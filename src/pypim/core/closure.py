@@ -207,7 +207,7 @@ class Closure:
         known = self._choices.setdefault(page.name, {})
         if hashes not in known:
             candidates = self._chooser.candidates(page, hashes)
-            for file, mask in ():
+            for file, mask in self._learned.get(page.name, ()):
                 candidates = candidates.narrowed(file, mask)
             known[hashes] = Choice(candidates, self._chooser.policy)
         return known[hashes]

@@ -29,6 +29,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 _CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _BINARY = getattr(os, "O_BINARY", 0)
+_TEMPORARIES = ".pypim-*.tmp"
 _counter = itertools.count()
 
 
@@ -235,25 +236,28 @@ def write_together(contents: Iterable[tuple[Path, bytes]], *, staging: Path, top
         raise
 
 
-def link_or_copy(source: str | Path, target: str | Path) -> None:
+def link_or_copy(source: str | Path, target: str | Path, *, staging: Path | None = None) -> None:
     """Make `target` a second name for the file `source`, or a copy where the file system cannot link.
 
     Atomic, in place of any older `target`; not an error when both are one file already. Not durable by itself.
+    What is needed on the way is made in `staging`, on the file system of `target`, or else beside it.
     """
     try:
         _announce("link", target)
         os.link(source, target)
     except FileExistsError:
-        _replace(Path(source), Path(target))
+        _replace(Path(source), Path(target), staging)
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise as_store_fault(error, target) from error
-        _replace(Path(source), Path(target))
+        _replace(Path(source), Path(target), staging)
 
 
-def _replace(source: Path, target: Path) -> None:
+def _replace(source: Path, target: Path, staging: Path | None) -> None:
     """Link under another name and rename; or copy."""
-    temporary = target.parent / _temporary_name()
+    folder = staging or target.parent
+    make_folder(folder)
+    temporary = folder / _temporary_name()
     try:
         _announce("link", temporary)
         temporary.hardlink_to(source)
@@ -369,6 +373,12 @@ def _drop(temporary: Path) -> None:
     """Delete a temporary file on the way out; the fault that leads out matters more than one met here."""
     with suppress(OSError):
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Delete the temporary files that stopped processes left in a folder; only this process may be writing there."""
+    for path in folder.glob(_TEMPORARIES) if folder.is_dir() else ():
+        remove(path)
 
 
 def _temporary_name() -> str:

@@ -36,7 +36,7 @@ class LocalTree:
                 source, target = f"{self._store}{os.sep}{name}", f"{self._folder}{os.sep}{name}"
                 if replaces or not _is_same_size(source, target):
                     self._folders.make_for(target)
-                    atomic.link_or_copy(source, target)
+                    atomic.link_or_copy(source, target, staging=self._staging)
                     placed.append(target)
         if placed:
             atomic.sync_file_system(self._folder, map(Path, placed))
@@ -59,6 +59,7 @@ class LocalTree:
         """Replace the files, each atomically, all durable before any gets its name."""
         if pages:
             atomic.make_folder(self._staging)
+            atomic.remove_temporaries(self._staging)
             contents = ((self._folder / path, content) for path, content in pages.items())
             atomic.write_together(contents, staging=self._staging, top=self._folder)
 
