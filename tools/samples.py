@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pypim.core import errors
@@ -17,10 +16,7 @@ _INDEX = "https://index.example/simple/"
 
 SAMPLES: tuple[errors.PypimError, ...] = (
     errors.ProjectNotFound("flaks", _INDEX),
-    errors.FileNotListed(_WHEEL, "flask"),
     errors.MetadataNotFound(_WHEEL, ["no .metadata file", "no ranges", "the wheel is too large"]),
-    errors.DeniedByPolicy("torch 3.0", "filters.exclude: 'torch>=3'"),
-    errors.CoolingDown(_WHEEL, datetime(2030, 1, 2, tzinfo=UTC)),
     errors.NotAuthenticated(_INDEX),
     errors.NotAuthorised(_INDEX),
     errors.InvalidName("fl ask"),
@@ -32,7 +28,6 @@ SAMPLES: tuple[errors.PypimError, ...] = (
     ),
     errors.InvalidRequirement("requirements.txt:3", "flask>=", "this is not a requirement"),
     errors.InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it."),
-    errors.FileExistsDiffers(_WHEEL, _DIGEST, _OTHER),
     errors.UpstreamUnavailable(_INDEX, "the server answers 503 Service Unavailable", hint="Try again later."),
     errors.UpstreamTimeout(_INDEX, "no byte came for 30 seconds", hint="Try again later, or raise read-timeout."),
     errors.UpstreamMalformed(
@@ -49,7 +44,6 @@ SAMPLES: tuple[errors.PypimError, ...] = (
     errors.Locked("/srv/mirror/.pypim/lock", "process 4711 on build-1"),
     errors.SchemaTooNew("/srv/mirror/.pypim/catalog.sqlite", 2, 1),
     errors.CorruptCatalog("/srv/mirror/.pypim/catalog.sqlite", "file is not a database"),
-    errors.NoCandidate("numpy>=99", "no release matches; the newest is 2.3.5", ["app 1.0"]),
 )
 
 

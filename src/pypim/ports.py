@@ -243,6 +243,10 @@ class Tree(Protocol):
         """What stands there now; None where nothing does."""
         ...
 
+    def pages(self) -> list[str]:
+        """The names of all folders below `simple/`."""
+        ...
+
     def remove(self, paths: Iterable[str]) -> None:
         """Delete files and the folders that become empty; not an error when they are gone."""
         ...

@@ -19,6 +19,7 @@ from pypim.config.access import fetch_options
 from pypim.config.environment import environment
 from pypim.core.closure import Root
 from pypim.core.errors import ProjectNotFound
+from pypim.core.markers import evaluate
 from pypim.core.names import normalize_extra, parse_name
 from pypim.core.policy import Policy
 from pypim.core.requirements import parse_requirement_argument, read_requirements
@@ -188,12 +189,16 @@ def request_of(config: Config, index: Index) -> Request:
         return texts[-1]
 
     notes: list[str] = []
+    places = environments(index.targets)
     constraints: dict[NormalizedName, SpecifierSet] = {}
     for path in index.requirement_files:
         found = read_requirements(str(path), read, environment())
         roots += [_root_of(line) for line in found.requirements]
         notes += found.notes
         for line in found.constraints:
+            if not all(evaluate(line.requirement.marker, place) for place in places):
+                notes.append(f"{line.where}: not used: the marker of this constraint does not hold for every target")
+                continue
             name = parse_name(line.requirement.name)
             known = constraints.get(name)
             specifier = line.requirement.specifier
@@ -204,7 +209,7 @@ def request_of(config: Config, index: Index) -> Request:
         index=index.name,
         roots=tuple(roots),
         patterns=tuple(Pattern(p.expression, p.rule, p.origin) for p in index.patterns),
-        environments=environments(index.targets),
+        environments=places,
         policy=policy,
         follow=index.follow,
         constraints=constraints,

@@ -84,10 +84,12 @@ def prune(session: Session, place: PlaceArguments, *, dry_run: bool) -> int:
     A sync does so by itself when the time that `on-removal` says has passed.
     """
     from pypim.sync.remove import prune as prune_store
+    from pypim.sync.remove import refuse_cut_off
     from pypim.wiring import open_store, published_tree
 
     found = session.place(place)
     with open_store(found.config, writable=not dry_run) as store:
+        refuse_cut_off(store.catalog.generations, found.config.indexes)
         trees = {index.name: published_tree(found.config, index) for index in found.config.indexes.values()}
         report = prune_store(
             store.catalog.generations,

@@ -84,6 +84,9 @@ def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int
     reporter = session.reporter()
     try:
         with open_store(place.config, writable=not is_dry_run) as store:
+            if not is_dry_run:  # who held the lock until now may have told this mirror something else
+                place = session.place(arguments)
+                requests = [request_of(place.config, index) for index in place.indexes]
             reports = run(_sync_all(place, requests, store, reporter, arguments, is_dry_run=is_dry_run))
             free_bytes = store.blobs.free_bytes()
     finally:
@@ -197,6 +200,8 @@ class MetadataDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What `metadata` prints with --json, one for each index."""
 
     index: str
+    is_complete: bool
+    """Whether nothing that was asked for is missing; what only some targets lack does not count."""
     projects: int
     releases: int
     files: int
@@ -237,6 +242,7 @@ def metadata(session: Session, place: PlaceArguments, *, keep_going: bool) -> in
             documents.append(
                 MetadataDocument(
                     index=index.name,
+                    is_complete=not selected.faults and not any(p.is_certain for p in selection.problems),
                     projects=len(selection.projects),
                     releases=len(selection.releases),
                     files=sum(len(release.files) for release in selection.releases),
@@ -263,5 +269,5 @@ def metadata(session: Session, place: PlaceArguments, *, keep_going: bool) -> in
             for line in (*document.problems, *document.faults):
                 session.say(f"  {line}")
 
-    status = 1 if any(document.faults or document.problems for document in documents) else 0
+    status = 1 if not all(document.is_complete for document in documents) else 0
     return session.emit({"command": "metadata", "indexes": documents}, prose, exit_status=status)

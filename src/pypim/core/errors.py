@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
 
 class PypimError(Exception):
@@ -50,17 +49,6 @@ class ProjectNotFound(NotFound):
         self.index = index
 
 
-class FileNotListed(NotFound):
-    """The project exists, but no such file is on its page."""
-
-    code = "file-not-listed"
-
-    def __init__(self, filename: str, project: str) -> None:
-        super().__init__(f"{project}: no file named {filename!r} is listed")
-        self.filename = filename
-        self.project = project
-
-
 class MetadataNotFound(NotFound):
     """No core metadata can be had for this file on any of the ways that do not run code."""
 
@@ -78,28 +66,6 @@ class Refused(PypimError):
 
     code = "refused"
     exit_status = 4
-
-
-class DeniedByPolicy(Refused):
-    """A filter of the configuration keeps this out."""
-
-    code = "denied-by-policy"
-
-    def __init__(self, subject: str, reason: str) -> None:
-        super().__init__(f"{subject}: {reason}")
-        self.subject = subject
-        self.reason = reason
-
-
-class CoolingDown(Refused):
-    """The file is younger than the configured minimum age."""
-
-    code = "cooling-down"
-
-    def __init__(self, subject: str, until: datetime) -> None:
-        super().__init__(f"{subject}: too new, held back until {until.isoformat()}")
-        self.subject = subject
-        self.until = until
 
 
 class NotAuthenticated(Refused):
@@ -193,18 +159,6 @@ class Conflict(PypimError):
 
     code = "conflict"
     exit_status = 5
-
-
-class FileExistsDiffers(Conflict):
-    """The same file name already stands for other bytes."""
-
-    code = "file-exists-differs"
-
-    def __init__(self, filename: str, ours: str, theirs: str) -> None:
-        super().__init__(f"File already exists: {filename} has sha256 {ours}, not {theirs}")
-        self.filename = filename
-        self.ours = ours
-        self.theirs = theirs
 
 
 # --- UpstreamFault: serve stale if allowed, else stop ---------------------------------------------------------------
@@ -401,14 +355,10 @@ class Unresolvable(PypimError):
     exit_status = 9
 
 
-class NoCandidate(Unresolvable):
-    """No file of any release satisfies a requirement; `chain` leads from the root to it."""
-
-    code = "no-candidate"
-
-    def __init__(self, requirement: str, reason: str, chain: Sequence[str] = ()) -> None:
-        path = f" (wanted by {' > '.join(chain)})" if chain else ""
-        super().__init__(f"{requirement}: {reason}{path}")
-        self.requirement = requirement
-        self.reason = reason
-        self.chain = tuple(chain)
+def first_error(failures: BaseExceptionGroup[PypimError]) -> PypimError:
+    """Of the errors that ended tasks together, the first: they have one cause."""
+    error: BaseException = failures
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, PypimError)
+    return error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -66,7 +67,9 @@ class ProjectDetails:
         self, upstream: str, root_url: str, reader: ConditionalReader, pages: Pages, capabilities: Capabilities
     ) -> None:
         self._upstream = upstream
-        self._root_url = root_url.rstrip("/").rpartition("/")[0]
+        # Beside the Simple API, and never on another host: an upstream whose path is "/" has its API below that.
+        address = urlsplit(root_url)
+        self._root_url = urlunsplit(address._replace(path=address.path.rstrip("/").rpartition("/")[0]))
         self._reader = reader
         self._pages = pages
         self._capabilities = capabilities

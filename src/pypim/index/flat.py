@@ -61,6 +61,10 @@ class FlatIndex:
         if fetched.status != _OK:
             raise UpstreamMalformed(self._url, f"the upstream answered {fetched.status}")
         files, dropped = parse_links(fetched.body, fetched.url)
+        if not files:
+            # A disk that is not mounted and a page that failed look like this, and nobody mirrors nothing.
+            hint = "Check that it is the right page or folder, and that it is mounted."
+            raise UpstreamUnavailable(self._url, "no distribution file is listed there", hint=hint)
         by_project: dict[NormalizedName, list[DistFile]] = {}
         sentences = list(dropped)
         for file in files:

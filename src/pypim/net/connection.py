@@ -60,7 +60,7 @@ def http_client(options: FetchOptions) -> Client:
         builder = builder.no_proxy()
     elif options.proxy is not None:
         proxy = options.proxy
-        builder = _checked("proxy", proxy, lambda: builder.proxy(ProxyBuilder.all(proxy)))
+        builder = _checked("proxy", "the upstream's proxy", lambda: builder.proxy(ProxyBuilder.all(proxy)))
     return _checked("ca", options.ca_file or "HTTP client", builder.build)
 
 

@@ -136,7 +136,7 @@ class _FileExchange:
             return etag in wanted
         try:
             return int(modified) <= parsedate_to_datetime(self._asked["if-modified-since"]).timestamp()
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             return False
 
     def _part(self, size: int, etag: str) -> tuple[int, int]:

@@ -36,6 +36,7 @@ class Database:
         self._queries = load_queries()
         self._lock = threading.RLock()
         self._syncs_every_commit: bool | None = None
+        self._stamp: tuple[object, ...] | None = None
 
     @classmethod
     def open(cls, path: Path, *, writable: bool) -> Self:
@@ -44,6 +45,7 @@ class Database:
         Not writable: nothing on disk changes, a missing file is an empty catalog, and what an older pypim wrote is
         read from a copy in memory. Raises StoreUnwritable, CorruptCatalog, SchemaTooNew, Locked or OutOfSpace.
         """
+        stamp = _stamp_of(path) if path.exists() else None
         try:
             database = cls(_connect(path) if writable else _connect_to_read(path), path)
         except sqlite3.Error as error:
@@ -57,6 +59,7 @@ class Database:
             database._migrate()
             if not writable:
                 database.run("refuse_writes")
+                database._stamp = stamp if _is_quiet(path) else None
         except BaseException:
             database.close()
             raise
@@ -72,11 +75,13 @@ class Database:
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a named query."""
+        self._follow_writer()
         with self._translated():
             return self.connection.execute(self._queries[query], parameters).fetchall()
 
     def row(self, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
         """The first row of a named query."""
+        self._follow_writer()
         with self._translated():
             row: tuple[Any, ...] | None = self.connection.execute(self._queries[query], parameters).fetchone()
         return row
@@ -90,6 +95,15 @@ class Database:
         """Run a named statement once for each row of parameters."""
         with self._translated():
             self.connection.executemany(self._queries[query], rows)
+
+    def _follow_writer(self) -> None:
+        """Open the file again where it was taken for one that nobody writes, and somebody has begun to."""
+        if self._stamp is not None and self._stamp != _stamp_of(self.path):
+            self.connection.close()
+            with self._translated():
+                self.connection = _connect_to(self.path.absolute().as_uri() + "?mode=ro")
+            self._stamp = None
+            self.run("refuse_writes")
 
     @contextmanager
     def transaction(self, *, is_durable: bool) -> Iterator[None]:
@@ -162,10 +176,19 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _connect_to_read(path: Path) -> sqlite3.Connection:
     if not path.exists():
         return _connect_to_memory()
-    # Without a log beside it nobody is writing, and SQLite need not make the files by which it would find out.
+    return _connect_to(path.absolute().as_uri() + ("?mode=ro&immutable=1" if _is_quiet(path) else "?mode=ro"))
+
+
+def _is_quiet(path: Path) -> bool:
+    """Without a log beside it nobody is writing, and SQLite need not make the files by which it would find out."""
     log = path.with_name(path.name + "-wal")
-    has_log = log.exists() and log.stat().st_size > 0
-    return _connect_to(path.absolute().as_uri() + ("?mode=ro" if has_log else "?mode=ro&immutable=1"))
+    return not (log.exists() and log.stat().st_size > 0)
+
+
+def _stamp_of(path: Path) -> tuple[object, ...]:
+    """Changes when somebody writes the catalog."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns, _is_quiet(path)
 
 
 def _connect_to_memory() -> sqlite3.Connection:

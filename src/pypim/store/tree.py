@@ -70,6 +70,11 @@ class LocalTree:
         except OSError:
             return None
 
+    def pages(self) -> list[str]:
+        """The names of all folders below `simple/`."""
+        simple = self._folder / "simple"
+        return sorted(path.name for path in simple.iterdir() if path.is_dir()) if simple.is_dir() else []
+
     def remove(self, paths: Iterable[str]) -> None:
         """Delete files and the folders that become empty."""
         for path in paths:

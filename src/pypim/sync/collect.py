@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pypim.core.closure import WantPage
-from pypim.core.errors import IntegrityFault, NotFound, Refused, UpstreamFault
+from pypim.core.errors import IntegrityFault, NotFound, PypimError, Refused, UpstreamFault, first_error
 from pypim.core.selection import ProblemKind
 
 if TYPE_CHECKING:
@@ -39,29 +39,28 @@ class Collector:
 
     async def collect(self, closure: Closure, roots: Iterable[Root]) -> Selection:
         """Drive the closure from its roots to its selection. Raises UpstreamFault, IntegrityFault or Refused."""
-        running: set[asyncio.Task[Answer]] = set()
-        asked = 0
-
-        def ask(wants: Iterable[Want]) -> None:
-            nonlocal asked
-            for want in wants:
-                running.add(asyncio.create_task(self._answer(want)))
-                asked += 1
-
+        answers: asyncio.Queue[Answer] = asyncio.Queue()
+        asked = answered = 0
         self._reporter.stage("metadata")
-        ask(closure.start(roots))
         try:
-            while running:
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                running -= done
-                for task in done:
-                    ask(closure.answer(*task.result()))
-                self._reporter.advance(len(done), total=asked)
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            async with asyncio.TaskGroup() as group:
+                wants: Iterable[Want] = closure.start(roots)
+                while True:
+                    for want in wants:
+                        group.create_task(self._ask(want, answers))
+                        asked += 1
+                    if answered == asked:
+                        break
+                    answer = await answers.get()
+                    answered += 1
+                    self._reporter.advance(total=asked)
+                    wants = closure.answer(*answer)
+        except* PypimError as failures:
+            raise first_error(failures) from None
         return closure.selection()
+
+    async def _ask(self, want: Want, answers: asyncio.Queue[Answer]) -> None:
+        answers.put_nowait(await self._answer(want))
 
     async def _answer(self, want: Want) -> Answer:
         try:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
+from packaging.utils import is_normalized_name
 
 from pypim.core import simple_html, simple_json
 from pypim.core.model import Page, ProjectList, ProjectStatus
+from pypim.core.names import parse_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,6 +64,11 @@ def _published(file: DistFile, holding: Holding) -> DistFile:
     )
 
 
+def _is_name(text: str) -> bool:
+    """Whether a folder can be a project's: only what we could have written is ever removed."""
+    return is_normalized_name(text)
+
+
 class Publisher:
     """Keeps one published tree equal to the pages it is given, writing only what differs."""
 
@@ -93,7 +100,8 @@ class Publisher:
             if known.get(name) != digest:
                 digests[name] = digest
                 changed |= self._differing(f"simple/{name}/", html, json)
-        gone = [name for name in recorded if name not in pages]
+        standing = recorded if known else {*recorded, *map(parse_name, filter(_is_name, self._tree.pages()))}
+        gone = sorted(name for name in standing if name not in pages)
         if digests or gone or not known:
             self._reporter.stage("publish", total=len(digests) + len(gone))
             listing = ProjectList(projects=dict.fromkeys(sorted(pages)))

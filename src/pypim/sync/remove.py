@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.errors import StoreFault
 from pypim.core.plan import planned_files
 from pypim.core.records import Removal
 
@@ -85,6 +86,13 @@ def _solely(held: Mapping[str, Holding], gone: Iterable[str], staying: Iterable[
     return [held[identity] for identity in gone if identity in held and held[identity].path not in needed]
 
 
+def refuse_cut_off(generations: Generations, indexes: Iterable[str]) -> None:
+    """Raise StoreFault after a run that did not finish: its pages may name files that no finished generation names."""
+    if cut_off := sorted(index for index in indexes if generations.is_interrupted(index)):
+        hint = "Run `pypim sync` first; it goes on from there. Then prune."
+        raise StoreFault(f"index {', '.join(cut_off)}: the last sync did not finish", hint=hint)
+
+
 def prune(
     generations: Generations,
     holdings: Holdings,
@@ -96,7 +104,7 @@ def prune(
 ) -> PruneReport:
     """Delete every file that no generation of any index names, and what interrupted runs left behind.
 
-    `trees` are the published trees by index. Raises StoreUnwritable.
+    `trees` are the published trees by index. Raises StoreUnwritable. `refuse_cut_off` comes first.
     """
     listed = generations.listed()
     held = dict(holdings.holdings())

@@ -62,7 +62,7 @@ async def select(stack: Stack, request: Request, roots: Sequence[Root], *, keeps
 def matching_roots(patterns: Sequence[Pattern], names: Sequence[NormalizedName]) -> list[Root]:
     """Every project that a pattern names, with that pattern's rule."""
     return [
-        Root(project=name, rule=pattern.rule, origin=pattern.origin, text=pattern.rule.text)
+        Root(project=name, rule=pattern.rule, origin=pattern.origin, text=pattern.rule.text, is_named=False)
         for pattern in patterns
         for name in names
         if pattern.expression.fullmatch(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,12 +21,13 @@ from pypim.core.errors import (
     Refused,
     SizeMismatch,
     UpstreamFault,
+    first_error,
 )
 from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.model import Blob, Holding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from packaging.utils import NormalizedName
 
@@ -83,7 +85,7 @@ class Transfer:
                 for _ in range(self._jobs):
                     group.create_task(self._work(waiting, group))
         except* PypimError as failures:
-            raise _first(failures) from None
+            raise first_error(failures) from None
 
     async def _work(self, waiting: Iterable[PlannedFile], group: asyncio.TaskGroup) -> None:
         for planned in waiting:
@@ -112,15 +114,17 @@ class Transfer:
     # --- bytes in ---------------------------------------------------------------------------------------------------
     async def _fetch(self, file: DistFile) -> StagedBlob:
         """The whole file, staged and checked; a broken or wrong body is asked for again."""
-        staged = self._stack.blobs.stage(file.identity)
+        staged = self._stage(file)
         try:
             for _ in range(_ATTEMPTS - 1):
+                before = staged.size
                 try:
                     await self._receive_checked(staged, file)
                 except IntegrityFault:
                     staged.restart()
                 except UpstreamFault as error:
-                    if not error.is_transient:
+                    # An answer that never began was retried by the fetcher; one that was cut goes on from there.
+                    if not error.is_transient or staged.size == before:
                         raise
                 else:
                     return staged
@@ -133,9 +137,14 @@ class Transfer:
             raise
         return staged
 
+    def _stage(self, file: DistFile) -> StagedBlob:
+        staged = self._stack.blobs.stage(file.identity)
+        if file.sha256 is None and file.other_hash is None:
+            staged.restart()  # nothing would tell whether the rest belongs to the same content
+        return staged
+
     async def _receive_checked(self, staged: StagedBlob, file: DistFile) -> None:
-        # An earlier run, or the reading of metadata, may have left the whole file.
-        if not staged.size or staged.size != file.size:
+        if not _is_complete(staged, file):
             await self._receive(staged, file)
         _check_bytes(staged, file)
 
@@ -166,10 +175,9 @@ class Transfer:
                 received.append(chunk)
                 waiting += len(chunk)
                 if waiting >= _THREAD_BYTES:
-                    await asyncio.to_thread(staged.write, b"".join(received))
-                    self._reporter.advance(0, size_bytes=waiting)
-                    received.clear()
-                    waiting = 0
+                    piece, received, waiting = b"".join(received), [], 0
+                    await _in_thread(staged.write, piece)
+                    self._reporter.advance(0, size_bytes=len(piece))
         finally:
             if received:
                 staged.write(b"".join(received))
@@ -228,6 +236,25 @@ class Transfer:
             self._is_committing = False
 
 
+def _is_complete(staged: StagedBlob, file: DistFile) -> bool:
+    """Whether an earlier run, or the reading of metadata, left the whole file."""
+    if not staged.size:
+        return False
+    return staged.size == file.size or (file.size is None and staged.digest("sha256") == file.sha256)
+
+
+async def _in_thread(work: Callable[[bytes], None], piece: bytes) -> None:
+    """Run in a thread, and wait for its end even when cancelled: nobody else may touch the file before."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, piece))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
+
+
 def _resumes(incoming: Incoming, start: int) -> bool:
     return incoming.status == _PARTIAL_CONTENT and incoming.headers.get("content-range", "").startswith(
         f"bytes {start}-"
@@ -257,12 +284,3 @@ def _check_bytes(staged: StagedBlob, file: DistFile) -> None:
     actual = staged.digest(algorithm)
     if actual != expected:
         raise DigestMismatch(file.filename, algorithm, expected, actual)
-
-
-def _first(failures: BaseExceptionGroup[PypimError]) -> PypimError:
-    """Of the errors that ended a run together, the first: they have one cause."""
-    error: BaseException = failures
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, PypimError)
-    return error
