@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tests.worlds.specs import ProjectSpec, ReleaseSpec
 
-_PROJECTS = 30
+PROJECTS = 30
 _RELEASES = 4
 _MOST_KILLS_OF_ONE = 5
 _LARGE = 400_000
@@ -59,25 +59,26 @@ on-removal = "prune"
 """
 
 
-def upstream(seed: int) -> tuple[World, World]:
-    """About 30 projects and 200 files that need each other, and the same a while later."""
+def upstream(seed: int, projects: int = PROJECTS) -> tuple[World, World]:
+    """That many projects, with six or seven files each, that need each other; and the same a while later."""
     chance = random.Random(seed)
-    before = [_project(number, chance) for number in range(_PROJECTS)]
+    before = [_project(number, projects, chance) for number in range(projects)]
     world = World.of(*before)
     later = [
-        project(spec.name, *spec.releases, _release(number, _RELEASES + 1, chance))
+        project(spec.name, *spec.releases, _release(number, projects, _RELEASES + 1, chance))
         for number, spec in enumerate(before)
         if chance.random() < 0.3
     ]
     return world, world.having(*later)
 
 
-def _project(number: int, chance: random.Random) -> ProjectSpec:
-    return project(_name(number), *(_release(number, version, chance) for version in range(1, _RELEASES + 1)))
+def _project(number: int, projects: int, chance: random.Random) -> ProjectSpec:
+    versions = range(1, _RELEASES + 1)
+    return project(_name(number), *(_release(number, projects, version, chance) for version in versions))
 
 
-def _release(number: int, version: int, chance: random.Random) -> ReleaseSpec:
-    needed = [_name(other) for other in range(number + 1, _PROJECTS) if chance.random() < 0.08]
+def _release(number: int, projects: int, version: int, chance: random.Random) -> ReleaseSpec:
+    needed = [_name(other) for other in range(number + 1, projects) if chance.random() < 0.08]
     payload = _LARGE if chance.random() < 0.05 else chance.randrange(8000)
     files = [wheel(payload=payload), *([sdist()] if chance.random() < 0.7 else [])]
     return release(f"{version}.0", *files, requires=needed)
@@ -115,14 +116,16 @@ class Tally:
 class Kills:
     """The mirrors, their upstream and the process that runs pypim on them."""
 
-    def __init__(self, folder: Path, seed: int, driver: Driver, server: WorldServer) -> None:
+    def __init__(
+        self, folder: Path, seed: int, driver: Driver, server: WorldServer, *, projects: int = PROJECTS
+    ) -> None:
         self._folder = folder
         self._chance = random.Random(seed)
         self._driver = driver
         self._server = server
-        first, later = upstream(seed)
-        rules = [f'{_name(number)} = "*"' for number in range(_PROJECTS)]
-        latest = [f'{_name(number)} = "2 latest"' for number in range(_PROJECTS - 5)]
+        first, later = upstream(seed, projects)
+        rules = [f'{_name(number)} = "*"' for number in range(projects)]
+        latest = [f'{_name(number)} = "2 latest"' for number in range(projects - 5)]
         self._chapters = [Chapter(first, tuple(rules)), Chapter(later, tuple(latest)), Chapter(later, tuple(rules))]
         self.tally = Tally()
         server.misbehave("*.whl", lambda answer: _dripping(answer) if len(answer.body) > _DRIP_BYTES else answer)

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import msgspec
 
@@ -19,6 +21,7 @@ from pypim.config.access import fetch_options
 from pypim.config.environment import environment
 from pypim.core.closure import Root
 from pypim.core.errors import ProjectNotFound
+from pypim.core.filenames import project_of
 from pypim.core.markers import evaluate
 from pypim.core.names import normalize_extra, parse_name
 from pypim.core.policy import Policy
@@ -154,7 +157,7 @@ async def open_stack(store: OpenStore, index: Index, reporter: Reporter) -> Asyn
     async with open_fetcher(upstream.url, fetch_options(upstream, environment())) as fetcher:
         yield Stack(
             index=FlatIndex(upstream.name, upstream.url, fetcher)
-            if upstream.is_flat
+            if upstream.is_flat or _is_folder_of_files(upstream.url)
             else RemoteIndex(upstream.name, upstream.url, fetcher, pages, capabilities, clock),
             metadata=RemoteMetadata(upstream.name, fetcher, cache, capabilities, store.blobs),
             fetcher=fetcher,
@@ -168,6 +171,14 @@ async def open_stack(store: OpenStore, index: Index, reporter: Reporter) -> Asyn
             reporter=reporter,
             tree=published_tree(store.config, index),
         )
+
+
+def _is_folder_of_files(url: str) -> bool:
+    """Whether a file: URL names a folder with distribution files right in it: that is no Simple API."""
+    if not url.startswith("file:"):
+        return False
+    folder = Path(url2pathname(urlsplit(url).path))
+    return folder.is_dir() and any(project_of(path.name) for path in folder.iterdir() if path.is_file())
 
 
 def published_tree(config: Config, index: Index) -> LocalTree | None:

@@ -93,11 +93,6 @@ def held(mirror: Mirror) -> dict[str, str]:
     return {identity: sha256 for identity, _, sha256, _, _, _ in _holdings(mirror)}
 
 
-def listed_identities(mirror: Mirror) -> set[str]:
-    """What the current and any unfinished generation name."""
-    return {identity for (identity,) in _query(mirror, "SELECT DISTINCT identity FROM selected")}
-
-
 def content_of(mirror: Mirror) -> dict[str, str]:
     """Path → sha256 of everything in `simple/` and `packages/`, of the tree and of the store."""
     folders = {mirror.tree: "", mirror.files: "" if mirror.files == mirror.tree else "store/"}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.mark.skipif(sys.platform == "win32", reason="the driver forks")
 def test_no_kill_leaves_a_missing_short_or_wrong_file_or_loses_work(tmp_path: Path) -> None:
     with WorldServer(World(), Options(latency_s=0.001)) as server, Driver(tmp_path / "home") as driver:
-        kills = Kills(tmp_path, 20260101, driver, server)
+        kills = Kills(tmp_path, 20260101, driver, server, projects=10)
         kills.measure(runs=1)
         kills.run(20)
     assert kills.tally.violations == []

@@ -113,3 +113,15 @@ def test_a_sync_stopped_between_flip_and_removal_still_removes(tmp_path: Path) -
         outcome = scene.run(folder, stop_before="COMMIT DELETE FROM holdings")
         assert outcome.status == DIED
         assert list(scene.finish(folder)) == []
+
+
+def test_a_disk_that_is_full_while_other_files_arrive_is_told_in_one_message(tmp_path: Path) -> None:
+    """A file that is complete in the moment in which another one cannot be written is not begun to be kept."""
+    with Scene("second", tmp_path) as scene:
+        operations = scene.run(scene.copy("whole")).operations
+        arriving = [number for number, text in enumerate(operations, 1) if text.endswith(".part")]
+        for number in range(arriving[0] - 1, arriving[-1] + 2):
+            for turn in range(3):
+                outcome = scene.run(scene.copy(f"full-{number}-{turn}"), stop_at=number, raises=errno.ENOSPC)
+                assert complaints(outcome) == []
+                assert outcome.status == 8

@@ -11,11 +11,14 @@ import msgspec
 from pypim.cli.command import Command, examples
 from pypim.cli.options import place_options
 from pypim.cli.output import counted, format_size
-from pypim.core.errors import ProjectNotFound
+from pypim.core.errors import NotFound, ProjectNotFound
 
 if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
     from pypim.cli.options import PlaceArguments
     from pypim.cli.output import Session
+    from pypim.cli.place import Place
     from pypim.config.model import Index
     from pypim.core.chains import Chain
     from pypim.core.model import DistFile, Holding
@@ -78,7 +81,10 @@ def list_held(session: Session, place: PlaceArguments, project: str | None) -> i
     def prose() -> None:
         for row in rows:
             size_bytes = sum(file.size or 0 for file in row.files)
-            session.say(f"{row.project} {row.version}  ({counted(len(row.files), 'file')}, {format_size(size_bytes)})")
+            missing = "" if all(file.is_held for file in row.files) else "  not all of it held"
+            session.say(
+                f"{row.project} {row.version}  ({counted(len(row.files), 'file')}, {format_size(size_bytes)}){missing}"
+            )
             for file in row.files if wanted else ():
                 session.say(f"  {file.filename}  {format_size(file.size or 0)}{'' if file.is_held else '  not held'}")
 
@@ -179,9 +185,7 @@ def why(session: Session, place: PlaceArguments, project: str) -> int:
                 selection = store.catalog.generations.selection(generation.number)
                 kept += [(index.name, release) for release in chains_of(selection, name, version.strip() or None)]
     if not kept:
-        error = ProjectNotFound(project, ", ".join(index.name for index in found.indexes))
-        error.hint = f"It is not held. Ask `pypim why-not {project!r}` for what keeps it out."
-        raise error
+        raise _not_held(found, name, project)
 
     def prose() -> None:
         for index_name, release in kept:
@@ -193,6 +197,25 @@ def why(session: Session, place: PlaceArguments, project: str) -> int:
 
     documents = [{"index": index_name, "release": release} for index_name, release in kept]
     return session.emit({"command": "why", "kept": documents}, prose)
+
+
+def _not_held(found: Place, name: NormalizedName, asked: str) -> NotFound:
+    """The error for what is not held: the project at all, or the release that was asked for."""
+    from pypim.core.chains import chains_of
+    from pypim.wiring import open_store
+
+    versions: list[str] = []
+    with open_store(found.config, writable=False) as store:
+        for index in found.indexes:
+            if (generation := store.catalog.generations.current(index.name)) is not None:
+                selection = store.catalog.generations.selection(generation.number)
+                versions += [release.version for release in chains_of(selection, name)]
+    hint = f"Ask `pypim why-not {asked!r}` for what keeps it out."
+    if versions:
+        return NotFound(f"{asked} is not held; {name} is in {', '.join(versions)}", hint=hint)
+    error = ProjectNotFound(name, ", ".join(index.name for index in found.indexes))
+    error.hint = f"It is not held. {hint}"
+    return error
 
 
 def _chain_text(chain: Chain) -> str:

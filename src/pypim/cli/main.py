@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -77,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run the program; every error becomes one message on standard error and the status that is returned."""
     session = Session()
+    _stop_in_good_order()
     try:
         status = _invoke(list(arguments), session)
         sys.stdout.flush()
@@ -98,6 +101,12 @@ def run(arguments: Sequence[str]) -> int:
         return _report_bug(error, session)
     else:
         return status
+
+
+def _stop_in_good_order() -> None:
+    """SIGTERM, as service managers and containers send it, ends a run like Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _invoke(arguments: list[str], session: Session) -> int:

@@ -156,7 +156,9 @@ def _carry_releases(parser: configparser.ConfigParser, active: set[str], draft: 
         if _value(parser, "latest_release", "sort_by") == "time":
             lost.append("[latest_release] sort_by: the newest releases are those with the highest version")
     if "exclude_platform" in active:
-        tags = [tag for text in _lines(parser, "blocklist", "platforms") for tag in _tags(text)]
+        tags = [
+            tag for line in _lines(parser, "blocklist", "platforms") for text in line.split() for tag in _tags(text)
+        ]
         draft.filters["exclude-tags"] = list(dict.fromkeys(tags))
     if _lines(parser, "filter_regex", "releases"):
         lost.append("[filter_regex] releases: pypim filters releases by specifier, in filters.exclude")

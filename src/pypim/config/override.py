@@ -14,6 +14,7 @@ from pypim.core.errors import InvalidRequirement, InvalidUsage
 from pypim.core.policy import Filters, filter_faults
 from pypim.core.requirements import parse_requirement_argument
 from pypim.core.target import TargetSpec, environments
+from pypim.core.urls import split_user_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,9 @@ def check_options(told: Told) -> None:
             upstream_url(told.upstream, Path.cwd())
         except ValueError as error:
             faults.append(f"--upstream {error}")
+        if split_user_info(told.upstream)[1] is not None:
+            # What --to is told is kept in a folder that is made to be served and copied.
+            faults.append("--upstream takes no user name and password: put them into your netrc file")
     if faults:
         raise InvalidUsage("\n".join(faults))
 

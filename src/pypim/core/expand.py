@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from packaging.utils import NormalizedName
+
 from pypim.core.metadata import parse_requirement
+from pypim.core.names import normalize_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from packaging.utils import NormalizedName
-
     from pypim.core.candidates import Chooser, Release
     from pypim.core.metadata import ParsedRequirement
     from pypim.core.model import CoreMetadata
+
+
+_NAMED_EXTRA = re.compile(r"""extra\s*==\s*["']([^"']*)["']""")
 
 
 def wanted_requirements(
@@ -24,14 +30,36 @@ def wanted_requirements(
     With an extra, only what that extra adds; `extra == "x"` is evaluated for one extra at a time, as installers do
     (PEP 508, PEP 685), because what holds without any was yielded without one.
     """
-    extras = frozenset() if extra is None else frozenset((extra,))
-    for text in metadata.requires_dist:
+    if extra is None:
+        extras, lines = frozenset[NormalizedName](), metadata.requires_dist
+    else:
+        named, others = _lines_by_extra(metadata.requires_dist)
+        extras, lines = frozenset((extra,)), (*named.get(extra, ()), *others)
+    for text in lines:
         requirement = parse_requirement(text)
-        if requirement is None or (extra is not None and (requirement.marker is None or "extra" not in text)):
+        if requirement is None or (extra is not None and requirement.marker is None):
             continue
         certain, open_ = chooser.marker_masks(requirement.marker, extras)
         if (certain | open_) & mask:
             yield requirement, certain & mask, open_ & mask
+
+
+@lru_cache(maxsize=1024)
+def _lines_by_extra(lines: tuple[str, ...]) -> tuple[dict[NormalizedName, tuple[str, ...]], tuple[str, ...]]:
+    """The lines that name an extra with "==", by that extra, and those that speak of extras in another way.
+
+    Some metadata has thousands of extras; each of them must not cost a look at all the lines of the others.
+    """
+    named: dict[NormalizedName, list[str]] = {}
+    others: list[str] = []
+    for line in lines:
+        _, _, marker = line.partition(";")
+        found = _NAMED_EXTRA.findall(marker)
+        if len(found) != marker.count("extra"):
+            others.append(line)
+        for name in {normalize_extra(text) for text in found}:
+            named.setdefault(name, []).append(line)
+    return {name: tuple(found) for name, found in named.items()}, tuple(others)
 
 
 def means_itself(requirement: ParsedRequirement, release: Release) -> bool:

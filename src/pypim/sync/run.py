@@ -5,6 +5,7 @@ No download before the plan, nothing visible before publish, and a rerun of a fi
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,9 @@ async def sync(
         carried = _Carried(selection, carry_over(is_partial=True), current, holdings)
         report = await _carry_out(stack, request, carried, report, keeps_going=keeps_going)
     except BaseException as error:
-        reason = error.code if isinstance(error, PypimError) else type(error).__name__
+        # Ctrl-C arrives in here as a cancelled task.
+        is_interrupted = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+        reason = error.code if isinstance(error, PypimError) else "interrupted" if is_interrupted else "unexpected"
         stack.runs.finish_run(run, stack.clock.now().timestamp(), reason, b"{}")
         raise
     if report.is_complete and not report.corrected:
@@ -163,7 +166,7 @@ async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: 
     total_bytes = sum(holding.blob.size for holding in held if holding is not None)  # the upstream may say no sizes
     return msgspec.structs.replace(
         report,
-        plan=msgspec.structs.replace(plan, total_bytes=total_bytes),
+        plan=msgspec.structs.replace(plan, total_bytes=total_bytes, total_files=sum(one is not None for one in held)),
         outcome="partial" if is_partial else ("done" if is_changed else "unchanged"),
         faults=faults,
         fetched_files=len(transfer.held),

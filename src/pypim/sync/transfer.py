@@ -97,6 +97,7 @@ class Transfer:
                 self._unsettled.release()
                 self._fail(planned, error)
             except BaseException:
+                self._is_ending = True
                 self._unsettled.release()
                 raise
             else:
