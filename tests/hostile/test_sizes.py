@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 TEN_GB = 10 * 1000**3
 _BLOCK = 1 << 18
 
-
-UNBOUNDED = pytest.mark.xfail(
-    strict=True, reason="index/remote.py: _PAGE_LIMIT_BYTES must be 128 << 20; a page of 256 MiB takes 310 MiB"
-)
-PAGES = [pytest.param("/simple/evil/", marks=UNBOUNDED), pytest.param("/simple/", marks=UNBOUNDED), "*.metadata"]
+PAGES = ["/simple/evil/", "/simple/", "*.metadata"]
 
 
 def chunked_without_end(response: Response) -> Response:
@@ -110,7 +106,6 @@ def test_a_slow_drip_is_given_up(sandbox: MakeSandbox) -> None:
     assert outcome.seconds < 40
 
 
-@UNBOUNDED
 def test_many_pages_that_unpack_to_a_gigabyte_do_so_one_after_the_other(sandbox: MakeSandbox) -> None:
     """What one page may take is not multiplied by the number of connections."""
     names = [f"bomb{number}" for number in range(24)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pypim.core.records import StoredResponse
     from pypim.ports import Capabilities, Clock, Fetcher, Pages
 
-_PAGE_LIMIT_BYTES = 256 << 20
+_PAGE_LIMIT_BYTES = 128 << 20
 
 
 class RemoteIndex:
