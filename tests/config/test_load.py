@@ -66,7 +66,7 @@ def test_everything_is_resolved_and_absolute(tmp_path: Path) -> None:
         True,
     )
     assert list(index.targets) == ["servers", "old"]
-    assert index.requirement_files == (tmp_path / "requirements.txt", tmp_path.parent / "shared.txt")
+    assert index.requirement_files == (tmp_path / "requirements.txt", tmp_path.parent / "common.txt")
     assert index.publish == tmp_path / "public"
     assert (index.on_removal.keeps_listed, index.on_removal.delete_after) == (False, timedelta(days=7))
     assert [(root.project, root.text, root.origin) for root in index.roots] == [
