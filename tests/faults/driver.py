@@ -174,7 +174,8 @@ def carry_out(order: Order) -> Outcome:
         told = _wait(child, reading, order)
         _, state, usage = os.wait4(child, 0)
         seconds = time.perf_counter() - begun
-        operations, stopped_at = json.loads(told.partition(b"\n")[0] or b'[[], ""]')
+        # A run that is killed while it tells has told nothing.
+        operations, stopped_at = json.loads(told) if told.endswith(b"\n") else ([], "")
         texts = []
         for stream in (stdout, stderr):
             stream.seek(0)
