@@ -26,9 +26,9 @@ from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.metadata import parse_metadata
 from pypim.core.model import CoreMetadata, MetadataSource
 from pypim.core.names import parse_name
+from pypim.index.download import FileIsAbsent, download
 from pypim.index.ranges import RangesNotOffered, read_wheel_metadata
 from pypim.index.sharing import SingleFlight
-from pypim.index.whole import FileIsAbsent, stage_whole
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -172,7 +172,7 @@ class RemoteMetadata:
 
     async def _read_whole(self, file: DistFile) -> bytes:
         try:
-            staged = await stage_whole(self._fetcher, self._blobs, file, _UNSIZED_FILE_LIMIT_BYTES)
+            staged = await download(self._fetcher, self._blobs, file, _UNSIZED_FILE_LIMIT_BYTES)
         except (FileIsAbsent, NotAuthorised) as error:
             raise _NotThisWay(error.message) from error
         try:
@@ -186,7 +186,7 @@ class RemoteMetadata:
     # --- sdists -----------------------------------------------------------------------------------------------------
     async def _of_sdist(self, file: DistFile) -> tuple[CoreMetadata, bytes | None]:
         try:
-            staged = await stage_whole(self._fetcher, self._blobs, file, _UNSIZED_FILE_LIMIT_BYTES)
+            staged = await download(self._fetcher, self._blobs, file, _UNSIZED_FILE_LIMIT_BYTES)
         except (FileIsAbsent, NotAuthorised) as error:
             raise MetadataNotFound(file.filename, (error.message,)) from error
         try:

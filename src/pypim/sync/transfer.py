@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,33 +14,26 @@ import msgspec
 from pypim.core.archive import wheel_metadata
 from pypim.core.errors import (
     CorruptBlob,
-    DigestMismatch,
     IntegrityFault,
     PypimError,
     Refused,
-    SizeMismatch,
     UpstreamFault,
     first_error,
 )
 from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.model import Blob, Holding
+from pypim.index.download import download
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from packaging.utils import NormalizedName
 
-    from pypim.core.model import DistFile
     from pypim.core.plan import PlannedFile
-    from pypim.ports import Incoming, StagedBlob
+    from pypim.ports import StagedBlob
     from pypim.sync.model import Request, Stack
 
-_ATTEMPTS = 3
 _MOST_UNSETTLED = 256  # files that wait to be made durable together; each is an open descriptor at most
-_THREAD_BYTES = 1 << 17  # from so many bytes on, handing work to a thread costs less than it gains
-_PARTIAL_CONTENT = 206
-_OK = 200
-_RANGE_NOT_SATISFIABLE = 416
 
 
 class TransferFault(msgspec.Struct, frozen=True):
@@ -91,7 +83,9 @@ class Transfer:
         for planned in waiting:
             await self._unsettled.acquire()
             try:
-                staged = await self._fetch(planned.file)
+                staged = await download(
+                    self._stack.fetcher, self._stack.blobs, planned.file, self._limit_bytes, self._count_bytes
+                )
                 holding, metadata = self._check(planned, staged)
             except (UpstreamFault, IntegrityFault, Refused) as error:  # some hosts answer 403 for what is missing
                 self._unsettled.release()
@@ -106,83 +100,14 @@ class Transfer:
                     return
                 group.create_task(self._keep(planned, staged, holding, metadata))
 
+    def _count_bytes(self, size_bytes: int) -> None:
+        self._reporter.advance(0, size_bytes=size_bytes)
+
     def _fail(self, planned: PlannedFile, error: PypimError) -> None:
         fault = TransferFault(planned, error)
         self.faults.append(fault)
         self._reporter.note(fault.message)
         self._reporter.advance()
-
-    # --- bytes in ---------------------------------------------------------------------------------------------------
-    async def _fetch(self, file: DistFile) -> StagedBlob:
-        """The whole file, staged and checked; a broken or wrong body is asked for again."""
-        staged = self._stage(file)
-        try:
-            for _ in range(_ATTEMPTS - 1):
-                before = staged.size
-                try:
-                    await self._receive_checked(staged, file)
-                except IntegrityFault:
-                    staged.restart()
-                except UpstreamFault as error:
-                    # An answer that never began was retried by the fetcher; one that was cut goes on from there.
-                    if not error.is_transient or staged.size == before:
-                        raise
-                else:
-                    return staged
-            await self._receive_checked(staged, file)
-        except IntegrityFault:
-            staged.discard()
-            raise
-        except BaseException:
-            staged.close()
-            raise
-        return staged
-
-    def _stage(self, file: DistFile) -> StagedBlob:
-        staged = self._stack.blobs.stage(file.identity)
-        if file.sha256 is None and file.other_hash is None:
-            staged.restart()  # nothing would tell whether the rest belongs to the same content
-        return staged
-
-    async def _receive_checked(self, staged: StagedBlob, file: DistFile) -> None:
-        if not _is_complete(staged, file):
-            await self._receive(staged, file)
-        _check_bytes(staged, file)
-
-    async def _receive(self, staged: StagedBlob, file: DistFile) -> None:
-        headers = {"range": f"bytes={staged.size}-"} if staged.size else {}
-        async with self._stack.fetcher.open(file.url, headers) as incoming:
-            if incoming.status == _RANGE_NOT_SATISFIABLE:
-                staged.restart()
-                raise UpstreamFault(file.url, "the range is not satisfiable", is_transient=True)
-            if incoming.status not in {_OK, _PARTIAL_CONTENT}:
-                raise UpstreamFault(file.url, f"status {incoming.status} for a listed file")
-            if staged.size and not _resumes(incoming, staged.size):
-                staged.restart()
-            expected = _expected_size(incoming, staged.size)
-            limit = file.size if file.size is not None else self._limit_bytes
-            if expected is not None and (expected > limit or (file.size is not None and expected != file.size)):
-                raise SizeMismatch(file.filename, limit, expected)
-            await self._write(staged, incoming, file, limit)
-
-    async def _write(self, staged: StagedBlob, incoming: Incoming, file: DistFile, limit: int) -> None:
-        """Write the body as it arrives; large ones in a thread, for hashing and writing let go of the interpreter."""
-        received: list[bytes] = []
-        waiting = 0
-        try:
-            async for chunk in incoming.chunks():
-                if staged.size + waiting + len(chunk) > limit:
-                    raise SizeMismatch(file.filename, limit, staged.size + waiting + len(chunk))
-                received.append(chunk)
-                waiting += len(chunk)
-                if waiting >= _THREAD_BYTES:
-                    piece, received, waiting = b"".join(received), [], 0
-                    await _in_thread(staged.write, piece)
-                    self._reporter.advance(0, size_bytes=len(piece))
-        finally:
-            if received:
-                staged.write(b"".join(received))
-                self._reporter.advance(0, size_bytes=waiting)
 
     # --- bytes checked ----------------------------------------------------------------------------------------------
     def _check(self, planned: PlannedFile, staged: StagedBlob) -> tuple[Holding, bytes | None]:
@@ -235,53 +160,3 @@ class Transfer:
                 self._reporter.advance(len(rows))
         finally:
             self._is_committing = False
-
-
-def _is_complete(staged: StagedBlob, file: DistFile) -> bool:
-    """Whether an earlier run, or the reading of metadata, left the whole file."""
-    if not staged.size:
-        return False
-    return staged.size == file.size or (file.size is None and staged.digest("sha256") == file.sha256)
-
-
-async def _in_thread(work: Callable[[bytes], None], piece: bytes) -> None:
-    """Run in a thread, and wait for its end even when cancelled: nobody else may touch the file before."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, piece))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        raise
-
-
-def _resumes(incoming: Incoming, start: int) -> bool:
-    return incoming.status == _PARTIAL_CONTENT and incoming.headers.get("content-range", "").startswith(
-        f"bytes {start}-"
-    )
-
-
-def _expected_size(incoming: Incoming, received: int) -> int | None:
-    length = incoming.headers.get("content-length", "")
-    return received + int(length) if length.isdecimal() else None
-
-
-def _check_bytes(staged: StagedBlob, file: DistFile) -> None:
-    """Compare with the size and the best digest that the index lists. Raises SizeMismatch or DigestMismatch.
-
-    A BLAKE2b digest may be guessed from the shape of the URL, so it counts only where nothing else is listed.
-    """
-    if file.size is not None and staged.size != file.size:
-        raise SizeMismatch(file.filename, file.size, staged.size)
-    if file.sha256 is not None:
-        algorithm, expected = "sha256", file.sha256
-    elif file.other_hash is not None:
-        algorithm, expected = file.other_hash
-    elif file.blake2b_256 is not None:
-        algorithm, expected = "blake2b_256", file.blake2b_256
-    else:
-        return
-    actual = staged.digest(algorithm)
-    if actual != expected:
-        raise DigestMismatch(file.filename, algorithm, expected, actual)
