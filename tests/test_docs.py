@@ -172,7 +172,7 @@ def test_every_command_line_that_is_shown_can_be_parsed(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As click would, up to but not including the run."""
-    for name in ("requirements.txt", "bandersnatch.conf", "morgan.ini", "command.txt"):
+    for name in ("requirements.txt", "pyproject.toml", "uv.lock", "bandersnatch.conf", "morgan.ini", "command.txt"):
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     command: click.Command = program

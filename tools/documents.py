@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from packaging.utils import NormalizedName
 
-from pypim.cli.doctor import Finding
+from pypim.cli.doctor import Check
 from pypim.cli.inspect import IndexStatus, ListedFile, ListedRelease
 from pypim.cli.sync import MetadataDocument, UpdateDocument
 from pypim.core.chains import Chain, Kept, Link
 from pypim.core.explain import FileVerdict
+from pypim.core.faults import ConfigFault
 from pypim.core.model import DistFile
 from pypim.core.names import SafeFilename
 from pypim.core.plan import Plan, PlannedFile, PlannedRelease
@@ -52,11 +53,14 @@ class ErrorDocument(msgspec.Struct):
     hint: str
     """What to do next; empty where nobody knows."""
     exit_status: int
+    faults: tuple[ConfigFault, ...]
+    """Each of them, where a configuration or a file that it names has some; empty for every other error."""
 
 
+SYNC = {"command": str, "indexes": tuple[Report, ...], "free_bytes": int | None, "lacking_bytes": int}
 DOCUMENTS: dict[str, dict[str, Any]] = {
-    "sync": {"command": str, "indexes": tuple[Report, ...], "free_bytes": int | None},
-    "plan": {"command": str, "indexes": tuple[Report, ...], "free_bytes": int | None},
+    "sync": SYNC,
+    "plan": SYNC,
     "update": {"command": str, "indexes": tuple[UpdateDocument, ...]},
     "metadata": {"command": str, "indexes": tuple[MetadataDocument, ...]},
     "list": {"command": str, "releases": tuple[ListedRelease, ...]},
@@ -67,7 +71,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "prune": {"command": str, "report": PruneReport},
     "init": {"path": str, "converted_from": str | None, "not_carried_over": tuple[str, ...]},
     "config check": {"source": str, "is_valid": bool, "indexes": tuple[str, ...]},
-    "doctor": {"command": str, "findings": tuple[Finding, ...]},
+    "doctor": {"command": str, "checks": tuple[Check, ...]},
     "completion": {"shell": str, "script": str},
     "an error": {"error": ErrorDocument},
 }
@@ -77,11 +81,12 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     kind.__name__: kind
     for kind in (
         Chain,
+        Check,
+        ConfigFault,
         Damage,
         DistFile,
         ErrorDocument,
         FileVerdict,
-        Finding,
         IndexKept,
         IndexStatus,
         IndexVerifyReport,

@@ -168,7 +168,7 @@ _HEADERS = {
     "indexes": ("[indexes.NAME]", "An index that clients install from."),
     "dependencies": (
         "[indexes.NAME.dependencies]",
-        'Whether and how far requirements are followed. This version refuses `"resolve"` and `build = true`.',
+        'Whether and how far requirements are followed. This version refuses `"resolve"`.',
     ),
     "filters": ("[indexes.NAME.filters]", "What is kept out. A filter only ever takes away."),
 }

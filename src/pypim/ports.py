@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import CoreMetadata, DistFile, Holding, Page, ProjectList
+    from pypim.core.plan import Outline
     from pypim.core.records import Fetched, Finding, Generation, Removal, Run, StoredResponse
     from pypim.core.selection import Selection
 
@@ -46,6 +47,17 @@ class MetadataReader(Protocol):
 
     def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
         """The wheel itself was seen to say this; whether something else had been believed of it until now."""
+        ...
+
+
+class SizeReader(Protocol):
+    """Learns how large a listed file is where its index does not say, and remembers it."""
+
+    async def size(self, file: DistFile, *, limit_bytes: int) -> int | None:
+        """In bytes; above the limit perhaps only that it is above, and None where nobody can tell.
+
+        Raises UpstreamFault or Refused.
+        """
         ...
 
 
@@ -99,6 +111,10 @@ class Pages(Protocol):
         """Keep an answer in place of any older one; `decoded`, when given, fills the decoded tables."""
         ...
 
+    def last_serial(self, root_url: str) -> int | None:
+        """The highest serial that any answer from below that URL told; None where none did."""
+        ...
+
     def touch_response(self, url: str, fetched_at: float) -> None:
         """The kept answer was found to be still valid (304) at that time."""
         ...
@@ -116,15 +132,30 @@ class MetadataCache(Protocol):
         ...
 
 
+class Sizes(Protocol):
+    """Sizes of files, in bytes, that no page says, as they were learned; the key is the file's sha256."""
+
+    def size(self, sha256: str) -> int | None:
+        """What is known of that file."""
+        ...
+
+    def keep_size(self, sha256: str, size: int) -> None:
+        """Remember it."""
+        ...
+
+
 class Capabilities(Protocol):
-    """What an upstream was found to offer, under names such as json-api, sidecar and ranges."""
+    """What an upstream was found to offer, under names such as json-api, sidecar and ranges.
+
+    An upstream is known by its URL, without credentials: at another URL another server answers.
+    """
 
     def capability(self, upstream: str, name: str) -> bool | None:
         """None while nobody tried, or the answer is too old to be believed."""
         ...
 
     def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
-        """Remember a finding, with the time."""
+        """Remember the answer, with the time."""
         ...
 
 
@@ -184,6 +215,13 @@ class Blobs(Protocol):
         """Remove the bytes and the `.metadata`; not an error when they are gone."""
         ...
 
+    async def confirm(self, holdings: Iterable[Holding]) -> None:
+        """Make durable what stands there already, bytes and names; a killed run may have left them to the system.
+
+        Raises OutOfSpace, StoreUnwritable or StoreUnreadable.
+        """
+        ...
+
     def found(self, holding: Holding) -> bool:
         """Whether a file of that size stands there; its bytes are not read."""
         ...
@@ -223,12 +261,17 @@ class Tree(Protocol):
     def place(self, holdings: Iterable[Holding], *, replaces: bool = False) -> None:
         """Put files (and their `.metadata`) under `packages/`, by link where that works; again is not an error.
 
-        What stands there with the right size is left alone, unless `replaces`.
+        What stands there with the right size is left alone, unless `replaces`. Raises CorruptBlob where the store
+        lacks a file that it is said to hold, OutOfSpace or StoreUnwritable.
         """
         ...
 
     def lacking(self, holdings: Iterable[Holding]) -> list[Holding]:
         """Those that do not stand there with their size, or without their `.metadata`; no bytes are read."""
+        ...
+
+    def copy_of(self, holding: Holding) -> Path | None:
+        """Where the tree has bytes of its own for a placed file, or for its `.metadata`; None where both are links."""
         ...
 
     def displace(self, holdings: Iterable[Holding]) -> None:
@@ -263,12 +306,23 @@ class Generations(Protocol):
         """Whether a generation was begun and never finished: what is published may be of either."""
         ...
 
-    def listed(self) -> set[str]:
-        """The identities of all files that the current or an unfinished generation of any index names."""
+    def listed(self, *, besides: str | None = None) -> set[str]:
+        """The identities of all files that the current or an unfinished generation of any index names.
+
+        `besides` is an index whose own generations do not count.
+        """
         ...
 
     def selection(self, generation: int) -> Selection:
         """What it holds, as it was given to `begin`."""
+        ...
+
+    def current_selection(self, index: str) -> Selection | None:
+        """What the newest finished generation of an index holds; None where there is none."""
+        ...
+
+    def outline(self, index: str) -> Outline:
+        """The same without the files, which costs much less; an empty one where there is none."""
         ...
 
     def begin(self, index: str, selection: Selection, started_at: float) -> Generation:

@@ -18,37 +18,35 @@ import msgspec
 
 from pypim import __version__
 from pypim.config.access import fetch_options
+from pypim.config.asked import asked_of
 from pypim.config.environment import environment
-from pypim.core.closure import Root
+from pypim.config.model import Layout
 from pypim.core.errors import ProjectNotFound
 from pypim.core.filenames import project_of
-from pypim.core.markers import evaluate
-from pypim.core.names import normalize_extra, parse_name
+from pypim.core.names import parse_name
 from pypim.core.policy import Policy
-from pypim.core.requirements import parse_requirement_argument, read_requirements
-from pypim.core.rules import requirement_rule
 from pypim.core.target import environments
+from pypim.core.urls import split_user_info
 from pypim.index.flat import FlatIndex
 from pypim.index.metadata import RemoteMetadata
 from pypim.index.remote import RemoteIndex
+from pypim.index.sizes import RemoteSizes
+from pypim.index.undecided import UndecidedIndex
 from pypim.net.fetchers import open_fetcher
 from pypim.store import atomic
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
 from pypim.store.lock import StoreLock
-from pypim.store.memory import OverlayCapabilities, OverlayMetadataCache, OverlayPages
+from pypim.store.memory import OverlayCapabilities, OverlayMetadataCache, OverlayPages, OverlaySizes
 from pypim.store.tree import LocalTree
 from pypim.sync.model import Pattern, Request, Stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
-    from packaging.specifiers import SpecifierSet
-    from packaging.utils import NormalizedName
-
-    from pypim.config.model import Config, Index
-    from pypim.core.requirements import RequirementLine
-    from pypim.ports import Capabilities, MetadataCache, Pages, Reporter
+    from pypim.config.model import Config, Index, Upstream
+    from pypim.ports import Capabilities, MetadataCache, Pages, Reporter, Sizes
+    from pypim.ports import Index as IndexPort
 
 _Result = TypeVar("_Result")
 
@@ -149,17 +147,27 @@ async def open_stack(store: OpenStore, index: Index, reporter: Reporter) -> Asyn
     catalog, clock = store.catalog, SystemClock()
     pages: Pages = catalog.pages
     cache: MetadataCache = catalog.metadata
+    sizes: Sizes = catalog.sizes
     capabilities: Capabilities = catalog.capabilities
     if not store.is_writable:
         pages, cache = OverlayPages(pages), OverlayMetadataCache(cache)
-        capabilities = OverlayCapabilities(capabilities)
+        sizes, capabilities = OverlaySizes(sizes), OverlayCapabilities(capabilities)
     upstream = index.upstream
+    address = split_user_info(upstream.url)[0]
+    if store.is_writable:
+        catalog.pages.forget_elsewhere(upstream.name, address)
     async with open_fetcher(upstream.url, fetch_options(upstream, environment())) as fetcher:
+        flat = FlatIndex(upstream.name, upstream.page_url, fetcher)
+        simple = RemoteIndex(upstream.name, upstream.url, fetcher, pages, capabilities, clock)
+        by_layout: dict[Layout, IndexPort] = {
+            Layout.FLAT: flat,
+            Layout.SIMPLE: simple,
+            Layout.AUTO: UndecidedIndex(simple, flat, address, capabilities),
+        }
         yield Stack(
-            index=FlatIndex(upstream.name, upstream.url, fetcher)
-            if upstream.is_flat or _is_folder_of_files(upstream.url)
-            else RemoteIndex(upstream.name, upstream.url, fetcher, pages, capabilities, clock),
-            metadata=RemoteMetadata(upstream.name, fetcher, cache, capabilities, store.blobs),
+            index=by_layout[_layout_of(upstream)],
+            metadata=RemoteMetadata(address, fetcher, cache, capabilities, store.blobs),
+            sizes=RemoteSizes(fetcher, sizes),
             fetcher=fetcher,
             blobs=store.blobs,
             holdings=catalog.holdings,
@@ -173,12 +181,13 @@ async def open_stack(store: OpenStore, index: Index, reporter: Reporter) -> Asyn
         )
 
 
-def _is_folder_of_files(url: str) -> bool:
-    """Whether a file: URL names a folder with distribution files right in it: that is no Simple API."""
-    if not url.startswith("file:"):
-        return False
-    folder = Path(url2pathname(urlsplit(url).path))
-    return folder.is_dir() and any(project_of(path.name) for path in folder.iterdir() if path.is_file())
+def _layout_of(upstream: Upstream) -> Layout:
+    """What is known of it; a folder of this machine can be looked at: one with distribution files is no Simple API."""
+    if upstream.layout is not Layout.AUTO or not upstream.url.startswith("file:"):
+        return upstream.layout
+    folder = Path(url2pathname(urlsplit(upstream.url).path))
+    has_files = folder.is_dir() and any(project_of(path.name) for path in folder.iterdir() if path.is_file())
+    return Layout.FLAT if has_files else Layout.SIMPLE
 
 
 def published_tree(config: Config, index: Index) -> LocalTree | None:
@@ -192,43 +201,22 @@ def published_tree(config: Config, index: Index) -> LocalTree | None:
 
 def request_of(config: Config, index: Index) -> Request:
     """What an index shall hold. Raises InvalidConfig or InvalidRequirement, with the file and line."""
-    roots = [*index.roots]
-    texts: list[str] = []
-
-    def read(name: str) -> str:
-        texts.append(config.read_text(Path(name)))
-        return texts[-1]
-
-    notes: list[str] = []
-    places = environments(index.targets)
-    constraints: dict[NormalizedName, SpecifierSet] = {}
-    for path in index.requirement_files:
-        found = read_requirements(str(path), read, environment())
-        roots += [_root_of(line) for line in found.requirements]
-        notes += found.notes
-        for line in found.constraints:
-            if not all(evaluate(line.requirement.marker, place) for place in places):
-                notes.append(f"{line.where}: not used: the marker of this constraint does not hold for every target")
-                continue
-            name = parse_name(line.requirement.name)
-            known = constraints.get(name)
-            specifier = line.requirement.specifier
-            constraints[name] = specifier if known is None else known & specifier
-    roots += [_root_of(parse_requirement_argument(text, "command line")) for text in index.requirements]
+    targeted = environments(index.targets)
+    asked = asked_of(config, index, targeted, environment())
     policy = Policy.compile(index.filters, f"indexes.{index.name}.filters")
     return Request(
         index=index.name,
-        roots=tuple(roots),
+        roots=asked.roots,
         patterns=tuple(Pattern(p.expression, p.rule, p.origin) for p in index.patterns),
-        environments=places,
+        environments=targeted,
         policy=policy,
         follow=index.follow,
-        constraints=constraints,
+        constraints=asked.constraints,
         on_removal=index.on_removal,
-        digest=_digest_of(index, [*texts, *(root.text for root in roots)]),
+        digest=_digest_of(index, [*asked.texts, *(root.text for root in asked.roots)]),
         jobs=index.jobs,
         limit_bytes=policy.max_file_size_bytes or LARGEST_FILE_BYTES,
-        notes=tuple(notes),
+        notes=asked.notes,
     )
 
 
@@ -237,16 +225,3 @@ def _digest_of(index: Index, texts: list[str]) -> str:
     told = (__version__, index, texts)
     encoded = msgspec.json.encode(told, enc_hook=str, order="deterministic")
     return hashlib.sha256(encoded).hexdigest()
-
-
-def _root_of(line: RequirementLine) -> Root:
-    requirement = line.requirement
-    return Root(
-        project=parse_name(requirement.name),
-        rule=requirement_rule(requirement.specifier, line.text),
-        extras=frozenset(normalize_extra(extra) for extra in requirement.extras),
-        marker=requirement.marker,
-        hashes=line.hashes,
-        origin=line.where,
-        text=line.text,
-    )

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from pypim.config.load import load
@@ -56,16 +57,46 @@ def test_what_cannot_be_converted_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "pypim.toml").exists()
 
 
-def test_on_a_terminal_a_few_questions_are_asked(tmp_path: Path) -> None:
+def test_relative_paths_go_on_to_mean_the_same_files(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "wanted.txt").write_text("flask\n")
+    (old / "run.txt").write_text("simple-pypi-mirror wanted.txt --local-folder tree\n")
+    assert _init(["new", "--from", "old/run.txt"], tmp_path).returncode == 0
+    index = load(tmp_path / "new" / "pypim.toml").indexes["main"]
+    assert [str(file) for file in index.requirement_files] == [str(old / "wanted.txt")]
+    assert index.publish == old / "tree"
+
+
+def test_a_conversion_that_fails_names_the_file_that_is_there(tmp_path: Path) -> None:
+    text = "[mirror]\ndirectory = m\n[plugins]\nenabled = blocklist_project\n[blocklist]\npackages =\n    a>>1\n"
+    (tmp_path / "bandersnatch.conf").write_text(text)
+    found = _init(["new", "--from", "bandersnatch.conf"], tmp_path)
+    assert found.returncode == 2
+    assert found.stderr.startswith("pypim: error: bandersnatch.conf: indexes.main.filters.exclude[1]: 'a>>1'")
+    assert "pypim.toml:" not in found.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def _at_a_terminal(answers: list[str], cwd: Path) -> tuple[int, str]:
+    """The status, and all that was said."""
     master, slave = pty.openpty()
-    answers = ["https://index.example/simple/", "", "3.12 3.13", "linux windows", "flask uvicorn[standard]>=0.30,<1"]
     os.write(master, "".join(f"{answer}\n" for answer in answers).encode())
-    process = subprocess.Popen([_PYPIM, "init"], cwd=tmp_path, stdin=slave, stderr=slave, stdout=subprocess.PIPE)
-    output, _ = process.communicate(timeout=60)
+    process = subprocess.Popen([_PYPIM, "init"], cwd=cwd, stdin=slave, stderr=slave, stdout=slave)
     os.close(slave)
+    said = b""
+    with suppress(OSError):  # Linux says "I/O error" when the other side was closed
+        while chunk := os.read(master, 65536):
+            said += chunk
     os.close(master)
-    assert process.returncode == 0
-    assert b"pypim.toml: written" in output
+    return process.wait(60), said.decode()
+
+
+def test_on_a_terminal_a_few_questions_are_asked(tmp_path: Path) -> None:
+    answers = ["https://index.example/simple/", "", "3.12 3.13", "linux windows", "flask uvicorn[standard] >= 0.30, <1"]
+    status, said = _at_a_terminal(answers, tmp_path)
+    assert status == 0, said
+    assert "pypim.toml: written" in said
     index = load(tmp_path / "pypim.toml").indexes["main"]
     assert index.upstream.url == "https://index.example/simple/"
     (target,) = index.targets.values()
@@ -74,3 +105,34 @@ def test_on_a_terminal_a_few_questions_are_asked(tmp_path: Path) -> None:
         ("packages.flask", "latest"),
         ("packages.uvicorn[standard]", "latest<1,>=0.30"),
     ]
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> None:
+    """With the reason, and before the next question."""
+    answers = [
+        "gopher://x",
+        "",
+        "out",
+        "three",
+        "3.12",
+        "lunix",
+        "linux",
+        "flask=1",
+        "flask; os_name == 'nt'",
+        "six, b",
+    ]
+    status, said = _at_a_terminal(answers, tmp_path)
+    assert status == 0, said
+    for words in ("'gopher' is no scheme", "three", "Did you mean linux?", "flask==1", "marker"):
+        assert words in said
+    assert said.count("Error: ") == 5
+    index = load(tmp_path / "pypim.toml").indexes["main"]
+    assert (index.upstream.name, index.publish) == ("pypi", tmp_path / "out")
+    assert [root.project for root in index.roots] == ["six", "b"]
+
+
+def test_leaving_in_the_middle_writes_nothing(tmp_path: Path) -> None:
+    status, said = _at_a_terminal(["", "\x04"], tmp_path)
+    assert status == 130
+    assert "interrupted" in said
+    assert not (tmp_path / "pypim.toml").exists()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -151,6 +152,7 @@ class TestErrors:
             (["plan", "flask", "--platform", "lunix", "--to", "m"], 2, "--platform 'lunix'"),
             (["plan", "flask", "--python", "3,x", "--to", "m"], 2, "--python '3'"),
             (["plan", "flask", "--upstream", "gopher://x", "--to", "m"], 2, "--upstream 'gopher'"),
+            (["plan", "flask", "--upstream", "notaurl", "--to", "m"], 2, "notaurl: there is no such folder"),
             (["plan", "flask", "--binary-only", "--source-only", "--to", "m"], 2, "exclude each other"),
             (["plan", "-r", "uv.lock", "--to", "m"], 2, "uv.lock"),
             (["plan", "flask", "--replace"], 2, "--replace goes with --to"),
@@ -170,7 +172,7 @@ class TestErrors:
         assert "Traceback" not in found.stderr
         as_json = _run([*arguments, "--json"], tmp_path)
         error = json.loads(as_json.stdout)["error"]
-        assert set(error) == {"code", "message", "hint", "exit_status"}
+        assert set(error) == {"code", "message", "hint", "exit_status", "faults"}
         assert (as_json.returncode, error["exit_status"]) == (status, status)
         assert message in error["message"]
         assert not (tmp_path / "m").exists()
@@ -238,9 +240,47 @@ class TestConfigCommands:
         (tmp_path / "a.txt").write_text("flask\ndjango>>5\n")
         found = _run(["config", "check"], tmp_path)
         assert found.returncode == 2
-        for part in ("pypim.toml:3: upstreams.a.token", "ca.pem: no such file", "a.txt:2", "b.txt: No such file"):
-            assert part in found.stderr
-        assert "hidden" not in found.stderr
+        places = [line.removeprefix("pypim: error: ").partition(": ")[0] for line in found.stderr.splitlines()]
+        assert places[:4] == ["pypim.toml:3", "pypim.toml:4", "pypim.toml:6", f"{tmp_path / 'a.txt'}:2"]
+        faults = json.loads(_run(["config", "check", "--json"], tmp_path).stdout)["error"]["faults"]
+        assert [(fault["file"], fault["line"], fault["key"]) for fault in faults] == [
+            ("pypim.toml", 3, "upstreams.a.token"),
+            ("pypim.toml", 4, "upstreams.a.ca"),
+            ("pypim.toml", 6, "indexes.main.requirements[2]"),
+            (str(tmp_path / "a.txt"), 2, ""),
+        ]
+        assert {"file", "line", "key", "message", "remedy"} == set(faults[0])
+        assert "NOT_SET is not set" in faults[0]["message"]
+        assert faults[0]["remedy"] == "Set NOT_SET and try again."
+
+    @pytest.mark.parametrize("command", ["sync", "plan", "metadata", "why-not six"])
+    def test_commands_that_need_those_files_give_the_same_report(self, command: str, tmp_path: Path) -> None:
+        """In one go with what is wrong in the file itself; what another index needs is not asked for."""
+        text = "[upstreams.a]\nurl = 'https://index.example/simple/'\ntoken = 'env:NOT_SET'\nca = 'ca.pem'\n"
+        text += "[upstreams.b]\nurl = './b'\npassword = 'env:NOT_SET'\n[indexes.other]\nupstream = 'b'\n"
+        _write(tmp_path, text + "[indexes.main]\nupstream = 'a'\nrequirements = ['b.txt']\n")
+        found = _run([*command.split(), "--index", "main"], tmp_path)
+        assert found.returncode == 2
+        assert [line.partition(":")[2].partition(":")[0].strip() for line in found.stderr.splitlines()[:3]] == [
+            "error",
+            "4",
+            "12",
+        ]
+        assert "pypim.toml:3: " in found.stderr
+        assert not (tmp_path / "data").exists()
+
+    def test_commands_that_need_no_file_work_without_them(self, tmp_path: Path) -> None:
+        _write(tmp_path, "[indexes.main]\nrequirements = ['b.txt']\n")
+        for command in ("list", "status", "config show"):
+            assert _run(command.split(), tmp_path).returncode == 0
+
+    def test_a_proxy_variable_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
+        _write(tmp_path)
+        for command in ("config check", "plan flask", "plan --upstream http://a.example", "sync flask --to m"):
+            found = _run(command.split(), tmp_path, HTTPS_PROXY="htp:/nowhere")
+            assert found.returncode == 2
+            assert "environment: HTTPS_PROXY: 'htp:/nowhere' is not the address of a proxy" in found.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["pypim.toml"]
 
 
 class TestCompletion:
@@ -258,6 +298,27 @@ class TestCompletion:
         assert complete("pypim sy", 1) == "plain,sync\n"
         assert "plain,--keep-latest" in complete("pypim sync --keep", 2)
         assert "plain,wheel" in complete("pypim sync --format wh", 3)
+
+    def test_commands_are_described_in_full(self, tmp_path: Path) -> None:
+        """From the table of the help page, and not cut off."""
+        more = {"_PYPIM_COMPLETE": "fish_complete", "COMP_WORDS": "pypim ", "COMP_CWORD": ""}
+        lines = _run([], tmp_path, **more).stdout.splitlines()
+        assert "plain,config\tCheck, show or describe the configuration." in lines
+        assert len(lines) == len([words for words in _every_command() if len(words) == 1])
+
+    def test_fish_shows_them_with_their_commas(self, tmp_path: Path) -> None:
+        if shutil.which("fish") is None:
+            pytest.skip("fish is not installed")
+        script = _run(["completion", "fish"], tmp_path).stdout
+        path = {"PATH": f"{Path(_PYPIM).parent}:{os.environ['PATH']}"}
+        command = ["fish", "--no-config", "-c", f"{script}\ncomplete -C'pypim conf'; complete -C'pypim sync --keep-g'"]
+        found = subprocess.run(
+            command, cwd=tmp_path, env=_environment(tmp_path, **path), capture_output=True, text=True, check=True
+        )
+        assert found.stdout.splitlines() == [
+            "config\tCheck, show or describe the configuration.",
+            "--keep-going\tLeave out what fails, name it at the end, and exit with 1.",
+        ]
 
     def test_bash_accepts_the_script(self, tmp_path: Path) -> None:
         script = _run(["completion", "bash"], tmp_path).stdout

@@ -13,12 +13,18 @@ from hypothesis import strategies as st
 from pypim.config import json5
 from pypim.config.convert import Converted, convert
 from pypim.config.load import load_text
+from pypim.config.locate import absolute
 from pypim.config.model import Index
 from pypim.core.errors import InvalidConfig
 from pypim.core.policy import Filters
 from pypim.core.target import TargetSpec
 
 _PRESET_HOST = DEFAULT_INDEX.removesuffix("/pypi")
+
+
+def _convert(text: str, name: str) -> Converted:
+    """For a new file beside the old one."""
+    return convert(text, Path("/srv") / name, Path("/srv"))
 
 
 def _index(converted: Converted) -> Index:
@@ -42,7 +48,7 @@ def test_pypisync() -> None:
       surprise: 1,
     }
     """
-    converted = convert(text, "conf.json5")
+    converted = _convert(text, "conf.json5")
     index = _index(converted)
     assert converted.tool == "pypisync"
     assert converted.lost == ("surprise: pypim has no such setting",)
@@ -63,7 +69,7 @@ def test_microrepo() -> None:
         "python_versions": ["cp312", "py2.py3", "3.11", "source", "any"],
         "platforms": ["linux"],
     }
-    converted = convert(json.dumps(data), ".minirepo")
+    converted = _convert(json.dumps(data), ".minirepo")
     index = _index(converted)
     assert (index.jobs, index.publish, index.follow.is_followed) == (4, Path("/srv/repo"), False)
     assert index.filters == Filters(
@@ -93,7 +99,7 @@ protobuf =
     >=4,<5
 uvicorn[standard] = *
 """
-    converted = convert(text, "morgan.ini")
+    converted = _convert(text, "morgan.ini")
     index = _index(converted)
     assert index.targets["servers"] == TargetSpec(
         python=("3.11.4",), platforms=("manylinux_2_28_x86_64",), markers={"sys_platform": ("linux",)}
@@ -105,7 +111,8 @@ uvicorn[standard] = *
         ("protobuf", "latest>=4,<5"),
         ("uvicorn[standard]", "latest"),
     ]
-    assert len(converted.lost) == 2
+    assert index.follow.is_build_followed
+    assert len(converted.lost) == 1
     assert "manylinux.*" in converted.lost[0]
 
 
@@ -141,7 +148,7 @@ keep = 3
 
 
 def test_bandersnatch() -> None:
-    converted = convert(_BANDERSNATCH, "bandersnatch.conf")
+    converted = _convert(_BANDERSNATCH, "bandersnatch.conf")
     index = _index(converted)
     config = load_text(converted.text, Path("/srv/pypim.toml"))
     assert index.upstream.name == "pypi"
@@ -174,13 +181,13 @@ packages =
     six
     not a name!
 """
-    converted = convert(text, "bandersnatch.conf")
+    converted = _convert(text, "bandersnatch.conf")
     assert _rules(_index(converted)) == [("Django", ">=5"), ("django", "<4"), ("six", "*")]
     assert converted.lost == ("[allowlist] packages: 'not a name!' cannot be read",)
 
 
 def test_plugins_that_are_not_enabled_filter_nothing() -> None:
-    converted = convert("[mirror]\ndirectory = m\n[blocklist]\npackages = six\n", "bandersnatch.conf")
+    converted = _convert("[mirror]\ndirectory = m\n[blocklist]\npackages = six\n", "bandersnatch.conf")
     index = _index(converted)
     assert index.filters.exclude == ()
     assert index.filters.prereleases
@@ -188,7 +195,7 @@ def test_plugins_that_are_not_enabled_filter_nothing() -> None:
 
 
 def test_pypim_command_line() -> None:
-    converted = convert(
+    converted = _convert(
         "# nightly\npython pypim.py -p -n -w -a Django==5.0 -a six -k 2 --web out --odd \\\n --db x.db", "run.sh"
     )
     index = _index(converted)
@@ -196,17 +203,17 @@ def test_pypim_command_line() -> None:
     assert _rules(index) == [("Django", "5.0"), ("six", "2 latest")]
     assert (index.publish, index.patterns, index.on_removal.keeps_listed) == (Path("/srv/out"), (), True)
     assert [line.partition(":")[0] for line in converted.lost][:3] == ["--odd", "-n", "--db"]
-    everything = _index(convert("pypim -p", "run.sh"))
+    everything = _index(_convert("pypim -p", "run.sh"))
     assert [(p.expression.pattern, p.rule.text) for p in everything.patterns] == [(".*", "3 latest")]
 
 
 def test_simple_pypi_mirror_command_line() -> None:
     line = "simple-pypi-mirror flask django=4.2 req.txt --index https://index.example/simple/ "
     line += "--local-folder out --binary-only"
-    converted = convert(line, "run.txt")
+    converted = _convert(line, "run.txt")
     index = _index(converted)
     assert _rules(index) == [("flask", "latest"), ("django", "4.2")]
-    assert index.requirement_files == (Path("/srv/req.txt"),)
+    assert [str(file) for file in index.requirement_files] == ["/srv/req.txt"]
     assert index.upstream.url == "https://index.example/simple/"
     assert (index.filters.formats, index.follow.max_depth) == (("wheel",), 1)
 
@@ -214,8 +221,8 @@ def test_simple_pypi_mirror_command_line() -> None:
 @pytest.mark.parametrize("text", ["", "hello", "{}", "[]", "{ 'packages': [", "pypim -k many", "pypim 'a"])
 def test_what_is_not_recognised_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(InvalidConfig) as caught:
-        convert(text, "some.file")
-    assert str(caught.value).startswith("some.file: ")
+        _convert(text, "some.file")
+    assert str(caught.value).startswith("/srv/some.file: ")
     assert "bandersnatch" in caught.value.hint
 
 
@@ -252,3 +259,60 @@ b', unicode: "\u00e9\x41",
     def test_what_is_neither_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match="line 1"):
             json5.loads(text)
+
+
+_BANDERSNATCH_PATHS = """
+[mirror]
+directory = m
+[plugins]
+enabled = project_requirements
+[allowlist]
+requirements = a.txt
+requirements_path = r
+"""
+
+
+class TestRelativePaths:
+    """They go on to mean the same files, wherever the new configuration is."""
+
+    @pytest.mark.parametrize(
+        ("text", "publish", "files"),
+        [
+            (_BANDERSNATCH_PATHS, "m/web", ["r/a.txt"]),
+            ("{ packages: {}, endpoint: 'https://index.example', destination_folder: '../out' }", "../out", []),
+            ('{"repository": "repo", "package_types": []}', "repo", []),
+            ("pypim -p --web out -A list.txt", "out", ["list.txt"]),
+            ("simple-pypi-mirror req.txt /abs/req.txt --local-folder ./out", "out", ["req.txt", "/abs/req.txt"]),
+        ],
+        ids=["bandersnatch", "pypisync", "microrepo", "pypim", "simple-pypi-mirror"],
+    )
+    @pytest.mark.parametrize("new", ["", "new", "new/deeper", "../elsewhere"])
+    def test_in_every_format(self, tmp_path: Path, text: str, publish: str, files: list[str], new: str) -> None:
+        old, folder = tmp_path / "old", tmp_path / "old" / new
+        converted = convert(text, old / "theirs.conf", folder)
+        index = load_text(converted.text, folder / "pypim.toml").indexes["main"]
+        assert index.publish == absolute(old, publish)
+        assert [str(file) for file in index.requirement_files] == [str(absolute(old, file)) for file in files]
+        assert str(tmp_path) not in converted.text, "both may be moved together"
+
+    def test_what_the_old_file_does_not_say_is_beside_the_new(self, tmp_path: Path) -> None:
+        converted = convert("simple-pypi-mirror flask", tmp_path / "run.txt", tmp_path / "new")
+        index = load_text(converted.text, tmp_path / "new" / "pypim.toml").indexes["main"]
+        assert index.publish == tmp_path / "new" / "public"
+
+    def test_a_path_in_the_home_folder_stays(self, tmp_path: Path) -> None:
+        converted = convert("pypim -p --web ~/out", tmp_path / "run.sh", tmp_path / "new")
+        assert 'publish = "~/out"' in converted.text
+
+
+def test_what_cannot_be_used_is_named_in_the_file_it_comes_from(tmp_path: Path) -> None:
+    text = (
+        "[mirror]\ndirectory = m\n[plugins]\nenabled = blocklist_project\n[blocklist]\npackages =\n    six\n    a>>1\n"
+    )
+    with pytest.raises(InvalidConfig) as caught:
+        convert(text, tmp_path / "bandersnatch.conf", tmp_path / "new")
+    (fault,) = caught.value.faults
+    assert (fault.file, fault.line) == (str(tmp_path / "bandersnatch.conf"), None)
+    assert fault.key == "indexes.main.filters.exclude[2]"
+    assert "a>>1" in fault.message
+    assert "pypim.toml" not in caught.value.message

@@ -27,7 +27,7 @@ def _tell(directory: Path, told: Told, *, replace: bool = False, writes: bool = 
 
 
 def _requirements(config: Config) -> list[str]:
-    text = config.read_text(config.indexes["main"].requirement_files[0])
+    text = config.read_text(Path(config.indexes["main"].requirement_files[0].path))
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
@@ -38,7 +38,7 @@ def test_the_first_words_make_a_configuration_for_this_machine(tmp_path: Path) -
     assert (config.store.path, config.store.files, index.publish) == (tmp_path / ".pypim", tmp_path, tmp_path)
     assert list(index.targets.values()) == [_here()]
     assert index.upstream.url == load_text("[indexes.main]", tmp_path / "x").upstreams["pypi"].url
-    assert index.requirement_files == (tmp_path / ".pypim" / "requirements.txt",)
+    assert [str(file) for file in index.requirement_files] == [str(tmp_path / ".pypim" / "requirements.txt")]
     assert _requirements(config) == ["flask", "django>=5,<6"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pypim.config.load import find_config, load, load_text
-from pypim.config.model import Config
+from pypim.config.model import Config, Layout
 from pypim.core.errors import InvalidConfig, InvalidUsage
 from pypim.core.policy import Filters
 
@@ -61,12 +61,13 @@ def test_everything_is_resolved_and_absolute(tmp_path: Path) -> None:
     index = config.indexes["main"]
     assert (config.store.path, config.store.files) == (tmp_path / "data", tmp_path / "files")
     assert index.upstream.url == "https://index.example/simple/"
-    assert (config.upstreams["wheels"].url, config.upstreams["wheels"].is_flat) == (
+    assert (config.upstreams["wheels"].url, config.upstreams["wheels"].layout) == (
         (tmp_path / "wheels").as_uri(),
-        True,
+        Layout.FLAT,
     )
     assert list(index.targets) == ["servers", "old"]
-    assert index.requirement_files == (tmp_path / "requirements.txt", tmp_path.parent / "common.txt")
+    files = [str(file) for file in index.requirement_files]
+    assert files == [str(tmp_path / "requirements.txt"), str(tmp_path.parent / "common.txt")]
     assert index.publish == tmp_path / "public"
     assert (index.on_removal.keeps_listed, index.on_removal.delete_after) == (False, timedelta(days=7))
     assert [(root.project, root.text, root.origin) for root in index.roots] == [
@@ -124,7 +125,7 @@ kind = "proxy"
 upstream = "aa"
 upstrem = "a"
 targets = ["serves"]
-requirements = ["uv.lock"]
+requirements = ["uv.lock[dev]"]
 on_removal = "keep"
 on-removal = "later"
 publish = "public"
@@ -137,9 +138,9 @@ requests = 2.31
 [indexes.main.patterns]
 "zope-(" = "latest"
 [indexes.main.dependencies]
-versions = "resolve"
+versions = "resolved"
 extras = "al"
-build = true
+build = "yes"
 [indexes.main.filters]
 exclude = ["torch>=>3"]
 formats = ["wheel", "wheels"]
@@ -154,7 +155,7 @@ _EXPECTED = [
     (4, 'neither "pypi", a URL nor a path'),
     (5, "expected an integer >= 0"),
     (7, "no scheme of an index"),
-    (8, "'flatt' is none of 'simple', 'flat'"),
+    (8, "'flatt' is none of 'auto', 'simple', 'flat'"),
     (9, "an upstream needs a url"),
     (11, "'3,12': this is not a Python version"),
     (14, "'lunix': this is not a platform"),
@@ -164,7 +165,7 @@ _EXPECTED = [
     (21, "unknown upstream 'aa', did you mean 'a'?"),
     (22, "unknown key 'upstrem', did you mean 'upstream'?"),
     (23, "unknown target 'serves', did you mean 'servers'?"),
-    (24, "lock files and pyproject.toml cannot be read by this version"),
+    (24, "'uv.lock[dev]': only pyproject.toml has extras and groups"),
     (25, "unknown key 'on_removal', did you mean 'on-removal'?"),
     (26, "'later'"),
     (30, "'latest<<5': this is neither a rule"),
@@ -172,9 +173,9 @@ _EXPECTED = [
     (32, 'as in "a" = ">=2"'),
     (33, "not the name of a project"),
     (35, "not a regular expression"),
-    (37, '"resolve" is not available in this version; use "newest" or "all"'),
+    (37, "'resolved' is none of 'newest', 'all', 'resolve'"),
     (38, "'al' is none of 'requested', 'all'"),
-    (39, "true is not available in this version"),
+    (39, "expected true or false"),
     (41, "'>=>3' is not a specifier"),
     (42, "'wheels': there is no such format"),
     (43, "'1 XB'"),
@@ -187,9 +188,9 @@ def test_every_fault_is_named_at_once_with_its_line_and_the_nearest_thing_that_e
     with pytest.raises(InvalidConfig) as caught:
         load_text(_FAULTY, Path("pypim.toml"))
     found = caught.value.faults
-    assert [line for line, _ in found] == [line for line, _ in _EXPECTED]
-    for (_, sentence), (line, part) in zip(found, _EXPECTED, strict=True):
-        assert part in sentence, f"line {line}: {sentence}"
+    assert [fault.line for fault in found] == [line for line, _ in _EXPECTED]
+    for fault, (line, part) in zip(found, _EXPECTED, strict=True):
+        assert part in fault.sentence, f"line {line}: {fault.sentence}"
     assert str(caught.value).startswith("pypim.toml:2: store.pth: unknown key")
 
 
@@ -200,9 +201,9 @@ def test_every_fault_is_named_at_once_with_its_line_and_the_nearest_thing_that_e
 def test_a_syntax_error_has_its_line(text: str, line: int) -> None:
     with pytest.raises(InvalidConfig) as caught:
         load_text(text, Path("pypim.toml"))
-    ((found, sentence),) = caught.value.faults
-    assert found == line
-    assert sentence.startswith("not TOML: ")
+    (fault,) = caught.value.faults
+    assert fault.line == line
+    assert fault.message.startswith("not TOML: ")
 
 
 def test_a_target_that_contradicts_itself_is_one_fault() -> None:
@@ -231,7 +232,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> Non
     path.write_bytes(b"\xef\xbb\xbf[indexes.main]\r\njobs = 3\r\nx = 1\r\n")
     with pytest.raises(InvalidConfig) as caught:
         load(path)
-    assert [line for line, _ in caught.value.faults] == [3]
+    assert [fault.line for fault in caught.value.faults] == [3]
 
 
 class TestFinding:

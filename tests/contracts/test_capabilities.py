@@ -49,20 +49,20 @@ def test_nobody_tried(capabilities: Capabilities) -> None:
 
 
 @pytest.mark.parametrize("is_offered", [True, False])
-def test_a_finding_is_remembered(capabilities: Capabilities, *, is_offered: bool) -> None:
+def test_an_answer_is_remembered(capabilities: Capabilities, *, is_offered: bool) -> None:
     capabilities.keep_capability("main", "ranges", is_offered=is_offered)
     assert capabilities.capability("main", "ranges") is is_offered
     assert capabilities.capability("main", "sidecar") is None
     assert capabilities.capability("other", "ranges") is None
 
 
-def test_the_newest_finding_counts(capabilities: Capabilities) -> None:
+def test_the_newest_answer_counts(capabilities: Capabilities) -> None:
     capabilities.keep_capability("main", "ranges", is_offered=False)
     capabilities.keep_capability("main", "ranges", is_offered=True)
     assert capabilities.capability("main", "ranges") is True
 
 
-def test_a_finding_older_than_seven_days_is_not_believed(capabilities: Capabilities, hands: Hands) -> None:
+def test_an_answer_older_than_seven_days_is_not_believed(capabilities: Capabilities, hands: Hands) -> None:
     capabilities.keep_capability("main", "ranges", is_offered=True)
     hands.seconds += CAPABILITY_SECONDS
     assert capabilities.capability("main", "ranges") is True

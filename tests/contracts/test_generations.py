@@ -9,6 +9,7 @@ import pytest
 
 from pypim.core.errors import NotFound
 from pypim.core.names import parse_name
+from pypim.core.plan import Outline, outline_of
 from pypim.core.selection import ChosenRelease, Selection
 from pypim.store.catalog import Catalog
 from pypim.store.memory import MemoryGenerations
@@ -56,6 +57,30 @@ def test_finishing_is_the_flip(generations: Generations) -> None:
     assert generations.current("main") == msgspec.structs.replace(first, finished_at=2.0)
     generations.finish(second, 4.0)
     assert generations.current("main") == msgspec.structs.replace(second, finished_at=4.0)
+
+
+def test_the_current_selection_is_that_of_the_current_generation(generations: Generations) -> None:
+    assert generations.current_selection("main") is None
+    begun = generations.begin("main", values.selection(), 1.0)
+    assert generations.current_selection("main") is None
+    generations.finish(begun, 2.0)
+    generations.begin("main", EMPTY, 3.0)
+    assert generations.current_selection("main") == values.selection()
+    assert generations.current_selection("other") is None
+
+
+def test_an_outline_is_the_current_selection_without_its_files(generations: Generations) -> None:
+    assert generations.outline("main") == Outline()
+    begun = generations.begin("main", values.selection(), 1.0)
+    assert generations.outline("main") == Outline()
+    generations.finish(begun, 2.0)
+    outline = generations.outline("main")
+    assert outline == outline_of(values.selection())
+    assert [(one.project, one.version, one.kept, len(one.reasons)) for one in outline.releases] == [
+        ("click", "8.1.7", 1, 1),
+        ("flask", "3.0.0", 2, 2),
+    ]
+    assert (outline.problems, outline.warnings) == (values.selection().problems, values.selection().warnings)
 
 
 def test_older_generations_are_dropped_at_the_flip(generations: Generations) -> None:
@@ -120,5 +145,7 @@ def test_listed_are_the_files_of_current_and_unfinished_generations_of_all_index
     generations.finish(generations.begin("other", of("b-1.tar.gz", "c-1.tar.gz"), 2.0), 3.0)
     second = generations.begin("main", of("d-1.tar.gz"), 3.0)
     assert generations.listed() == identities("a-1.tar.gz", "b-1.tar.gz", "c-1.tar.gz", "d-1.tar.gz")
+    assert generations.listed(besides="main") == identities("b-1.tar.gz", "c-1.tar.gz")
+    assert generations.listed(besides="other") == identities("a-1.tar.gz", "b-1.tar.gz", "d-1.tar.gz")
     generations.finish(second, 4.0)
     assert generations.listed() == identities("b-1.tar.gz", "c-1.tar.gz", "d-1.tar.gz")

@@ -56,6 +56,21 @@ def test_answers_of_other_urls_stay(pages: Pages) -> None:
     assert pages.response(other.url) == other
 
 
+def test_the_last_serial_is_the_highest_that_was_told_below_a_url(pages: Pages) -> None:
+    root = "https://index.example/simple/"
+    assert pages.last_serial(root) is None
+    pages.keep_response("main", values.response(serial=None), None)
+    assert pages.last_serial(root) is None
+    pages.keep_response("main", values.response(serial=7), None)
+    page = msgspec.structs.replace(values.page("click"), last_serial=12)
+    pages.keep_response("main", values.response(f"{root}click/", serial=None), page)
+    pages.keep_response("main", values.response("https://other.example/simple/", serial=99), None)
+    assert pages.last_serial(root) == 12
+    pages.keep_response("main", values.response(f"{root}click/", serial=8), None)
+    assert pages.last_serial(root) == 8
+    assert pages.last_serial("https://other.example/simple/") == 99
+
+
 def test_touching_changes_the_time_and_nothing_else(pages: Pages) -> None:
     kept = values.response()
     pages.keep_response("main", kept, values.page())

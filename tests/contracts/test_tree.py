@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pypim.core.errors import StoreFault
+from pypim.core.errors import CorruptBlob, StoreFault
 from pypim.store import atomic
 from pypim.store.tree import LocalTree
 from tests.store import values
@@ -99,6 +99,35 @@ def test_replacing_heeds_no_size(tmp_path: Path) -> None:
     assert site.tree.read(SDIST.path) == b"AN SDIST"
     site.tree.place([SDIST], replaces=True)
     assert site.tree.read(SDIST.path) == b"an sdist"
+
+
+def test_bytes_of_the_trees_own_are_told_apart_from_links(tmp_path: Path) -> None:
+    """Who verifies the store has read what is linked; a copy can be damaged on its own."""
+    site = Site(tmp_path / "public", tmp_path / "store")
+    place(site, WHEEL, SDIST)
+    assert site.tree.copy_of(WHEEL) is site.tree.copy_of(SDIST) is None
+    for path in (f"{WHEEL.path}.metadata", SDIST.path):
+        (site.folder / path).unlink()
+        (site.folder / path).write_bytes(CONTENTS[path])
+    assert site.tree.copy_of(WHEEL) == site.folder / WHEEL.path
+    assert site.tree.copy_of(SDIST) == site.folder / SDIST.path
+    site.tree.place([WHEEL, SDIST], replaces=True)
+    assert site.tree.copy_of(WHEEL) is site.tree.copy_of(SDIST) is None
+
+
+def test_the_stores_own_folder_has_no_copies(tmp_path: Path) -> None:
+    assert Site(tmp_path / "store", tmp_path / "store").tree.copy_of(WHEEL) is None
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_stored_file_that_is_missing_is_named_with_what_makes_it_good(tmp_path: Path, *, replaces: bool) -> None:
+    site = Site(tmp_path / "public", tmp_path / "store")
+    (site.store / SDIST.path).unlink()
+    with pytest.raises(CorruptBlob) as caught:
+        site.tree.place([SDIST], replaces=replaces)
+    assert str(site.store / SDIST.path) in caught.value.message
+    assert "missing" in caught.value.message
+    assert "pypim verify --repair" in caught.value.hint
 
 
 def test_displacing_leaves_the_bytes_of_the_store(site: Site) -> None:

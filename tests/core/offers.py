@@ -15,7 +15,7 @@ import msgspec
 from packaging.specifiers import SpecifierSet
 
 from pypim.core.candidates import Chooser
-from pypim.core.closure import Closure, FollowOptions, Root, Want, WantMetadata, WantPage
+from pypim.core.closure import Closure, FollowOptions, Root, Want, WantMetadata, WantPage, WantSize
 from pypim.core.filenames import parse_filename
 from pypim.core.metadata import parse_metadata
 from pypim.core.model import CoreMetadata, DistFile, MetadataSource, Page, ProjectStatus
@@ -40,12 +40,15 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
 
     requires: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    build_requires: tuple[str, ...] = ()
     requires_python: str | None = None
     """In the metadata; on the page too unless `page_python` says otherwise."""
     page_python: str | msgspec.UnsetType | None = msgspec.UNSET
     yanked: bool | str = False
     has_sha256: bool = True
     size: int | None = 1000
+    real_size: int | None = 1000
+    """What is learned where the page says none; None where nobody can tell."""
     upload_time: str | None = None
     source: MetadataSource = MetadataSource.ADVERTISED
     has_metadata: bool = True
@@ -74,7 +77,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         lines += [f"Requires-Dist: {text}" for text in self.requires]
         found = parse_metadata("\n".join([*lines, "", ""]).encode(), self.source)
         is_lower_bound = self.source in {MetadataSource.EGG_INFO, MetadataSource.NONE}
-        return msgspec.structs.replace(found, is_lower_bound=is_lower_bound)
+        return msgspec.structs.replace(found, is_lower_bound=is_lower_bound, build_requires=self.build_requires)
 
 
 def digest(filename: str) -> str:
@@ -116,6 +119,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbi
     versions: Literal["newest", "all"] = "newest"
     extras: Literal["requested", "all"] | tuple[str, ...] = "requested"
     max_depth: int = 0
+    build: bool = True
 
     def options(self) -> FollowOptions:
         """As the closure wants it."""
@@ -125,6 +129,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbi
             is_every_match=self.versions == "all",
             root_extras=None if self.extras == "all" else frozenset(map(normalize_extra, extras)),
             max_depth=self.max_depth,
+            is_build_followed=self.build,
         )
 
 
@@ -149,10 +154,12 @@ class World(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         files = tuple(offer.listed(filename) for filename, offer in self.projects[project].items())
         return Page(name=project, files=files, status=self.status.get(project, ProjectStatus.ACTIVE))
 
-    def answer(self, want: Want) -> Page | CoreMetadata | None:
+    def answer(self, want: Want) -> Page | CoreMetadata | int | None:
         """What the index says."""
         if isinstance(want, WantPage):
             return self.page(want.project)
+        if isinstance(want, WantSize):
+            return self.projects[want.project][want.file.filename].real_size
         return self.projects[want.project][want.file.filename].metadata(want.project, want.file.filename)
 
     def asked(self) -> list[Root]:

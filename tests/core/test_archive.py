@@ -16,6 +16,7 @@ import pytest
 
 from pypim.core.archive import MissingBytes, SdistFacts, SparseFile, sdist_facts, sdist_metadata, wheel_metadata
 from pypim.core.errors import CorruptBlob, IntegrityFault
+from pypim.core.metadata import parse_metadata
 from pypim.core.model import MetadataSource
 from pypim.core.tar_reading import Unpacked
 
@@ -24,6 +25,7 @@ METADATA = b"Metadata-Version: 2.1\nName: a\nVersion: 1.0\n"
 WHEEL_PATH = "a-1.0.dist-info/METADATA"
 TRUSTED = b"Metadata-Version: 2.2\nName: a\nVersion: 1.0\nRequires-Dist: b\n"
 OLD = b"Metadata-Version: 1.1\nName: a\nVersion: 1.0\nRequires-Dist: b\nRequires-Python: >=3\n"
+BARE = b"Metadata-Version: 1.1\nName: a\nVersion: 1.0\n"
 APPEND_ONLY = b"Metadata-Version: 2.6\nName: a\nVersion: 1.0\nRequires-Dist: b\nDynamic: Requires-Dist\n"
 PYPROJECT = b"[project]\nname = 'a'\ndynamic = ['version']\ndependencies = ['c']\n"
 
@@ -289,10 +291,23 @@ def test_the_best_that_an_sdist_says() -> None:
     assert best(("a-1.0/PKG-INFO", TRUSTED), ("a-1.0/pyproject.toml", PYPROJECT)) == ("pkg-info", ("b",), False)
     assert best(("a-1.0/PKG-INFO", OLD), ("a-1.0/pyproject.toml", PYPROJECT), egg_info) == ("pyproject", ("c",), False)
     assert best(("a-1.0/PKG-INFO", APPEND_ONLY), egg_info) == ("pkg-info", ("b",), True)
-    assert best(("a-1.0/PKG-INFO", OLD), egg_info) == ("egg-info", ("d",), True)
-    assert best(("a-1.0/PKG-INFO", OLD), ("a-1.0/a.egg-info/PKG-INFO", OLD)) == ("egg-info", (), True)
-    assert best(("a-1.0/PKG-INFO", OLD)) == ("none", (), True)
+    assert best(("a-1.0/PKG-INFO", OLD), egg_info) == ("egg-info", ("d", "b"), True)
+    assert best(("a-1.0/PKG-INFO", BARE), egg_info) == ("egg-info", ("d",), True)
+    assert best(("a-1.0/PKG-INFO", BARE), ("a-1.0/a.egg-info/PKG-INFO", OLD)) == ("egg-info", (), True)
+    assert best(("a-1.0/PKG-INFO", OLD)) == ("pkg-info", ("b",), True)
+    assert best(("a-1.0/PKG-INFO", BARE)) == ("none", (), True)
     assert best(("a-1.0/setup.py", b"")) == ("none", (), True)
+
+
+def test_what_an_old_pkg_info_and_a_requires_txt_say_counts_once() -> None:
+    """Newer setuptools writes the requirements into both, each in its own way; either may be made by another tool."""
+    requires_txt = ("a-1.0/a.egg-info/requires.txt", b"d\ne>=2\n[x]\nf\n[y]\ng\n")
+    fields = b"Requires-Dist: e (>=2)\nRequires-Dist: f; extra == 'x'\nRequires-Dist: h\nProvides-Extra: X\n"
+    members = gzip.compress(make_tar(("a-1.0/PKG-INFO", BARE + fields), requires_txt))
+    metadata, _ = sdist_metadata(io.BytesIO(members), "a-1.0.tar.gz")
+    assert (metadata.source, metadata.is_lower_bound) == (MetadataSource.EGG_INFO, True)
+    assert metadata.requires_dist == ("d", "e>=2", 'f ; extra == "x"', 'g ; extra == "y"', "h")
+    assert metadata.provides_extra == ("x", "y", "X")
 
 
 def test_name_and_version_come_from_any_pkg_info() -> None:
@@ -303,10 +318,40 @@ def test_name_and_version_come_from_any_pkg_info() -> None:
     assert (metadata.name, metadata.version, metadata.requires_python) == ("a", "1.0", ">=3")
 
 
-def test_reading_stops_at_a_trusted_pkg_info() -> None:
-    tar = make_tar(("a-1.0/PKG-INFO", TRUSTED), ("a-1.0/big", bytes(1 << 20)))
-    metadata, _ = sdist_metadata(io.BytesIO(tar[: 1 << 18]), "a-1.0.tar")
-    assert metadata.source is MetadataSource.PKG_INFO
+BUILD_SYSTEM = b'[build-system]\nrequires = ["flit_core >=3,<4", "tomli ; python_version<\'3.11\'", "???"]\n'
+
+
+@pytest.mark.parametrize("pkg_info", [TRUSTED, APPEND_ONLY, OLD, BARE])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_builds_an_sdist_stands_in_its_pyproject_toml(pkg_info: bytes, *, is_first: bool) -> None:
+    """PEP 518, wherever in the archive the file is and whichever member tells the requirements."""
+    members = [("a-1.0/PKG-INFO", pkg_info), ("a-1.0/a/x.py", b""), ("a-1.0/pyproject.toml", BUILD_SYSTEM)]
+    stray = ("a-1.0/tests/pyproject.toml", b"[build-system]\nrequires = ['other']\n")
+    tar = make_tar(*(members if is_first else members[::-1]), stray)
+    metadata, body = sdist_metadata(io.BytesIO(gzip.compress(tar)), "a-1.0.tar.gz")
+    assert metadata.build_requires == ("flit_core >=3,<4", "tomli ; python_version<'3.11'")
+    assert metadata.faults == ("build-system.requires '???' cannot be read",)
+    assert (metadata.name, body) == ("a", pkg_info)
+
+
+def test_without_a_pyproject_toml_setuptools_and_wheel_build_an_sdist() -> None:
+    """PEP 518: the default where nothing is said; a wheel needs nothing to be built."""
+    tar = make_tar(("a-1.0/PKG-INFO", TRUSTED), ("a-1.0/setup.py", b""))
+    metadata, _ = sdist_metadata(io.BytesIO(gzip.compress(tar)), "a-1.0.tar.gz")
+    assert metadata.build_requires == ("setuptools", "wheel")
+    assert parse_metadata(TRUSTED, MetadataSource.WHEEL).build_requires == ()
+
+
+def test_reading_stops_when_nothing_can_say_more() -> None:
+    """A trusted PKG-INFO is worth as much in an archive that is broken behind it, but only that of its own folder."""
+    members = (("a-1.0/PKG-INFO", TRUSTED), ("a-1.0/pyproject.toml", BUILD_SYSTEM), ("a-1.0/big", bytes(1 << 20)))
+    metadata, _ = sdist_metadata(io.BytesIO(make_tar(*members)[: 1 << 18]), "a-1.0.tar")
+    assert (metadata.source, len(metadata.faults)) == (MetadataSource.PKG_INFO, 1)
+    metadata, _ = sdist_metadata(io.BytesIO(make_tar(members[0], members[2])[: 1 << 18]), "a-1.0.tar")
+    assert (metadata.requires_dist, metadata.build_requires) == (("b",), ("setuptools", "wheel"))
+    assert "setuptools is taken for what builds it" in metadata.faults[0]
+    with pytest.raises(CorruptBlob):
+        sdist_metadata(io.BytesIO(make_tar(("x/PKG-INFO", TRUSTED), members[2])[: 1 << 18]), "a-1.0.tar")
 
 
 def endless_header() -> bytes:

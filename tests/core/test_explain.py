@@ -123,7 +123,25 @@ def test_what_keeps_each_file_out() -> None:
 
 def test_a_prerelease_that_is_all_there_is_is_not_kept_out() -> None:
     assert verdicts(small({"a": {"1.0rc1": []}}, targets=LINUX)) == {wheel("a", "1.0rc1"): ""}
-    assert verdicts(small({"a": {"1.0rc1": [], "1.0": []}}, targets=LINUX), ">=1.0rc1")[wheel("a", "1.0rc1")]
+    assert verdicts(small({"a": {"1.0rc1": [], "1.0": []}}, targets=LINUX))[wheel("a", "1.0rc1")]
+
+
+@pytest.mark.parametrize("specifier", [">=1.0rc1", "<=1.0rc1", "<2,>0.5,!=0.6,==1.0rc1"])
+def test_a_specifier_that_names_a_prerelease_lets_it_in(specifier: str) -> None:
+    """PEP 440, "Handling of pre-releases"."""
+    files: dict[str, list[str]] = {"0.9": [], "1.0rc1": [], "1.0": []}
+    assert verdicts(small({"a": files}, targets=LINUX), specifier)[wheel("a", "1.0rc1")] == ""
+
+
+def test_a_python_bound_that_only_the_core_metadata_has() -> None:
+    world = small({"a": {"1.0": []}}, targets=LINUX)
+    page = world.page(A)
+    assert page is not None
+    chooser = world.chooser()
+    (file,) = page.files
+    narrowed = chooser.candidates(page).narrowed(file, chooser.python_mask(">=3.99"))
+    (verdict,) = explain_files(narrowed, SpecifierSet(), chooser, {file.identity: ">=3.99"})
+    assert "its core metadata's Requires-Python '>=3.99'" in verdict.reason
 
 
 def test_a_file_that_each_target_refuses_for_another_cause() -> None:

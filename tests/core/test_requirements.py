@@ -36,7 +36,7 @@ def faults(text: str, **others: str) -> list[tuple[int | None, str]]:
     with pytest.raises(InvalidConfig) as caught:
         read(text, None, **others)
     assert caught.value.exit_status == 2
-    return list(caught.value.faults)
+    return [(fault.line, fault.sentence) for fault in caught.value.faults]
 
 
 def test_comments_blank_lines_and_line_numbers() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pypim.core.errors import InvalidRequirement
-from pypim.core.model import DistFile, ProjectStatus
+from pypim.core.model import DistFile, Page, ProjectStatus
 from pypim.core.names import parse_name
 from pypim.core.policy import Filters, Policy
 from pypim.core.retention import OnRemoval, carried_over, parse_on_removal
@@ -127,6 +127,14 @@ def test_a_filter_takes_away_what_was_kept(filters: Filters, gone: set[str]) -> 
     ]
     found = carried(Selection(), selected(*dated), filters=filters)
     assert {name for names in found.values() for name in names} == {A1.filename, A1_SDIST.filename, B1.filename} - gone
+
+
+def test_a_size_that_was_learned_since_counts() -> None:
+    """A file that came from an index without sizes stays only while it is known to be small enough, or not known."""
+    page = Page(name=parse_name("a"), files=(msgspec.structs.replace(A1, size=5000), A1_SDIST))
+    policy = Policy.compile(Filters(max_file_size="1 kB"), "filters")
+    found = carried_over(Selection(), CURRENT, KEEP, policy, {page.name: page}, is_partial=False)
+    assert [file.filename for r in found.releases for file in r.files] == [A1_SDIST.filename, B1.filename]
 
 
 def test_a_page_names_a_file_once_even_if_its_content_or_release_changed() -> None:

@@ -62,13 +62,21 @@ def test_ten_gigabytes_announced_are_not_read(
 
 
 @pytest.mark.parametrize("fault", [faults.announce(TEN_GB), chunked_without_end], ids=["announced", "chunked"])
-def test_a_file_of_unknown_size_ends_at_the_limit(sandbox: MakeSandbox, fault: Callable[[Response], Response]) -> None:
-    box = sandbox(project("evil", "1.0"), json_api=False)
+@pytest.mark.parametrize(
+    ("ranges", "status", "said"),
+    [(True, 7, "evil-1.0-py3-none-any.whl"), (False, 4, "filters.max-file-size")],
+    ids=["lies about its size", "is too large"],
+)
+def test_a_file_of_unknown_size_ends_at_the_limit(
+    sandbox: MakeSandbox, fault: Callable[[Response], Response], status: int, said: str, *, ranges: bool
+) -> None:
+    """Where it says that it is small and is not, it is refused; where it says nothing, it is left out."""
+    box = sandbox(project("evil", "1.0"), json_api=False, ranges=ranges)
     box.server.misbehave("/simple/evil/", faults.changed_page(size_of(None)))
     box.server.misbehave("*.whl", fault)
     outcome = box.sync('evil = "latest"', filters='max-file-size = "8 MB"')
-    assert outcome.status == 7
-    assert "evil-1.0-py3-none-any.whl" in outcome.stderr
+    assert outcome.status == status
+    assert said in outcome.stderr
     assert sum(path.stat().st_size for path in box.mirror.rglob("*") if path.is_file()) < 20 << 20
 
 

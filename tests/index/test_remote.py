@@ -161,7 +161,7 @@ async def test_sizes_times_and_yanks_that_html_lacks_come_from_the_json_api(serv
         [(f.filename, f.size, f.upload_time, f.sha256, f.yanked) for f in page.files] for page in (expected, found)
     ]
     assert facts[0] == facts[1]
-    assert kept.capabilities.capability("up", "json-api") is True
+    assert kept.capabilities.capability(bare.url, "json-api") is True
     assert kept.pages.decoded[bare.url + "app/"][1] == found
 
 
@@ -183,7 +183,7 @@ async def test_an_upstream_without_the_json_api_is_asked_for_it_once(serve: Serv
     assert all(file.size is None for file in page.files), "unknown is not false"
     assert page.dropped == ()
     assert len(server.asked("*/json")) == 1
-    assert kept.capabilities.capability("up", "json-api") is False
+    assert kept.capabilities.capability(server.url, "json-api") is False
 
 
 async def test_a_fault_of_the_json_api_never_fails_the_page_and_is_told(serve: ServeWorld, kept: Kept) -> None:
@@ -193,7 +193,7 @@ async def test_a_fault_of_the_json_api_never_fails_the_page_and_is_told(serve: S
         page = await index.project(APP)
     assert len(page.files) == 2
     assert "could not be learned" in page.dropped[0]
-    assert kept.capabilities.capability("up", "json-api") is None, "a fault is not an answer"
+    assert kept.capabilities.capability(server.url, "json-api") is None, "a fault is not an answer"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"info": {}}', b'{"releases": {"1.0": [null, {"size": "x"}]}}'])

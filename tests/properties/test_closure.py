@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from pypim.core.chains import chains_of
-from pypim.core.closure import WantMetadata, WantPage
+from pypim.core.closure import WantMetadata, WantPage, WantSize
 from pypim.core.filenames import parse_filename
 from pypim.core.model import Blob, Holding, MetadataSource
 from pypim.core.names import parse_name
@@ -97,7 +97,10 @@ def projects(draw: DrawFn, name: str, *, is_closed: bool) -> dict[str, Offer]:
     for version in draw(st.lists(st.sampled_from(VERSIONS), max_size=3, unique=True)):
         for tag in draw(st.lists(st.sampled_from([*TAGS, "sdist", "sdist"]), min_size=1, max_size=3, unique=True)):
             filename = f"{name}-{version}.tar.gz" if tag == "sdist" else f"{name}-{version}-{tag}.whl"
-            found[filename] = draw(offers(is_closed=is_closed))
+            offer = found[filename] = draw(offers(is_closed=is_closed))
+            if tag == "sdist":
+                needed = draw(st.lists(requirements(is_closed=is_closed), max_size=2))
+                found[filename] = msgspec.structs.replace(offer, build_requires=tuple(needed))
     return found
 
 
@@ -114,8 +117,31 @@ def worlds(draw: DrawFn, *, is_closed: bool = False) -> World:
             versions=draw(st.sampled_from(["newest", "all"])),
             extras=draw(st.sampled_from(["requested", "all", ("x",)])),
             max_depth=draw(st.integers(0, 3)),
+            build=draw(st.integers(0, 3)) > 0,
         ),
         filters=Filters() if is_closed else draw(filters()),
+    )
+
+
+@st.composite
+def source_worlds(draw: DrawFn) -> World:
+    """Most releases have only an sdist, with what builds it."""
+    projects = {}
+    for name in NAMES:
+        offered = projects[name] = dict[str, Offer]()
+        for version in draw(st.lists(st.sampled_from(VERSIONS), min_size=1, max_size=2, unique=True)):
+            for tag in draw(st.sampled_from([(), (), ("py3-none-any",), ("cp312-abi3-win_amd64",)])):
+                offered[f"{name}-{version}-{tag}.whl"] = draw(offers(is_closed=True))
+            needed = draw(st.lists(requirements(is_closed=True), min_size=1, max_size=2))
+            own = tuple(draw(st.lists(requirements(is_closed=True), max_size=1)))
+            offered[f"{name}-{version}.tar.gz"] = Offer(requires=own, build_requires=tuple(needed))
+    dependencies = Following(max_depth=draw(st.integers(0, 3)), build=draw(st.integers(0, 4)) > 0)
+    named = draw(st.lists(st.sampled_from(sorted(CLOSED_TARGETS)), min_size=1, unique=True))
+    return World(
+        projects=projects,
+        targets={name: CLOSED_TARGETS[name] for name in named},
+        roots=(draw(st.sampled_from(NAMES)),),
+        dependencies=dependencies,
     )
 
 
@@ -143,13 +169,63 @@ def replaced(world: World, **changes: object) -> World:
 
 # --- the order leaves no trace --------------------------------------------------------------------------------------
 @many
-@given(worlds(), st.integers(0, 99))
+@given(worlds() | source_worlds(), st.integers(0, 99))
 def test_the_order_of_answers_leaves_no_trace(world: World, seed: int) -> None:
     selection = choose(world)
     assert choose(world) == selection
     assert choose(world, last) == selection
     assert choose(world, shuffled(seed)) == selection
     assert choose(world, shuffled(seed + 100)) == selection
+
+
+@st.composite
+def silent_worlds(draw: DrawFn) -> World:
+    """Some pages say no sizes, some files are larger than the filter allows, and of some nobody can tell."""
+    sizes = st.sampled_from([(10, 10), (5000, 5000), (None, 10), (None, 10), (None, 5000), (None, None)])
+    world = draw(worlds())
+    projects = {
+        name: {
+            filename: msgspec.structs.replace(offer, **dict(zip(("size", "real_size"), draw(sizes), strict=True)))
+            for filename, offer in files.items()
+        }
+        for name, files in world.projects.items()
+    }
+    limited = msgspec.structs.replace(world.filters, max_file_size="1 kB")
+    return replaced(world, projects=projects, filters=limited)
+
+
+@many
+@given(silent_worlds(), st.integers(0, 99))
+def test_a_size_that_must_be_asked_for_counts_like_one_that_is_listed(world: World, seed: int) -> None:
+    """`max-file-size` keeps out the same files, in any order of answers, and what is said of them is the same."""
+    told = {
+        name: {filename: msgspec.structs.replace(offer, size=offer.real_size) for filename, offer in files.items()}
+        for name, files in world.projects.items()
+    }
+    expected = unsized(choose(replaced(world, projects=told)))
+    assert unsized(choose(world)) == expected
+    assert unsized(choose(world, last)) == expected
+    assert unsized(choose(world, shuffled(seed))) == expected
+
+
+@many
+@given(silent_worlds())
+def test_no_size_is_asked_twice_or_where_the_page_says_it(world: World) -> None:
+    _, wanted = drive(world)
+    asked = [want.file for want in wanted if isinstance(want, WantSize)]
+    assert len({file.identity for file in asked}) == len(asked)
+    assert all(file.size is None for file in asked)
+    unlimited = replaced(world, filters=msgspec.structs.replace(world.filters, max_file_size=None))
+    assert not any(isinstance(want, WantSize) for want in drive(unlimited)[1])
+
+
+def unsized(selection: Selection) -> Selection:
+    """The same, where the sizes of files do not matter."""
+    releases = (
+        msgspec.structs.replace(r, files=tuple(msgspec.structs.replace(file, size=None) for file in r.files))
+        for r in selection.releases
+    )
+    return msgspec.structs.replace(selection, releases=tuple(releases))
 
 
 @many
@@ -231,7 +307,8 @@ class Oracle:
         limit = self.world.dependencies.max_depth
         for filename in taken:
             if self.world.projects[name][filename].has_metadata and not (limit and depth >= limit):
-                for requirement in self.required(name, version, filename, self.all_extras(filename, extras, depth)):
+                required = self.required(name, version, filename, self.all_extras(filename, extras, depth))
+                for requirement in (*required, *self.builds(name, filename)):
                     count = None if self.world.dependencies.versions == "all" else 1
                     own = {extra.lower() for extra in requirement.extras}
                     self.need(requirement.name, requirement.specifier, own, count, depth + 1 if limit else 1)
@@ -255,6 +332,13 @@ class Oracle:
                 return
             extras |= further
 
+    def builds(self, name: str, filename: str) -> list[Requirement]:
+        """What must be installed to build a file; a wheel is not built."""
+        if filename.endswith(".whl") or not self.world.dependencies.build:
+            return []
+        found = map(Requirement, self.world.projects[name][filename].build_requires)
+        return [requirement for requirement in found if self.holds(requirement, "")]
+
     def requirements(self, name: str, filename: str) -> list[Requirement]:
         return [Requirement(text) for text in self.world.projects[name][filename].requires]
 
@@ -267,7 +351,7 @@ MACHINES = {"old": ("3.11", "linux"), "new": ("3.12", "linux"), "win": ("3.12", 
 
 
 @settings(many, max_examples=150)
-@given(worlds(is_closed=True), st.integers(0, 99))
+@given(worlds(is_closed=True) | source_worlds(), st.integers(0, 99))
 def test_a_naive_oracle_chooses_the_same(world: World, seed: int) -> None:
     chosen: set[tuple[str, Version]] = set()
     files: set[str] = set()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pypim.core.errors import StoreUnwritable
+from pypim.core.errors import StoreUnreadable, StoreUnwritable
 from pypim.store import atomic
 from pypim.store.blobs import LocalBlobs
 from tests.store import values
@@ -133,6 +133,42 @@ async def test_found_looks_at_name_and_size(blobs: LocalBlobs) -> None:
     assert not blobs.found(holding)
     path.write_bytes(b"short")
     assert not blobs.found(values.holding(b"content"))
+
+
+async def test_what_stands_there_already_is_made_durable(blobs: LocalBlobs, tmp_path: Path) -> None:
+    """As a killed run leaves it: under its name, and perhaps not yet on the disk."""
+    holding = values.holding(b"x", metadata=b"Name: x")
+    path = blobs.path(holding)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    path.with_name(path.name + ".metadata").write_bytes(b"Name: x")
+    operations: list[str] = []
+    with atomic.observed(lambda operation, _: operations.append(operation)):
+        await blobs.confirm([])
+        assert operations == []
+        await blobs.confirm([holding])
+    assert operations
+    assert set(operations) == {"sync"}
+
+
+async def test_what_cannot_be_read_is_a_fault_of_the_store(blobs: LocalBlobs) -> None:
+    """Links in a circle stand for a disk that fails, whoever runs this."""
+    holding = values.holding(b"x")
+    path = blobs.path(holding)
+    path.parent.mkdir(parents=True)
+    path.symlink_to(path.name)
+    with pytest.raises(StoreUnreadable) as caught:
+        blobs.found(holding)
+    assert str(path) in caught.value.message
+    staged = blobs.stage("key")
+    staged.write(b"x")
+    staged.close()
+    part = Path(staged.file)
+    part.unlink()
+    part.symlink_to(part.name)
+    with pytest.raises(StoreUnreadable) as caught:
+        blobs.stage("key")
+    assert str(part) in caught.value.message
 
 
 async def test_every_file_is_listed_with_its_size(blobs: LocalBlobs) -> None:

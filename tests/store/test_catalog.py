@@ -8,21 +8,25 @@ import os
 import sqlite3
 import subprocess
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pypim.core.errors import CorruptCatalog, Locked, OutOfSpace, SchemaTooNew, StoreUnwritable
-from pypim.core.model import DistFile, Page, ProjectStatus
+from pypim.core.model import DistFile, MetadataSource, Page, ProjectStatus
 from pypim.core.names import parse_name, parse_safe_filename
 from pypim.core.selection import ChosenRelease, Problem, ProblemKind, Reason, Selection
 from pypim.store.catalog import Catalog
+from pypim.store.catalog_generations import CatalogGenerations
+from pypim.store.database import Database
+from pypim.store.sql import load_migrations
 from tests.store import values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -256,6 +260,60 @@ def test_a_reader_sees_what_a_writer_has_committed(path: Path) -> None:
             assert len(reader.holdings.holdings()) == 1
             writer.holdings.forget([HELD[0]])
             assert list(reader.holdings.holdings()) == []
+
+
+class DatabaseWithAWriter(Database):
+    """Calls `beside` before its first reading of chosen files, as a sync would that flips at that moment."""
+
+    beside: Callable[[], None] | None = None
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        if query == "chosen_files" and self.beside is not None:
+            beside, self.beside = self.beside, None
+            beside()
+        return super().rows(query, parameters)
+
+
+def test_the_current_selection_is_whole_though_a_sync_flips_while_it_is_read(path: Path) -> None:
+    with Catalog.open(path) as writer:
+        writer.generations.finish(writer.generations.begin("main", values.selection(), 1.0), 2.0)
+        next_one = Selection(warnings=("the next one",))
+        begun = writer.generations.begin("main", next_one, 3.0)
+        reader = DatabaseWithAWriter.open(path, writable=False)
+        reader.beside = partial(writer.generations.finish, begun, 4.0)
+        try:
+            assert CatalogGenerations(reader).current_selection("main") == next_one
+        finally:
+            reader.close()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_what_schema_1_lacks_is_learned_again(path: Path, *, writable: bool) -> None:
+    """It knew nothing of builds: wheels and reasons stay, what was learned of sdists is forgotten."""
+    path.parent.mkdir()
+    older = sqlite3.connect(path)
+    older.executescript(load_migrations()[1])
+    row = "INSERT INTO metadata (key, source, is_lower_bound, decoded) VALUES (?, ?, 0, ?)"
+    for source in MetadataSource:
+        decoded = {"name": "flask", "version": None, "source": source}
+        older.execute(row, (source, source, json.dumps(decoded)))
+    older.execute("INSERT INTO generations VALUES (1, 'main', 1.0, 2.0)")
+    older.execute("INSERT INTO releases VALUES (1, 0, 'flask', '1.0')")
+    older.execute(
+        "INSERT INTO reasons VALUES (1, 0, 0, 'flask', '1.0', 'packages.flask', '', '', 'latest', '[\"any\"]')"
+    )
+    older.commit()
+    older.close()
+    with Catalog.open(path, writable=writable) as catalog:
+        known = {source for source in MetadataSource if catalog.metadata.metadata(source) is not None}
+        assert known == {
+            MetadataSource.ADVERTISED,
+            MetadataSource.SIDECAR,
+            MetadataSource.RANGES,
+            MetadataSource.WHEEL,
+        }
+        (release,) = catalog.generations.selection(1).releases
+        assert release.reasons == (Reason(origin="packages.flask", requirement="latest", environments=("any",)),)
 
 
 @pytest.mark.parametrize("writable", [True, False])

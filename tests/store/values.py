@@ -42,6 +42,7 @@ def core_metadata(name: str = "flask", *requires_dist: str) -> CoreMetadata:
         requires_dist=requires_dist,
         requires_python=">=3.8",
         provides_extra=("async",),
+        build_requires=("flit_core >=3",),
         source=MetadataSource.EGG_INFO,
         is_lower_bound=True,
         faults=("line 3: repaired",),
@@ -69,13 +70,21 @@ def selection() -> Selection:
         requirement='click>=8; python_version > "3"',
         environments=("cp311-linux",),
     )
+    build = Reason(
+        origin="",
+        parent_project="click",
+        parent_version="8.1.7",
+        requirement="flask",
+        environments=("cp313-macos",),
+        is_build=True,
+    )
     wheel = dist_file(sha256="a" * 64, blake2b_256="b" * 64, size=10, yanked="broken", core_metadata="c" * 64)
     sdist = dist_file("flask-3.0.0.tar.gz", other_hash=("sha512", "d" * 128), yanked=True, core_metadata=False)
     click = dist_file("click-8.1.7-py3-none-any.whl", requires_python=">=3.7", provenance="https://index.example/p")
     return Selection(
         releases=(
             ChosenRelease(project=parse_name("click"), version="8.1.7", files=(click,), reasons=(edge,)),
-            ChosenRelease(project=parse_name("flask"), version="3.0.0", files=(sdist, wheel), reasons=(root, edge)),
+            ChosenRelease(project=parse_name("flask"), version="3.0.0", files=(sdist, wheel), reasons=(root, build)),
         ),
         projects=(
             ProjectFacts(name=parse_name("click"), status=ProjectStatus.ACTIVE),

@@ -50,7 +50,7 @@ class Outcome:
     def error(self) -> Document:
         """The error of a document that is one."""
         error: Document = self.document["error"]
-        assert set(error) == {"code", "message", "hint", "exit_status"}
+        assert set(error) == {"code", "message", "hint", "exit_status", "faults"}
         assert error["exit_status"] == self.status
         return error
 

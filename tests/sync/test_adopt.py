@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pypim.cli.main import run
+from pypim.store import atomic
+from tests.sync.mirror import pypim
 from tests.worlds.world import project
 
 if TYPE_CHECKING:
@@ -23,6 +27,24 @@ def test_files_are_taken_over_when_the_catalog_was_lost(serve: ServeWorld, tmp_p
     assert not server.asked("*.whl"), "no file is downloaded again"
     assert run(["-q", "verify", "--to", mirror]) == 0
     assert run(["-q", "doctor", "--offline", "--to", mirror]) == 0
+
+
+def test_what_is_taken_over_is_durable_before_it_is_recorded(serve: ServeWorld, tmp_path: Path) -> None:
+    """A killed run may have left bytes and names to the system; a record of them must outlive a power cut."""
+    server = serve(project("app", "1.0"))
+    mirror = tmp_path / "m"
+    assert run(["-q", "sync", "app", "--upstream", server.url, "--to", str(mirror)]) == 0
+    (mirror / ".pypim/catalog.sqlite").unlink()
+    is_recorded: list[bool] = []
+
+    def observer(operation: str, path: str) -> None:
+        if (operation, path) == ("sync", str(mirror)):
+            with closing(sqlite3.connect(mirror / ".pypim/catalog.sqlite")) as catalog:
+                is_recorded.append(bool(catalog.execute("SELECT * FROM holdings").fetchall()))
+
+    with atomic.observed(observer):
+        assert run(["-q", "sync", "--to", str(mirror)]) == 0
+    assert is_recorded[:1] == [False]
 
 
 def test_a_file_with_other_bytes_is_not_taken_over(serve: ServeWorld, tmp_path: Path) -> None:
@@ -50,3 +72,22 @@ def test_a_wheel_whose_metadata_was_changed_is_fetched(serve: ServeWorld, tmp_pa
     assert run(["-q", "sync", "--to", mirror]) == 0
     assert len(server.asked("*.whl")) == 1
     assert b"Name: app" in beside.read_bytes()
+
+
+def test_a_file_that_cannot_be_read_is_a_fault_of_the_store(serve: ServeWorld, tmp_path: Path) -> None:
+    """Exit 8 with the path, and no traceback; a link that leads nowhere is no file at all."""
+    server = serve(project("app", "1.0"))
+    mirror = tmp_path / "m"
+    assert run(["-q", "sync", "app", "--upstream", server.url, "--to", str(mirror)]) == 0
+    (mirror / ".pypim/catalog.sqlite").unlink()
+    (wheel,) = (mirror / "packages").rglob("*.whl")
+    wheel.unlink()
+    wheel.symlink_to(wheel.name)
+    error = pypim("sync", "--json", "--to", mirror).expect(8).error
+    assert error["code"] == "store-unreadable"
+    assert str(wheel) in error["message"]
+    wheel.unlink()
+    wheel.symlink_to("nowhere")
+    pypim("sync", "--to", mirror).expect()
+    assert wheel.is_file()
+    assert not wheel.is_symlink()

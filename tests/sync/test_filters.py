@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import ServeWorld
-from tests.sync.mirror import Mirror, added, releases_in, wheels
+from tests.sync.mirror import Document, Mirror, added, releases_in, wheels
 from tests.worlds.world import FileSpec, World, legacy, project, release, sdist, wheel
 
 MANYLINUX = "cp312-cp312-manylinux_2_17_x86_64"
@@ -136,14 +137,62 @@ def test_max_file_size_keeps_out_what_is_larger(serve: ServeWorld, mirror: Mirro
     assert not server.asked("*/app-2.0*.whl")
 
 
-def test_max_file_size_holds_where_no_page_says_the_size(serve: ServeWorld, mirror: Mirror) -> None:
-    """A file of unknown size is measured while it is downloaded, and is not kept when it is larger."""
-    world = World.of(project("small", "1.0"), project("app", release("2.0", wheel(payload=50_000))))
-    server = serve(world, format="html_only", json_api=False)
-    mirror.configure(server.url, packages={"app": "latest", "small": "latest"}, filters={"max_file_size": "4 kB"})
-    report = mirror.sync("--keep-going", status=1)
-    assert mirror.published() == {"small": wheels("small 1.0")}
-    assert "app-2.0-py3-none-any.whl" in "\n".join(report["faults"])
+SILENT: Document = {"format": "html_only", "json_api": False}
+SIZED = World.of(
+    project(
+        "app",
+        release("1.0", wheel(payload=100), requires=["lib", "big"]),
+        release("2.0", wheel(payload=5000), requires=["lib"]),
+    ),
+    project("lib", release("1.0", sdist(), wheel("cp312-cp312-manylinux_2_17_x86_64", payload=9000))),
+    project("big", release("1.0", wheel(payload=50_000))),
+)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("hashes", ["sha256", "none"])
+def test_max_file_size_chooses_alike_where_no_page_says_the_size(
+    serve: ServeWorld, tmp_path: Path, hashes: str, *, ranges: bool
+) -> None:
+    """The files that would be chosen are asked for their size; nothing of a larger one is downloaded or kept."""
+    told = Mirror(tmp_path / "told")
+    silent = Mirror(tmp_path / "silent")
+    server = serve(SIZED, ranges=ranges, hashes=hashes, pypi_shaped=False, **SILENT)
+    for mirror, url in ((told, serve(SIZED).url), (silent, server.url)):
+        mirror.configure(url, packages={"app": "latest"}, filters={"max_file_size": "4 kB"})
+    expected, plan = (mirror.plan("--keep-going", status=1) for mirror in (told, silent))
+    assert added(plan) == added(expected) == [*wheels("app 1.0"), "lib-1.0.tar.gz"]
+    assert plan["problems"] == expected["problems"]
+    assert "filters.max-file-size" in plan["problems"][0]["reason"]
+    assert plan["plan"]["unknown_sizes"] == 0
+    for mirror in (told, silent):
+        mirror.sync("--keep-going", status=1)
+    assert silent.published() == told.published() == {"app": wheels("app 1.0"), "lib": ["lib-1.0.tar.gz"]}
+    answer = silent.run("why-not", "app==2.0", "--json").expect().document["indexes"][0]
+    assert "filters.max-file-size" in answer["files"][0]["reason"]
+
+
+def test_sizes_are_asked_for_only_where_they_decide_and_only_once(serve: ServeWorld, mirror: Mirror) -> None:
+    server = serve(SIZED, **SILENT)
+    mirror.configure(server.url, packages={"lib": "latest"})
+    mirror.sync()
+    assert not [request for request in server.asked("*.whl") if request.headers.get("range") == "bytes=0-0"]
+    mirror.configure(server.url, packages={"app": "latest"}, filters={"max_file_size": "40 kB", "exclude": ["big"]})
+    server.forget_requests()
+    mirror.sync("--keep-going")
+    sized = [
+        request.path.rpartition("/")[2] for request in server.requests if "0-0" in request.headers.get("range", "")
+    ]
+    assert sorted(sized) == ["app-2.0-py3-none-any.whl", "lib-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"]
+    server.forget_requests()
+    mirror.sync("--keep-going")
+    assert not [request for request in server.requests if "range" in request.headers]
+
+
+def test_a_root_that_is_too_large_is_refused_as_if_the_page_said_so(serve: ServeWorld, mirror: Mirror) -> None:
+    mirror.configure(serve(SIZED, **SILENT).url, packages={"big": "latest"}, filters={"max_file_size": "4 kB"})
+    error = mirror.refuses(status=4)
+    assert "filters.max-file-size" in error["message"]
 
 
 def test_min_age_holds_back_what_is_too_new(serve: ServeWorld, mirror: Mirror) -> None:

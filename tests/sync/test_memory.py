@@ -114,6 +114,53 @@ def test_a_failed_first_sync_leaves_no_memory(server: WorldServer, tmp_path: Pat
     assert list(sync(folder)) == ["a", "lib"]
 
 
+def test_what_was_asked_for_comes_from_the_command_line(server: WorldServer, tmp_path: Path) -> None:
+    """Now and in every later run: the file in which it is kept is not there yet when it is first asked for."""
+    folder = tmp_path / "d"
+    arguments = ("--to", folder, "--upstream", server.url, *LINUX_OPTIONS, "--json")
+    error = pypim("sync", "a", "nowhere", *arguments).expect(3).error
+    assert "(wanted by command line)" in error["message"]
+    assert ".pypim" not in error["message"] + error["hint"]
+    reasons = []
+    for _ in range(2):
+        pypim("sync", "a", *arguments).expect()
+        (release,) = pypim("why", "a", "--to", folder, "--json").expect().document["kept"]
+        reasons.append(release["release"]["chains"])
+    assert reasons[0] == reasons[1]
+    assert "command line" in str(reasons[0])
+
+
+def test_a_folder_whose_first_sync_failed_is_said_to_be_that(server: WorldServer, tmp_path: Path) -> None:
+    """Exit 3; what it was asked for is not kept, and the message says so."""
+    folder = tmp_path / "d 1"
+    pypim("sync", "nowhere", "--to", folder, "--upstream", server.url, *LINUX_OPTIONS).expect(3)
+    for command in ("status", "sync"):
+        error = pypim(command, "--to", folder, "--json").expect(3).error
+        assert "nothing was mirrored here yet" in error["message"]
+        assert f"pypim sync flask --to '{folder}'" in error["hint"]
+
+
+def test_what_could_not_be_had_is_asked_for_again(server: WorldServer, tmp_path: Path) -> None:
+    """With --keep-going it is remembered like the rest, named in every run, and told how to be forgotten."""
+    folder = tmp_path / "d"
+    memory = folder / ".pypim" / "requirements.txt"
+    first = pypim(
+        "sync", "c", "nowhere", "--keep-going", "--to", folder, "--upstream", server.url, *LINUX_OPTIONS
+    ).expect(1)
+    assert "nowhere" in first.stdout
+    assert f"to forget a line of it, edit {memory}" in first.stderr
+    error = pypim("sync", "--to", folder, "--json").expect(3).error
+    assert "nowhere" in error["message"]
+    assert "--keep-going" in error["hint"]
+    assert f"to forget a line of it, edit {memory}" in error["hint"]
+    again = pypim("sync", "--to", folder, "--keep-going").expect(1)
+    assert "nowhere" in again.stdout
+    memory.write_text(memory.read_text().replace("nowhere\n", ""))
+    said = pypim("sync", "--to", folder).expect()
+    assert "forget" not in said.stderr
+    assert published_in(folder) == {"c": wheels("c 1.0")}
+
+
 def test_a_mirror_may_be_moved(server: WorldServer, tmp_path: Path) -> None:
     """Nothing in it says where it is; its name may hold anything."""
     sync(tmp_path / "a b ü", "a", "--upstream", server.url, *LINUX_OPTIONS)

@@ -109,7 +109,7 @@ def test_standard_output_holds_one_document_and_nothing_else(serve: ServeWorld, 
     for command in (["plan"], ["sync"], ["sync", "--dry-run"]):
         place = ("--to", str(tmp_path / "m"), "--upstream", server.url, *LINUX_OPTIONS)
         outcome = pypim_process(*command, "app", *place, "--json", cwd=tmp_path).expect()
-        assert set(outcome.document) == {"command", "indexes", "free_bytes"}
+        assert set(outcome.document) == {"command", "indexes", "free_bytes", "lacking_bytes"}
         assert outcome.document["command"] == ("sync" if command == ["sync"] else "plan")
     quiet = pypim_process("-q", "sync", "--to", tmp_path / "m", cwd=tmp_path).expect()
     assert (quiet.stdout, quiet.stderr) == ("", "")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ServeWorld
 from tests.sync.mirror import LINUX_OPTIONS, Document, Mirror, files_below, pypim, report_of, stamps_below
-from tests.worlds.world import World, project, release, sdist
+from tests.worlds.world import World, project, release, sdist, wheel
 
 WORLD = World.of(
     project("app", "1.0", requires=["lib", "src"]),
@@ -141,6 +141,25 @@ def test_with_a_pattern_only_the_list_is_asked_for_while_serials_stay(serve: Ser
     (mirror.folder / "limits.txt").write_text("lib<2\n")
     mirror.sync()
     assert mirror.published()["lib"] == ["lib-1.0-py3-none-any.whl"]
+
+
+def test_the_short_way_tells_what_the_long_one_would(serve: ServeWorld, mirror: Mirror) -> None:
+    """Which releases stay, why, and what is to be known of them: no script may take a quick run for an empty mirror."""
+    world = WORLD.having(
+        project("zope-a", release("1.0", sdist(metadata_version="2.1"), requires=["lib[nothing]"])),
+        project("zope-win", release("1.0", wheel("cp312-cp312-win_amd64"))),
+    )
+    server = serve(world)
+    mirror.configure(server.url, packages={"app": "latest"}, patterns={"zope-.*": "latest"})
+    mirror.sync()
+    full = mirror.plan()
+    server.forget_requests()
+    short = mirror.sync()
+    assert [request.path for request in server.requests] == ["/simple/"], "this was the short way"
+    assert short["outcome"] == "unchanged"
+    assert short["plan"] == full["plan"]
+    assert short["problems"] == full["problems"] != []
+    assert short["warnings"] == full["warnings"] != []
 
 
 def test_metadata_that_was_learned_is_not_asked_for_again(serve: ServeWorld, mirror: Mirror) -> None:

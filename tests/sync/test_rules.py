@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from tests.conftest import ServeWorld
@@ -118,6 +120,43 @@ def test_hashes_of_a_requirements_file_admit_no_other_file(serve: ServeWorld, mi
     locked.write_text(f"app==1.0 --hash=sha256:{'0' * 64}\n")
     error = mirror.refuses(status=4)
     assert "hash" in error["message"]
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_bytes_are_held_to_the_hashes_where_the_page_lists_none(
+    serve: ServeWorld, mirror: Mirror, algorithm: str
+) -> None:
+    """Any one of several will do; other bytes are refused, named, and not published."""
+    world = World.of(project("app", "1.0", "2.0"))
+    server = serve(world, hashes="none", pypi_shaped=False)
+    content = world.file("app-1.0-py3-none-any.whl").content
+    right, wrong = hashlib.new(algorithm, content).hexdigest(), hashlib.new(algorithm, b"other").hexdigest()
+    mirror.configure(server.url, requirements=["locked.txt"])
+    locked = mirror.folder / "locked.txt"
+    locked.write_text(f"app==1.0 --hash={algorithm}:{wrong}\n")
+    error = mirror.refuses(status=7)
+    assert error["code"] == "hash-not-allowed"
+    for text in ("app-1.0-py3-none-any.whl", f"{algorithm}:{wrong}", world.file("app-1.0-py3-none-any.whl").sha256):
+        assert text in error["message"]
+    assert not mirror.tree.exists()
+    locked.write_text(f"app==1.0 --hash={algorithm}:{wrong} --hash={algorithm}:{right}\n")
+    mirror.sync()
+    assert mirror.published() == {"app": wheels("app 1.0")}
+
+
+def test_held_bytes_that_a_requirement_no_longer_allows_are_not_published(serve: ServeWorld, mirror: Mirror) -> None:
+    """They are asked for again; what comes is held to the hashes as well."""
+    world = World.of(project("app", "1.0"), project("lib", "1.0"))
+    server = serve(world, hashes="none", pypi_shaped=False)
+    mirror.configure(server.url, requirements=["locked.txt"])
+    locked = mirror.folder / "locked.txt"
+    locked.write_text("app==1.0\nlib\n")
+    mirror.sync()
+    locked.write_text(f"app==1.0 --hash=sha256:{'0' * 64}\nlib\n")
+    assert mirror.plan()["plan"]["fetch"][0]["file"]["allowed_hashes"] == [f"sha256:{'0' * 64}"]
+    mirror.refuses(status=7)
+    mirror.sync("--keep-going", status=1)
+    assert mirror.published() == {"lib": wheels("lib 1.0")}
 
 
 def test_a_yanked_file_is_taken_for_an_exact_pin_only(serve: ServeWorld, mirror: Mirror) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import shutil
 import sqlite3
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
+from pypim.cli.doctor import room_check
 from tests.conftest import ServeWorld
-from tests.sync.mirror import Document, Mirror, files_below, sentences
+from tests.sync.mirror import LINUX_OPTIONS, Document, Mirror, files_below, pypim, sentences
 from tests.worlds import faults
 from tests.worlds.world import World, project, release, sdist, wheel
 
@@ -77,12 +81,25 @@ def test_status_says_state_and_size(synced: Mirror) -> None:
         "file_bytes": size,
         "waiting_removals": 0,
         "last_outcome": "done",
-        "last_serial": None,
+        "last_serial": 2,
         "path": str(synced.tree),
     }
     text = synced.run("status").expect().stdout
     assert "2 projects, 3 releases, 4 files" in text
     assert str(synced.tree) in text
+
+
+def test_status_tells_the_highest_serial_that_was_told(serve: ServeWorld, mirror: Mirror) -> None:
+    """A plain sync reads pages, each with the serial of its project; an upstream without serials tells none."""
+    server = serve(WORLD, serials=False)
+    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.sync()
+    assert mirror.run("status", "--json").expect().document["indexes"][0]["last_serial"] is None
+    told = serve(WORLD.having(project("app", "1.0", "2.0", "3.0", requires=["Lib_X"])))
+    mirror.configure(told.url, packages={"app": "latest"})
+    mirror.sync()
+    assert mirror.run("status", "--json").expect().document["indexes"][0]["last_serial"] == 4
+    assert "upstream serial: 4" in mirror.run("status").expect().stdout
 
 
 def test_status_before_the_first_sync(serve: ServeWorld, mirror: Mirror) -> None:
@@ -146,46 +163,103 @@ def test_metadata_goes_only_up_to_metadata(serve: ServeWorld, mirror: Mirror) ->
     mirror.run("metadata").expect(3)
 
 
-def findings_of(mirror: Mirror, *options: str, status: int = 0) -> dict[str, Document]:
+def checks_of(mirror: Mirror, *options: str, status: int = 0) -> dict[str, Document]:
     document = mirror.run("doctor", "--json", *options).expect(status).document
     assert document["command"] == "doctor"
-    return {finding["subject"]: finding for finding in document["findings"]}
+    return {check["subject"]: check for check in document["checks"]}
 
 
 def test_doctor_finds_nothing_wrong_with_what_is_fine(synced: Mirror) -> None:
     before = files_below(synced.folder)
-    findings = findings_of(synced)
-    assert all(finding["is_fine"] for finding in findings.values()), findings
+    checks = checks_of(synced)
+    assert all(check["state"] == "fine" for check in checks.values()), checks
     assert {"configuration", "python", "store", "room", "catalog", "index main", "pages of main", "upstream world"} <= (
-        findings.keys()
+        checks.keys()
     )
-    assert all(set(finding) == {"subject", "is_fine", "detail", "remedy"} for finding in findings.values())
+    assert all(set(check) == {"subject", "state", "detail", "remedy"} for check in checks.values())
     assert files_below(synced.folder) == before
     text = synced.run("doctor").expect().stdout
-    assert text.count("ok ") == len(findings)
-    assert "upstream world" not in findings_of(synced, "--offline")
+    assert text.count("ok ") == len(checks)
+    assert "upstream world" not in checks_of(synced, "--offline")
 
 
 def test_doctor_names_what_is_wrong_with_its_remedy(synced: Mirror) -> None:
     """Exit 8."""
     (synced.store / WORLD.file("lib_x-1.0.tar.gz").path).unlink()
     (synced.tree / "simple" / "app" / "index.html").unlink()
-    findings = findings_of(synced, status=8)
-    assert "lib_x-1.0.tar.gz" in findings["index main"]["detail"]
-    assert "verify --repair" in findings["index main"]["remedy"]
-    assert "app" in findings["pages of main"]["detail"]
+    checks = checks_of(synced, status=8)
+    assert "lib_x-1.0.tar.gz" in checks["index main"]["detail"]
+    assert "verify --repair" in checks["index main"]["remedy"]
+    assert "app" in checks["pages of main"]["detail"]
     text = synced.run("doctor").expect(8).stdout
     assert text.count("bad ") == 2
     synced.run("verify", "--repair").expect()
-    assert not [finding for finding in findings_of(synced).values() if not finding["is_fine"]]
+    assert {check["state"] for check in checks_of(synced).values()} == {"fine"}
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "state"),
+    [(None, "fine"), (10**12, "fine"), (900_000_000, "warning"), (1_000_000, "warning"), (4096, "fault")],
+)
+def test_little_room_is_a_warning_and_none_is_a_fault(free_bytes: int | None, state: str) -> None:
+    check = room_check(free_bytes)
+    assert check.state == state
+    assert bool(check.remedy) is (state != "fine")
+
+
+def test_hints_can_be_pasted(synced: Mirror, serve: ServeWorld, tmp_path: Path) -> None:
+    """They name the mirror that the command was about, with --to, -c and --index."""
+    (synced.store / WORLD.file("lib_x-1.0.tar.gz").path).unlink()
+    options = f"-c {synced.config} --index main"
+    check = checks_of(synced, "--offline", "--index", "main", status=8)["index main"]
+    assert check["remedy"] == f"Run `pypim verify --repair {options}`."
+    assert f"`pypim verify --repair {options}`" in synced.run("verify", "--index", "main").expect(7).stdout
+    error = synced.run("why", "nobody", "--json").expect(3).error
+    assert f"`pypim why-not 'nobody' -c {synced.config}`" in error["hint"]
+    folder = tmp_path / "a b"
+    pypim("sync", "lib-x", "--to", folder, "--upstream", serve(WORLD).url, *LINUX_OPTIONS).expect()
+    (answer,) = pypim("why-not", "lib-x", "--to", folder, "--json").expect().document["indexes"]
+    assert answer["remedy"] == f"Ask `pypim why lib-x --to '{folder}'` for the reasons."
+    (folder / WORLD.file("lib_x-1.0-py3-none-any.whl").path).write_bytes(b"damaged")
+    said = pypim("verify", "--to", folder).expect(7).stdout
+    (command,) = re.findall("`([^`]*)`", said)
+    program, *words = shlex.split(command)
+    assert program == "pypim"
+    pypim(*words).expect()
+    pypim("verify", "--to", folder).expect()
+
+
+def test_a_plan_that_does_not_fit_says_so(mirror: Mirror, tmp_path: Path) -> None:
+    """In prose and with --json, before anybody begins to fetch."""
+    page = {
+        "meta": {"api-version": "1.1"},
+        "name": "huge",
+        "versions": ["1.0"],
+        "files": [
+            {
+                "filename": "huge-1.0-py3-none-any.whl",
+                "url": "huge-1.0-py3-none-any.whl",
+                "hashes": {"sha256": "0" * 64},
+                "size": 10**14,
+            }
+        ],
+    }
+    folder = tmp_path / "simple" / "huge"
+    folder.mkdir(parents=True)
+    (folder / "index.json").write_text(json.dumps(page))
+    mirror.configure((tmp_path / "simple").as_uri(), packages={"huge": "latest"}, dependencies={"follow": False})
+    document = mirror.run("plan", "--json").expect().document
+    assert document["lacking_bytes"] == 10**14 - document["free_bytes"] > 0
+    assert "not enough room" in mirror.run("plan").expect().stdout
+    mirror.refuses(status=8)
 
 
 def test_doctor_asks_the_upstream(serve: ServeWorld, mirror: Mirror) -> None:
     server = serve(WORLD)
     mirror.configure(server.url, packages={"app": "latest"})
     server.misbehave("*", faults.status(502))
-    finding = findings_of(mirror, status=8)["upstream world"]
-    assert "502" in finding["detail"]
+    check = checks_of(mirror, status=8)["upstream world"]
+    assert "502" in check["detail"]
     assert not [path for path in mirror.folder.iterdir() if path != mirror.config]
 
 
@@ -198,8 +272,8 @@ def test_a_catalog_that_is_damaged_is_named_and_can_be_made_anew(synced: Mirror)
         error = synced.run(command, "--json").expect(8).error
         assert error["code"] == "corrupt-catalog"
         assert "aside" in error["hint"]
-    finding = findings_of(synced, "--offline", status=8)["catalog"]
-    assert sentences([finding])
+    check = checks_of(synced, "--offline", status=8)["catalog"]
+    assert sentences([check])
     shutil.move(catalog, catalog.with_suffix(".aside"))
     report = synced.sync()
     assert report["fetched_bytes"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.conftest import ServeWorld
-from tests.sync.mirror import LINUX_OPTIONS, Document, Mirror, page_in, published_in, pypim, report_of
+from tests.sync.mirror import LINUX_OPTIONS, Document, Mirror, page_in, published_in, pypim, report_of, wheels
 from tests.worlds.server import WorldServer
 from tests.worlds.site import Options
 from tests.worlds.strategies import worlds
@@ -150,3 +151,58 @@ def test_a_flat_list_of_files_is_an_upstream(serve: ServeWorld, mirror: Mirror, 
         "sha256": world.file("app-2.0-py3-none-any.whl").metadata_sha256
     }
     assert mirror.sync()["outcome"] == "unchanged"
+
+
+@pytest.mark.parametrize("shape", ["page", "page/", "html file", "project/"])
+def test_links_to_files_need_not_be_said_to_be_flat(serve: ServeWorld, tmp_path: Path, shape: str) -> None:
+    """`--upstream URL` takes what pip takes with --find-links; what a URL proves to be is found out."""
+    world = World.of(project("app", release("2.0", requires=["lib>=1"])), project("lib", release("1.0", sdist())))
+    server = serve(world)
+    url = f"{server.root}/flat"
+    if shape == "html file":
+        world.write_flat(tmp_path / "links")
+        links = "".join(f'<a href="{path.name}">{path.name}</a>' for path in (tmp_path / "links").iterdir())
+        (tmp_path / "links" / "all.html").write_text(links)
+        url = str(tmp_path / "links" / "all.html")
+    elif shape.endswith("/"):
+        url += "/"
+    folder = tmp_path / "mirror"
+    wanted = ["lib"] if shape == "project/" else ["app"]
+    pypim("sync", *wanted, "--to", folder, "--upstream", url, *LINUX_OPTIONS).expect()
+    assert published_in(folder).get("lib") == ["lib-1.0.tar.gz"]
+    pypim("sync", "--to", folder).expect()
+    error = pypim("sync", "nowhere", "--to", folder, "--json").expect(3).error
+    assert "no project named 'nowhere'" in error["message"]
+
+
+def test_a_pattern_takes_its_names_from_a_page_of_links(serve: ServeWorld, mirror: Mirror) -> None:
+    world = World.of(project("app", "1.0", "2.0"), project("app-extra", "1.0"), project("lib", "1.0"))
+    mirror.configure(f"{serve(world).root}/flat/", patterns={"app.*": "latest"})
+    mirror.sync()
+    assert mirror.published() == {"app": wheels("app 2.0"), "app-extra": wheels("app_extra 1.0")}
+
+
+def test_an_upstream_with_another_url_is_another_upstream(serve: ServeWorld, mirror: Mirror) -> None:
+    """What it offers, its validators and its pages are learned anew, whatever the old one of that name was like."""
+    old = serve(RICH, **{**SILENT, "etags": True})
+    new = serve(World.of(project("deep", "1.0", "2.0"), project("lib", "4.0")), **{**SILENT, "json_api": True})
+    new.options.serve_metadata = True
+    mirror.configure(old.url, packages={"lib": "*", "deep": "latest"})
+    mirror.sync()
+    mirror.configure(new.url, packages={"lib": "*", "deep": "latest"})
+    mirror.sync()
+    assert new.asked("/pypi/lib/json"), "that the old one had no JSON API says nothing of the new one"
+    assert new.asked("*.metadata"), "nor that it had no metadata files"
+    assert not [request for request in new.requests if "if-none-match" in request.headers]
+    assert not new.asked("/simple/speed/")
+    assert mirror.published() == {"deep": wheels("deep 2.0"), "lib": wheels("lib 4.0")}
+    with sqlite3.connect(mirror.store / "catalog.sqlite") as catalog:
+        decoded = catalog.execute("SELECT name, url FROM projects UNION SELECT project, NULL FROM files").fetchall()
+        capabilities = dict(catalog.execute("SELECT upstream, is_offered FROM capabilities WHERE name = 'json-api'"))
+    catalog.close()
+    told = {(name, f"{new.url}{name}/") for name in ("deep", "lib")}
+    assert set(decoded) == {*told, ("deep", None), ("lib", None)}
+    assert capabilities == {old.url: 0, new.url: 1}
+    mirror.configure(old.url, packages={"lib": "*", "deep": "latest"})
+    mirror.sync()
+    assert "lib-4.0-py3-none-any.whl" not in mirror.published()["lib"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pypim.store import atomic
 from tests.conftest import ServeWorld
 from tests.sync.mirror import LINUX_OPTIONS, Document, Mirror, files_below, pypim
 from tests.worlds import faults
@@ -109,6 +111,67 @@ def test_pages_and_files_that_vanish_from_the_published_tree_come_back(serve: Se
     mirror.run("verify", "--repair").expect()
     assert files_below(mirror.tree) == before
     assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(flip_a_bit, "sha256"), (metadata_of(flip_a_bit), ".metadata")],
+    ids=["bit-flip", "metadata-bit-flip"],
+)
+def test_a_copy_in_the_published_tree_is_read_as_well(
+    serve: ServeWorld, mirror: Mirror, spoil: Callable[[Path], None], reason: str
+) -> None:
+    """Where the file system cannot link, the tree has bytes of its own; they come back from the store."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.sync()
+    before = files_below(mirror.tree)
+    for path in (mirror.tree / "packages").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            path.unlink()
+            path.write_bytes(content)
+    mirror.run("verify").expect()
+    spoil(mirror.tree / WORLD.file(LIB).path)
+    server.forget_requests()
+    (damage,) = damages_of(mirror.run("verify", "--json").expect(7).document)
+    assert damage["filename"] == WORLD.file(LIB).path
+    assert "where it is published" in damage["reason"]
+    assert reason in damage["reason"]
+    (repaired,) = damages_of(mirror.run("verify", "--repair", "--json").expect().document)
+    assert repaired["is_repaired"]
+    assert files_below(mirror.tree) == before
+    mirror.run("verify").expect()
+    assert not server.requests
+
+
+def stop_at_pages(operation: str, path: str) -> None:
+    if operation == "rename" and "/simple/" in path:
+        raise OSError(errno.EIO, "it was unplugged")
+
+
+def test_a_stored_file_that_vanished_before_it_was_published_is_fetched_again(
+    serve: ServeWorld, mirror: Mirror
+) -> None:
+    """The sync that stumbles over it says what to do, also when only that unfinished sync lists the file."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"lib": "latest"})
+    mirror.sync()
+    mirror.configure(server.url, packages={"lib": "latest", "src": "latest"})
+    with atomic.observed(stop_at_pages):
+        mirror.refuses(status=8)
+    sdist_path = WORLD.file("src-1.0.tar.gz").path
+    (mirror.tree / sdist_path).unlink()
+    (mirror.store / sdist_path).unlink()
+    error = mirror.refuses(status=7)
+    assert str(mirror.store / sdist_path) in error["message"]
+    assert "missing" in error["message"]
+    assert "pypim verify --repair" in error["hint"]
+    (damage,) = damages_of(mirror.run("verify", "--repair", "--json").expect().document)
+    assert "pypim sync" in damage["reason"]
+    mirror.sync()
+    assert mirror.published() == {"lib": [LIB], "src": ["src-1.0.tar.gz"]}
+    mirror.run("verify").expect()
 
 
 def test_what_cannot_be_fetched_again_stays_named(serve: ServeWorld, mirror: Mirror) -> None:

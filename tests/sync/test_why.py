@@ -75,7 +75,6 @@ def test_why_of_what_is_not_held_leads_to_why_not(serve: ServeWorld, mirror: Mir
         ("middle", {"filters": {"exclude": ["mid*"]}}, ["filters.exclude", "mid*"]),
         ("deep>=2", {"filters": {"exclude": ["deep>=2"]}}, ["filters.exclude", "deep>=2"]),
         ("nobody", {"packages": {"nobody": "*"}, "filters": {"allow": ["app"]}}, ["filters.allow"]),
-        ("nowhere", {}, ["no project named 'nowhere'"]),
         ("nobody", {}, ["nothing asks for nobody", "Add nobody"]),
         ("native==1.0", {"filters": {"formats": ["wheel"]}}, ["wheel tags", "filters.formats: sdist"]),
         ("newer==1.0", {}, ["Requires-Python '>=3.99'"]),
@@ -120,9 +119,46 @@ def test_why_not_names_what_keeps_it_out(
     assert files_below(mirror.folder) == before
 
 
+def test_why_not_knows_a_python_bound_that_the_page_does_not_tell(serve: ServeWorld, mirror: Mirror) -> None:
+    """Some indexes say no Requires-Python on their pages; that in the wheel counts all the same, before a sync too."""
+    world = World.of(
+        project(
+            "app", release("3.0", requires_python=">=3.99"), release("2.0", requires_python=">=3.98"), release("1.0")
+        )
+    )
+    mirror.configure(serve(world, python_bounds=False).url, packages={"app": "latest"})
+    for _ in range(2):
+        (answer,) = mirror.run("why-not", "app>=2", "--json").expect().document["indexes"]
+        assert "every file that satisfies it is kept out" in answer["verdict"]
+        assert {row["version"]: row["reason"].partition("Requires-Python ")[2] for row in answer["files"]} == {
+            "3.0": "'>=3.99' allows",
+            "2.0": "'>=3.98' allows",
+        }
+        mirror.sync()
+    assert mirror.published() == {"app": wheels("app 1.0")}
+
+
 def test_why_not_before_the_first_sync(serve: ServeWorld, mirror: Mirror) -> None:
     mirror.configure(serve(WORLD).url, packages={"app": "latest"})
     (answer,) = mirror.run("why-not", "app>=2", "--json").expect().document["indexes"]
     assert "not there yet" in answer["verdict"]
     assert [file["filename"] for file in answer["files"] if not file["reason"]] == wheels("app 2.0")
     assert "pypim sync" in answer["remedy"]
+
+
+def test_why_not_of_a_project_that_the_upstream_does_not_have(serve: ServeWorld, mirror: Mirror) -> None:
+    """Exit 3, as for anything that is not found; where another index can have it, that one's answer counts."""
+    url = serve(WORLD).url
+    mirror.configure(url, packages={"app": "latest"})
+    error = mirror.run("why-not", "nowhere>=1", "--json").expect(3).error
+    assert error["code"] == "project-not-found"
+    assert "no project named 'nowhere'" in error["message"]
+    assert error["hint"]
+    other = serve(project("nowhere", "1.0")).url
+    mirror.write(
+        f'[upstreams.one]\nurl = "{url}"\n[upstreams.two]\nurl = "{other}"\n'
+        '[indexes.one]\nupstream = "one"\n[indexes.two]\nupstream = "two"\n'
+    )
+    one, two = mirror.run("why-not", "nowhere", "--json").expect().document["indexes"]
+    assert "no project named 'nowhere'" in one["verdict"]
+    assert "nothing asks for nowhere" in two["verdict"]

@@ -9,6 +9,7 @@ import base64
 import gzip
 import hashlib
 import io
+import json
 import random
 import re
 import tarfile
@@ -29,9 +30,9 @@ _EPOCH = 1_704_067_200
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 _BACKEND = '''
-"""A build backend without requirements: the wheel is packed from what lies in this folder."""
+"""A build backend: the wheel is packed from what lies in this folder, once what shall build it can be imported."""
 import base64, hashlib, os, pathlib, zipfile
-
+@IMPORTS@
 FOLDER, WHEEL_NAME, DIST_INFO = @NAMES@
 
 
@@ -159,7 +160,10 @@ def _sdist(name: str, release: ReleaseSpec, spec: FileSpec, metadata: bytes) -> 
         members[f"{top}/pyproject.toml"] = pyproject.encode()
     if spec.pyproject is None:
         names = (folder, f"{top}-py3-none-any.whl", f"{top}.dist-info")
-        members[f"{top}/world_backend.py"] = _BACKEND.replace("@NAMES@", repr(names)).encode()
+        needed = (Requirement(text) for text in spec.builds_with)
+        imports = "".join(f"import {escaped(one.name)}\n" for one in needed if one.marker is None)
+        backend = _BACKEND.replace("@NAMES@", repr(names)).replace("@IMPORTS@", imports)
+        members[f"{top}/world_backend.py"] = backend.encode()
         members[f"{top}/built-metadata"] = metadata
     if spec.requires_txt is not None:
         members[f"{top}/{folder}.egg-info/requires.txt"] = spec.requires_txt.encode()
@@ -170,7 +174,8 @@ def _sdist(name: str, release: ReleaseSpec, spec: FileSpec, metadata: bytes) -> 
 
 
 def _pyproject(name: str, release: ReleaseSpec, spec: FileSpec) -> str:
-    text = '[build-system]\nrequires = []\nbuild-backend = "world_backend"\nbackend-path = ["."]\n'
+    tools = json.dumps(spec.builds_with)
+    text = f'[build-system]\nrequires = {tools}\nbuild-backend = "world_backend"\nbackend-path = ["."]\n'
     if not spec.has_static_pyproject:
         return text
     requires = release.requires if spec.requires is None else spec.requires

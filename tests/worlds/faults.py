@@ -100,6 +100,16 @@ def announce_only(length: int) -> Fault:
     return lambda response: replace(response, announced_length=length, cut_after=len(response.body))
 
 
+def chunked() -> Fault:
+    """Send the right bytes in one chunk and say no length, as servers do that make what they send."""
+
+    def fault(response: Response) -> Response:
+        body = b"%x\r\n" % len(response.body) + response.body + b"\r\n0\r\n\r\n"
+        return replace(response, headers={**response.headers, "Transfer-Encoding": "chunked"}, body=body)
+
+    return fault
+
+
 def drip(chunk: int, pause_s: float) -> Fault:
     """Send a few bytes at a time, as a server under attack or a bad line does."""
     return lambda response: replace(response, chunk=chunk, pause_s=pause_s)

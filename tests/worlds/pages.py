@@ -82,6 +82,8 @@ class Dialect:
     """PEP 700 upload-time."""
     sizes: bool = True
     """PEP 700 size."""
+    python_bounds: bool = True
+    """PEP 503 data-requires-python, PEP 691 requires-python."""
     html_attributes: bool = False
     """Whether HTML carries dates and sizes as data-upload-time and data-size, which no standard knows."""
     advertise_metadata: bool = True
@@ -147,7 +149,7 @@ def _entry(built: ListedFile, dialect: Dialect, url_of: Callable[[ListedFile], s
         "filename": built.filename,
         "url": url_of(built),
         "hashes": digests(built, dialect),
-        "requires-python": built.requires_python,
+        "requires-python": built.requires_python if dialect.python_bounds else None,
         "yanked": built.yanked,
     }
     if dialect.advertise_metadata:
@@ -173,7 +175,7 @@ def page_html(world: Listing, name: str, dialect: Dialect, url_of: Callable[[Lis
 def _anchor(built: ListedFile, dialect: Dialect, url: str) -> str:
     fragment = "".join(f"#{algorithm}={digest}" for algorithm, digest in digests(built, dialect).items())
     attributes = {"href": url + fragment}
-    if built.requires_python:
+    if built.requires_python and dialect.python_bounds:
         attributes["data-requires-python"] = built.requires_python
     if built.yanked is not False:
         attributes["data-yanked"] = built.yanked if isinstance(built.yanked, str) else ""

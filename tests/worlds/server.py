@@ -201,7 +201,7 @@ async def _send(writer: asyncio.StreamWriter, response: Response, *, has_body: b
         return False
     length = len(response.body) if response.announced_length is None else response.announced_length
     headers = {"Server": "world", "Date": "Mon, 01 Jan 2024 00:00:00 GMT", **response.headers}
-    if response.status != 304:
+    if response.status != 304 and "Transfer-Encoding" not in headers:
         headers.setdefault("Content-Length", str(length))
     lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Status')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -48,6 +48,8 @@ class FileSpec:
     """Whether the sdist's pyproject.toml has a [project] table that names the requirements."""
     pyproject: str | None = None
     """The whole pyproject.toml of the sdist, instead of one that builds offline; "" leaves it out."""
+    builds_with: tuple[str, ...] = ()
+    """What the pyproject.toml that builds offline requires for that; the module of each is imported to build."""
     requires_txt: str | None = None
     """The egg-info's requires.txt of the sdist, if it has one."""
     archive: str = "tar.gz"
@@ -112,6 +114,7 @@ def sdist(
     pyproject: str | None = None,
     requires_txt: str | None = None,
     has_static_pyproject: bool = False,
+    builds_with: Iterable[str] = (),
 ) -> FileSpec:
     """Return an sdist, by default one whose PKG-INFO can be trusted (PEP 643) and that builds offline."""
     return FileSpec(
@@ -122,6 +125,7 @@ def sdist(
         pyproject=pyproject,
         requires_txt=requires_txt,
         has_static_pyproject=has_static_pyproject,
+        builds_with=tuple(builds_with),
     )
 
 

@@ -16,6 +16,8 @@ from pypim.cli.output import GlobalOptions, Session
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from click.shell_completion import CompletionItem
+
 GLOBAL_NAMES = ("config_file", "verbose", "quiet", "json", "no_progress")
 """The parameter names of the global options; every command takes them, before its name or after it."""
 
@@ -118,31 +120,31 @@ class LazyCommands(MutableMapping[str, click.Command]):
 
     def __init__(self, sections: Mapping[str, Mapping[str, tuple[str, str]]]) -> None:
         self.sections = sections
-        self._places = {name: place for entries in sections.values() for name, (place, _) in entries.items()}
+        self._modules = {name: module for entries in sections.values() for name, (module, _) in entries.items()}
         self._loaded: dict[str, click.Command] = {}
 
     def __getitem__(self, name: str) -> click.Command:
         if name not in self._loaded:
-            module, _, attribute = self._places[name].partition(":")
+            module, _, attribute = self._modules[name].partition(":")
             self._loaded[name] = getattr(import_module(module), attribute)
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:
-        self._places[name] = ""
+        self._modules[name] = ""
         self._loaded[name] = command
 
     def __delitem__(self, name: str) -> None:
-        del self._places[name]
+        del self._modules[name]
         self._loaded.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._modules)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._modules)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._modules
 
 
 class LazyGroup(Group):
@@ -152,6 +154,17 @@ class LazyGroup(Group):
         """In the order of the table."""
         del ctx
         return list(self.commands)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands with their whole summaries, from the table alone, then the options."""
+        from click.shell_completion import CompletionItem
+
+        assert isinstance(self.commands, LazyCommands)
+        rows = (
+            (name, summary) for entries in self.commands.sections.values() for name, (_, summary) in entries.items()
+        )
+        found = [CompletionItem(name, help=summary) for name, summary in rows if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands under their headings, from the table alone."""

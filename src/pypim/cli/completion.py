@@ -40,4 +40,7 @@ def completion(context: click.Context, shell: str) -> int:
     completer = found(context.find_root().command, {}, PROGRAM, COMPLETION_VARIABLE)
     # Without the class's own `source`, which for bash starts one to ask for its version.
     script = ShellComplete.source(completer)
+    if shell == "fish":
+        # "type,word<tab>description": a description has commas of its own.
+        script = script.replace('string split ","', 'string split --max 1 ","')
     return session.emit({"shell": shell, "script": script}, script.rstrip("\n"))

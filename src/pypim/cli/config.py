@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pypim.cli.command import Group, examples
-from pypim.cli.options import PlaceArguments, place_options
+from pypim.cli.options import WorkspaceArguments, workspace_options
 from pypim.cli.output import Session, counted, render_json
 
 
@@ -31,19 +31,17 @@ def config() -> None:
         ("pypim -c other.toml config check --json", "Check another file, for a program to read."),
     ),
 )
-@place_options
+@workspace_options
 @click.pass_obj
-def check(session: Session, place: PlaceArguments) -> int:
+def check(session: Session, workspace: WorkspaceArguments) -> int:
     """Name every fault of the configuration.
 
-    Looks at the file itself, at the requirements files and certificates it names, and at the secrets it refers to.
-    Nothing is written, and no upstream is asked.
+    Looks at the file itself, at the requirements files and certificates it names, at the secrets it refers to, and at
+    the proxy variables. Nothing is written, and no upstream is asked.
     """
-    from pypim.config.check import check as check_files
-    from pypim.config.environment import environment
+    from pypim.cli.workspace import Needs
 
-    found = session.place(place).config
-    check_files(found, environment())
+    found = session.workspace(workspace, Needs.EVERYTHING).config
     names = list(found.indexes)
     prose = f"{found.source}: no fault found, {counted(len(names), 'index', 'indexes')} ({', '.join(names)})"
     return session.emit({"source": found.source, "is_valid": True, "indexes": names}, prose)
@@ -56,16 +54,16 @@ def check(session: Session, place: PlaceArguments) -> int:
         ("pypim config show --to ./mirror", "Print what a mirror without a configuration was told."),
     ),
 )
-@place_options
+@workspace_options
 @click.pass_obj
-def show(session: Session, place: PlaceArguments) -> int:
+def show(session: Session, workspace: WorkspaceArguments) -> int:
     """Print the effective configuration.
 
     Defaults are filled in, paths are absolute, and secrets are masked; references such as "env:NAME" are shown.
     """
     from pypim.config.show import shown, shown_as_toml
 
-    found = session.place(place).config
+    found = session.workspace(workspace).config
     return session.emit({"source": found.source, **shown(found)}, shown_as_toml(found).rstrip("\n"))
 
 

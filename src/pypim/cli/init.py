@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from pypim.cli.command import Command, examples
 from pypim.cli.output import Session
-from pypim.config.load import FILE_NAME, load_text
+from pypim.config.load import FILE_NAME
+from pypim.config.locate import upstream_url
 from pypim.config.machine import this_machine
 from pypim.config.template import Draft, render
-from pypim.core.errors import Conflict, InvalidConfig
+from pypim.core.errors import Conflict, InvalidConfig, InvalidRequirement
 from pypim.core.requirements import parse_requirement_argument
+from pypim.core.rules import parse_rules
+from pypim.core.target import TargetSpec, environments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Answer = TypeVar("_Answer")
+_AROUND_OPERATOR = re.compile(r"\s*([<>=!~]=?=?)\s*")
 
 
 @click.command(
@@ -45,17 +57,16 @@ def init(session: Session, directory: str, origin: str | None) -> int:
     path = Path(directory) / FILE_NAME
     if path.exists():
         raise Conflict(f"{path} is already there", hint="Edit it, move it aside, or name another folder.")
-    text, tool, lost = _text(session, origin)
-    load_text(text, path)
+    text, tool, lost = _text(session, origin, Path(directory))
     write_text(path, text)
     document = {"path": str(path), "converted_from": tool, "not_carried_over": lost}
     lines = [f"{path}: written{f', converted from {tool}' if tool else ''}"]
     lines += [f"not carried over: {line}" for line in lost]
-    lines.append(f"Next: edit it, then run `pypim{'' if directory == '.' else f' -c {path}'} plan`.")
+    lines.append(f"Next: edit it, then run `pypim{'' if directory == '.' else f' -c {shlex.quote(str(path))}'} plan`.")
     return session.emit(document, "\n".join(lines))
 
 
-def _text(session: Session, origin: str | None) -> tuple[str, str | None, tuple[str, ...]]:
+def _text(session: Session, origin: str | None, directory: Path) -> tuple[str, str | None, tuple[str, ...]]:
     if origin is None:
         is_interactive = sys.stdin.isatty() and sys.stderr.isatty() and not session.options.writes_json
         return render(_asked() if is_interactive else _default()), None, ()
@@ -67,7 +78,7 @@ def _text(session: Session, origin: str | None) -> tuple[str, str | None, tuple[
         raise InvalidConfig(origin, [(None, "this is not UTF-8 text")], hint="Save it as UTF-8.") from None
     except OSError as error:
         raise InvalidConfig(origin, [(None, error.strerror or "cannot be read")]) from None
-    converted = convert(text, origin)
+    converted = convert(text, Path(origin), directory)
     return converted.text, converted.tool, converted.lost
 
 
@@ -80,17 +91,52 @@ def _asked() -> Draft:
     """The few things that nobody can guess; the questions go to standard error, like all prose."""
     here = this_machine()
     click.echo("Press Enter to take what stands in brackets.", err=True)
-    upstream = click.prompt("Index to mirror (pypi, or a URL)", default="pypi", err=True)
-    publish = click.prompt("Folder to publish into", default="public", err=True)
-    python = click.prompt("Python versions", default=" ".join(here.python), err=True)
-    platforms = click.prompt("Platforms (linux, windows, macos, or tags)", default=" ".join(here.platforms), err=True)
-    projects = click.prompt("Projects to begin with (as in: flask django>=5)", default="", show_default=False, err=True)
+    upstream = _answer("Index to mirror (pypi, or a URL)", "pypi", _index_url)
+    publish = _answer("Folder to publish into", "public", str)
+    python = _answer("Python versions", " ".join(here.python), _versions)
+    platforms = _answer("Platforms (linux, windows, macos, or tags)", " ".join(here.platforms), _platforms)
+    packages = _answer("Projects to begin with (as in: flask django>=5)", "", _packages)
     return Draft(
         upstream={"url": upstream},
-        targets={"machines": _target(_words(python), _words(platforms))},
+        targets={"machines": _target(python, platforms)},
         index={"publish": publish},
-        packages=_packages(_words(projects)),
+        packages=packages,
     )
+
+
+def _answer(question: str, default: str, read: Callable[[str], _Answer]) -> _Answer:
+    """What the answer means; it is asked for again while it cannot be read."""
+
+    def judged(text: str) -> _Answer:
+        try:
+            return read(text.strip())
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        except InvalidRequirement as error:
+            raise click.UsageError(f"{error.text!r}: {error.reason}. {error.hint}".strip()) from None
+
+    answer: _Answer = click.prompt(question, default=default, show_default=bool(default), value_proc=judged, err=True)
+    return answer
+
+
+def _index_url(text: str) -> str:
+    """As it was written, when it can be one. Raises ValueError."""
+    upstream_url(text, Path.cwd())
+    return text
+
+
+def _versions(text: str) -> tuple[str, ...]:
+    """Raises InvalidRequirement."""
+    versions = _words(text)
+    environments({"answer": TargetSpec(python=versions)})
+    return versions
+
+
+def _platforms(text: str) -> tuple[str, ...]:
+    """Raises InvalidRequirement."""
+    platforms = _words(text)
+    environments({"answer": TargetSpec(platforms=platforms)})
+    return platforms
 
 
 def _target(python: tuple[str, ...], platforms: tuple[str, ...]) -> dict[str, object]:
@@ -106,11 +152,16 @@ def _words(answer: str) -> tuple[str, ...]:
     return tuple(word.strip(",") for word in answer.split() if word.strip(","))
 
 
-def _packages(requirements: tuple[str, ...]) -> dict[str, list[str]]:
-    """The newest release of each that matches. Raises InvalidRequirement."""
+def _packages(answer: str) -> dict[str, list[str]]:
+    """The newest release of each that matches. Raises InvalidRequirement or ValueError."""
+    if ";" in answer:
+        raise ValueError(
+            "a marker has no place here; write the requirement into a file, and name that in the configuration"
+        )
     packages: dict[str, list[str]] = {}
-    for text in requirements:
+    for text in _words(_AROUND_OPERATOR.sub(r"\1", answer)):
         requirement = parse_requirement_argument(text, "projects").requirement
+        parse_rules(f"latest{requirement.specifier}", "projects")
         extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
         packages.setdefault(f"{requirement.name}{extras}", []).append(f"latest{requirement.specifier}")
     return packages

@@ -9,19 +9,22 @@ import click
 import msgspec
 
 from pypim.cli.command import Command, examples
-from pypim.cli.options import place_options
+from pypim.cli.options import workspace_options
 from pypim.cli.output import counted, format_size
 from pypim.core.errors import NotFound, ProjectNotFound
+from pypim.core.urls import split_user_info
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-    from pypim.cli.options import PlaceArguments
+    from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
-    from pypim.cli.place import Place
+    from pypim.cli.workspace import Workspace
     from pypim.config.model import Index
     from pypim.core.chains import Chain
     from pypim.core.model import DistFile, Holding
+    from pypim.core.requirements import RequirementLine
+    from pypim.ports import Reporter
     from pypim.sync.why_not import Objections
     from pypim.wiring import OpenStore
 
@@ -53,23 +56,22 @@ class ListedRelease(msgspec.Struct, frozen=True, kw_only=True):
     cls=Command,
     epilog=examples(("pypim list", "Every release."), ("pypim list numpy --to ./mirror", "The files of one project.")),
 )
-@place_options
+@workspace_options
 @click.argument("project", required=False)
 @click.pass_obj
-def list_held(session: Session, place: PlaceArguments, project: str | None) -> int:
+def list_held(session: Session, workspace: WorkspaceArguments, project: str | None) -> int:
     """List the releases that are held, or the files of one project."""
     from pypim.core.names import parse_name
     from pypim.wiring import open_store
 
-    found = session.place(place)
+    found = session.workspace(workspace)
     wanted = parse_name(project) if project else None
     rows: list[ListedRelease] = []
     with open_store(found.config, writable=False) as store:
         held = dict(store.catalog.holdings.holdings())
         for index in found.indexes:
-            generation = store.catalog.generations.current(index.name)
-            releases = store.catalog.generations.selection(generation.number).releases if generation else ()
-            for release in releases:
+            selection = store.catalog.generations.current_selection(index.name)
+            for release in selection.releases if selection else ():
                 if wanted in {None, release.project}:
                     files = tuple(_listed(file, held.get(file.identity)) for file in release.files)
                     rows.append(
@@ -117,6 +119,7 @@ class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_sync: str | None
     last_outcome: str | None
     last_serial: int | None
+    """The highest that the upstream has told so far, with its list or with a page; null where it tells none."""
     path: str | None
     """The published tree."""
 
@@ -124,13 +127,13 @@ class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
 @click.command(
     cls=Command, epilog=examples(("pypim status", "All indexes."), ("pypim status --json", "For monitoring."))
 )
-@place_options
+@workspace_options
 @click.pass_obj
-def status(session: Session, place: PlaceArguments) -> int:
+def status(session: Session, workspace: WorkspaceArguments) -> int:
     """Show state and size of each index, its last sync and its upstream's last known serial."""
     from pypim.wiring import open_store
 
-    found = session.place(place)
+    found = session.workspace(workspace)
     with open_store(found.config, writable=False) as store:
         rows = [_status_of(store, index) for index in found.indexes]
         free_bytes = store.blobs.free_bytes()
@@ -165,24 +168,23 @@ def status(session: Session, place: PlaceArguments) -> int:
         ("pypim why django==4.2.16 --to ./mirror", "One release of it."),
     ),
 )
-@place_options
+@workspace_options
 @click.argument("project", metavar="PROJECT[==VERSION]")
 @click.pass_obj
-def why(session: Session, place: PlaceArguments, project: str) -> int:
+def why(session: Session, workspace: WorkspaceArguments, project: str) -> int:
     """Show the chains of requirements and rules that keep a project, shortest first."""
     from pypim.core.chains import Kept, chains_of
     from pypim.core.names import parse_name
     from pypim.wiring import open_store
 
-    found = session.place(place)
+    found = session.workspace(workspace)
     text, _, version = project.partition("==")
     name = parse_name(text.strip())
     kept: list[tuple[str, Kept]] = []
     with open_store(found.config, writable=False) as store:
         for index in found.indexes:
-            generation = store.catalog.generations.current(index.name)
-            if generation is not None:
-                selection = store.catalog.generations.selection(generation.number)
+            selection = store.catalog.generations.current_selection(index.name)
+            if selection is not None:
                 kept += [(index.name, release) for release in chains_of(selection, name, version.strip() or None)]
     if not kept:
         raise _not_held(found, name, project)
@@ -199,7 +201,7 @@ def why(session: Session, place: PlaceArguments, project: str) -> int:
     return session.emit({"command": "why", "kept": documents}, prose)
 
 
-def _not_held(found: Place, name: NormalizedName, asked: str) -> NotFound:
+def _not_held(found: Workspace, name: NormalizedName, asked: str) -> NotFound:
     """The error for what is not held: the project at all, or the release that was asked for."""
     from pypim.core.chains import chains_of
     from pypim.wiring import open_store
@@ -207,8 +209,7 @@ def _not_held(found: Place, name: NormalizedName, asked: str) -> NotFound:
     versions: list[str] = []
     with open_store(found.config, writable=False) as store:
         for index in found.indexes:
-            if (generation := store.catalog.generations.current(index.name)) is not None:
-                selection = store.catalog.generations.selection(generation.number)
+            if (selection := store.catalog.generations.current_selection(index.name)) is not None:
                 versions += [release.version for release in chains_of(selection, name)]
     hint = f"Ask `pypim why-not {asked!r}` for what keeps it out."
     if versions:
@@ -219,7 +220,7 @@ def _not_held(found: Place, name: NormalizedName, asked: str) -> NotFound:
 
 
 def _chain_text(chain: Chain) -> str:
-    steps = " → ".join(f"{link.by}: {link.requirement}" for link in chain.links)
+    steps = " → ".join(map(str, chain.links))
     return f"{steps}  [{', '.join(chain.environments)}]"
 
 
@@ -231,32 +232,26 @@ def _chain_text(chain: Chain) -> str:
         ("pypim why-not torch --to ./mirror", "Why it is not mirrored at all."),
     ),
 )
-@place_options
+@workspace_options
 @click.argument("requirement", metavar="REQ")
 @click.pass_obj
-def why_not(session: Session, place: PlaceArguments, requirement: str) -> int:
+def why_not(session: Session, workspace: WorkspaceArguments, requirement: str) -> int:
     """Show the rule, filter, tag, Python bound, hash or age that keeps a requirement out, and what to change.
 
-    The upstream is asked for the project's page; nothing on disk changes.
+    The upstream is asked for the project's page; nothing on disk changes. The exit status is 3 where it has no such
+    project.
     """
+    from pypim.cli.workspace import Needs
     from pypim.core.requirements import parse_requirement_argument
-    from pypim.sync.why_not import object_to
-    from pypim.wiring import open_stack, open_store, request_of, run
+    from pypim.wiring import open_store, run
 
-    found = session.place(place)
+    found = session.workspace(workspace, Needs.USED)
     line = parse_requirement_argument(requirement, "REQ")
     reporter = session.reporter()
 
-    async def work() -> list[Objections]:
-        answers = []
-        for index in found.indexes:
-            async with open_stack(store, index, reporter) as stack:
-                answers.append(await object_to(stack, request_of(found.config, index), line))
-        return answers
-
     try:
         with open_store(found.config, writable=False) as store:
-            answers = run(work())
+            answers = run(_object_to(session, found, line, store, reporter))
     finally:
         reporter.close()
 
@@ -271,17 +266,41 @@ def why_not(session: Session, place: PlaceArguments, requirement: str) -> int:
     return session.emit({"command": "why-not", "indexes": answers}, prose)
 
 
+async def _object_to(
+    session: Session, found: Workspace, line: RequirementLine, store: OpenStore, reporter: Reporter
+) -> list[Objections]:
+    """What each index says. Raises ProjectNotFound where the upstream of none has the project."""
+    from pypim.sync.why_not import Objections, object_to
+    from pypim.wiring import open_stack, request_of
+
+    answers: list[Objections] = []
+    unknown: list[ProjectNotFound] = []
+    for index in found.indexes:
+        async with open_stack(store, index, reporter) as stack:
+            try:
+                answer = await object_to(stack, request_of(found.config, index), line)
+            except ProjectNotFound as error:
+                unknown.append(error)
+                answer = Objections(
+                    index=index.name, requirement=line.text, is_kept=False, verdict=error.message, remedy=error.hint
+                )
+        answers.append(msgspec.structs.replace(answer, remedy=session.pasteable(answer.remedy)))
+    if len(unknown) == len(answers):
+        raise unknown[0]
+    return answers
+
+
 def _status_of(store: OpenStore, index: Index) -> IndexStatus:
     catalog = store.catalog
-    generation = catalog.generations.current(index.name)
-    releases = catalog.generations.selection(generation.number).releases if generation else ()
+    selection = catalog.generations.current_selection(index.name)
+    releases = selection.releases if selection else ()
     held = dict(catalog.holdings.holdings())
     files = {file.identity for release in releases for file in release.files} & held.keys()
-    state = "published" if generation else "empty"
+    state = "empty" if selection is None else "published"
     if catalog.generations.is_interrupted(index.name):
         state = "interrupted"
     run = catalog.runs.last_run(index.name)
-    listing = catalog.pages.response(index.upstream.url)
+    root_url = split_user_info(index.upstream.url)[0].rstrip("/") + "/"
     return IndexStatus(
         index=index.name,
         kind=index.kind,
@@ -294,7 +313,7 @@ def _status_of(store: OpenStore, index: Index) -> IndexStatus:
         waiting_removals=len(catalog.published.removals(index.name)),
         last_sync=describe_time(run.finished_at) if run and run.finished_at else None,
         last_outcome=run.outcome if run else None,
-        last_serial=listing.serial if listing else None,
+        last_serial=catalog.pages.last_serial(root_url),
         path=str(index.publish) if index.publish else None,
     )
 

@@ -14,7 +14,7 @@ from pypim import __version__
 from pypim.cli.command import LazyCommands, LazyGroup, examples
 from pypim.cli.output import Session
 from pypim.config.environment import environment, wants_color
-from pypim.core.errors import PypimError
+from pypim.core.errors import InvalidConfig, PypimError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,11 +88,11 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         return _report_usage(error, session, arguments)
     except PypimError as error:
-        session.emit_error(error.code, error.message, error.hint, error.exit_status)
+        faults = error.faults if isinstance(error, InvalidConfig) else ()
+        session.emit_error(error.code, error.message, error.hint, error.exit_status, faults)
         return error.exit_status
-    except (KeyboardInterrupt, click.Abort):
-        session.emit_error("interrupted", "interrupted", "What was fetched is kept; run it again to go on.", 130)
-        return INTERRUPTED_STATUS
+    except (KeyboardInterrupt, click.Abort) as stop:
+        return _report_stop(stop, session)
     except BrokenPipeError:
         # Nobody reads any more. Python would complain again when it flushes at exit, so give it somewhere to write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -120,6 +120,16 @@ def _invoke(arguments: list[str], session: Session) -> int:
     ) as context:
         result: Any = program.invoke(context)
         return result if isinstance(result, int) else 0
+
+
+def _report_stop(stop: BaseException, session: Session) -> int:
+    """Somebody pressed Ctrl-C, or left a question unanswered."""
+    hint = "What was fetched is kept; run it again to go on."
+    if isinstance(stop, click.Abort):
+        click.echo(err=True)  # the question still stands on the line
+        hint = "Nothing was written."
+    session.emit_error("interrupted", "interrupted", hint, INTERRUPTED_STATUS)
+    return INTERRUPTED_STATUS
 
 
 def _report_usage(error: click.ClickException, session: Session, arguments: Sequence[str]) -> int:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from pypim.cli.command import Command, examples
-from pypim.cli.options import place_options
+from pypim.cli.options import workspace_options
 from pypim.cli.output import counted, format_size
 
 if TYPE_CHECKING:
-    from pypim.cli.options import PlaceArguments
+    from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
     from pypim.sync.verify import VerifyReport
 
@@ -25,18 +25,19 @@ _CORRUPT = 7
         ("pypim verify --repair", "And fetch again what is damaged."),
     ),
 )
-@place_options
+@workspace_options
 @click.option("--repair", is_flag=True, help="Fetch damaged and missing files again from the upstream.")
 @click.pass_obj
-def verify(session: Session, place: PlaceArguments, *, repair: bool) -> int:
+def verify(session: Session, workspace: WorkspaceArguments, *, repair: bool) -> int:
     """Read everything that is held again and compare it with the digests that were checked when it came.
 
+    A tree that is published elsewhere is read as well: its pages, and files of which it has copies rather than links.
     Each damaged or missing file is named; the exit status is 7 when any remains. With --repair they are fetched again.
     """
     from pypim.sync.verify import verify as verify_index
     from pypim.wiring import open_stack, open_store, request_of, run
 
-    found = session.place(place)
+    found = session.workspace(workspace)
     reporter = session.reporter()
 
     async def work() -> list[VerifyReport]:
@@ -57,11 +58,11 @@ def verify(session: Session, place: PlaceArguments, *, repair: bool) -> int:
             session.say(f"{index.name}: read {counted(report.files, 'file')}, {format_size(report.file_bytes)}")
             for damage in report.damages:
                 state = "repaired" if damage.is_repaired else "damaged"
-                session.say(f"  {state}: {damage.filename}: {damage.reason}")
+                session.say(f"  {state}: {damage.filename}: {session.pasteable(damage.reason)}")
             if not report.damages:
                 session.say("  all of them are as they were stored")
             elif not report.is_sound and not repair:
-                session.say("  fetch them again with: pypim verify --repair")
+                session.say(session.pasteable("  fetch them again with `pypim verify --repair`"))
 
     documents = [{"index": index.name, "report": report} for index, report in zip(found.indexes, reports, strict=True)]
     status = 0 if all(report.is_sound for report in reports) else _CORRUPT
@@ -75,10 +76,10 @@ def verify(session: Session, place: PlaceArguments, *, repair: bool) -> int:
         ("pypim prune --to ./mirror", "Delete it."),
     ),
 )
-@place_options
+@workspace_options
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted and change nothing.")
 @click.pass_obj
-def prune(session: Session, place: PlaceArguments, *, dry_run: bool) -> int:
+def prune(session: Session, workspace: WorkspaceArguments, *, dry_run: bool) -> int:
     """Delete files that no index lists any more, and what interrupted runs left behind, at once.
 
     A sync does so by itself when the time that `on-removal` says has passed.
@@ -87,7 +88,7 @@ def prune(session: Session, place: PlaceArguments, *, dry_run: bool) -> int:
     from pypim.sync.remove import refuse_cut_off
     from pypim.wiring import open_store, published_tree
 
-    found = session.place(place)
+    found = session.workspace(workspace)
     with open_store(found.config, writable=not dry_run) as store:
         refuse_cut_off(store.catalog.generations, found.config.indexes)
         trees = {index.name: published_tree(found.config, index) for index in found.config.indexes.values()}

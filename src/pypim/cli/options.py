@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from pypim.config.inline import Told
+from pypim.core.errors import InvalidRequirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ _Result = TypeVar("_Result")
 FORMATS = ("wheel", "sdist", "egg", "wininst", "msi", "rpm", "dumb", "dmg", "deb")
 
 
-class PlaceArguments(msgspec.Struct, frozen=True, kw_only=True):
+class WorkspaceArguments(msgspec.Struct, frozen=True, kw_only=True):
     """Which mirror a command is about: the folder of one without a configuration, or indexes of a configuration."""
 
     to: Path | None = None
@@ -30,21 +31,21 @@ class PlaceArguments(msgspec.Struct, frozen=True, kw_only=True):
 class SyncArguments(msgspec.Struct, frozen=True, kw_only=True):
     """What `sync` and `plan` were told."""
 
-    place: PlaceArguments
+    workspace: WorkspaceArguments
     told: Told
     is_replacing: bool = False
     is_dry_run: bool = False
     keeps_going: bool = False
 
 
-def place_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
-    """Add --to and --index; the command gets them as `place: PlaceArguments`."""
+def workspace_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
+    """Add --to and --index; the command gets them as `workspace: WorkspaceArguments`."""
 
     @functools.wraps(command)
     def wrapper(*args: object, to: str | None, index: str | None, **rest: object) -> _Result:
-        return command(*args, place=_place(to, index), **rest)
+        return command(*args, workspace=_workspace(to, index), **rest)
 
-    return _with_options(wrapper, _PLACE_OPTIONS)
+    return _with_options(wrapper, _WORKSPACE_OPTIONS)
 
 
 def sync_options(*, has_dry_run: bool) -> Callable[[Callable[..., _Result]], Callable[..., _Result]]:
@@ -56,7 +57,7 @@ def sync_options(*, has_dry_run: bool) -> Callable[[Callable[..., _Result]], Cal
             return command(*args, arguments=_sync_arguments(given))
 
         dry_run = [_DRY_RUN] if has_dry_run else []
-        return _with_options(wrapper, [_REQUIREMENTS, *_ROOT_OPTIONS, *_PLACE_OPTIONS, *dry_run, *_CHOICE_OPTIONS])
+        return _with_options(wrapper, [_REQUIREMENTS, *_ROOT_OPTIONS, *_WORKSPACE_OPTIONS, *dry_run, *_CHOICE_OPTIONS])
 
     return decorate
 
@@ -65,7 +66,10 @@ def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
     """Raises click's UsageError for options that exclude each other."""
     told = Told(
         requirements=given["requirements"],
-        requirement_files=tuple(str(Path(file).absolute()) for file in given["requirement_files"]),
+        requirement_files=(
+            *(str(Path(file).absolute()) for file in given["requirement_files"]),
+            *(_group(text) for text in given["groups"]),
+        ),
         python=_split(given["python"]),
         platforms=_split(given["platform"]),
         upstream=_upstream(given["upstream"]),
@@ -79,7 +83,7 @@ def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
         jobs=given["jobs"],
     )
     return SyncArguments(
-        place=_place(given["to"], given["index"]),
+        workspace=_workspace(given["to"], given["index"]),
         told=told,
         is_replacing=given["replace"],
         is_dry_run=given.get("dry_run", False),
@@ -87,8 +91,8 @@ def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
     )
 
 
-def _place(to: str | None, index: str | None) -> PlaceArguments:
-    return PlaceArguments(to=None if to is None else Path(to).absolute(), index=index)
+def _workspace(to: str | None, index: str | None) -> WorkspaceArguments:
+    return WorkspaceArguments(to=None if to is None else Path(to).absolute(), index=index)
 
 
 def _split(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,6 +116,32 @@ def _formats(formats: tuple[str, ...], *, only_wheels: bool, only_sdists: bool) 
     return ("sdist",) if only_sdists else tuple(dict.fromkeys(formats))
 
 
+def _group(text: str) -> str:
+    """`[PATH:]NAME`, as for pip, in the spelling of a file. Raises click's UsageError."""
+    path, colon, name = text.rpartition(":")
+    file = Path(path if colon else "pyproject.toml")
+    context = click.get_current_context(silent=True)
+    if file.name != "pyproject.toml":
+        raise click.UsageError(f"--group {text}: PATH has to end in pyproject.toml.", context)
+    if not file.is_file():
+        raise click.UsageError(f"--group {text}: {file}: no such file.", context)
+    return f"{file.absolute()}:{name}"
+
+
+class _InputPath(click.Path):
+    """A file that exists, perhaps with extras or a group behind it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        from pypim.core.inputs import parse_input
+
+        try:
+            file = parse_input(str(value), "-r")
+        except InvalidRequirement:
+            return value  # it is told with everything else that is wrong
+        super().convert(file.path, param, ctx)
+        return value
+
+
 def _with_options(command: Callable[..., _Result], decorators: list[Any]) -> Callable[..., _Result]:
     for decorator in reversed(decorators):
         command = decorator(command)
@@ -126,12 +156,22 @@ _ROOT_OPTIONS = [
         "requirement_files",
         metavar="FILE",
         multiple=True,
-        type=click.Path(exists=True, dir_okay=False),
-        help="Take the requirements in this file, too; repeatable.",
+        type=_InputPath(exists=True, dir_okay=False),
+        help=(
+            "Take what this file asks for, too: requirements, pyproject.toml, pyproject.toml[extra,...], or exactly "
+            "the files that a lock names (uv.lock, pylock.toml, poetry.lock, pdm.lock, Pipfile.lock); repeatable."
+        ),
+    ),
+    click.option(
+        "--group",
+        "groups",
+        metavar="[PATH:]NAME",
+        multiple=True,
+        help="Take the dependency group NAME of ./pyproject.toml, or of the one at PATH; repeatable.",
     ),
     click.option("--replace", is_flag=True, help="With --to: forget what the mirror was told before."),
 ]
-_PLACE_OPTIONS = [
+_WORKSPACE_OPTIONS = [
     click.option(
         "--to",
         metavar="DIR",
@@ -173,6 +213,10 @@ _CHOICE_OPTIONS = [
     click.option("--no-deps", is_flag=True, help="Do not follow dependencies."),
     click.option("--max-depth", metavar="N", type=click.IntRange(min=0), help="Follow N steps at most; 0: no limit."),
     click.option("--extras", type=click.Choice(("requested", "all")), help="Which extras of the projects to follow."),
-    click.option("--upstream", metavar="URL", help="Read this index: a Simple API URL, a file: URL or a folder."),
+    click.option(
+        "--upstream",
+        metavar="URL",
+        help="Read this index: a Simple API, a page of links to files (find-links), or a folder.",
+    ),
     click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many downloads at once."),
 ]

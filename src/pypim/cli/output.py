@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -12,16 +13,20 @@ import msgspec
 from pypim.core.errors import InvalidUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from pypim.cli.options import PlaceArguments, SyncArguments
-    from pypim.cli.place import Place
+    from pypim.cli.options import SyncArguments, WorkspaceArguments
+    from pypim.cli.workspace import Needs, Workspace
+    from pypim.core.faults import ConfigFault
     from pypim.ports import Reporter
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _MINUTE = 60
 _HOUR = 3600
 _TENS = 10
+_COMMAND = re.compile(
+    r"`(pypim (?:config (?:check|show)|doctor|list|metadata|plan|prune|status|sync|update|verify|why|why-not)\b[^`]*)`"
+)
 
 
 class GlobalOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +61,7 @@ class Session:
     def __init__(self, options: GlobalOptions | None = None) -> None:
         self.options = options or GlobalOptions()
         self._has_emitted = False
+        self._same_workspace = ""
 
     def emit(
         self, document: object, prose: str | Callable[[], None], *, is_summary: bool = False, exit_status: int = 0
@@ -84,19 +90,22 @@ class Session:
         if not self.options.is_quiet:
             click.echo(text, err=True)
 
-    def emit_error(self, code: str, message: str, hint: str, exit_status: int) -> None:
+    def emit_error(
+        self, code: str, message: str, hint: str, exit_status: int, faults: Sequence[ConfigFault] = ()
+    ) -> None:
         """The message and the remedy on standard error.
 
         With --json also as the one document on standard output, unless a result was printed already:
-        `{"error": {"code", "message", "hint", "exit_status"}}`.
+        `{"error": {"code", "message", "hint", "exit_status", "faults"}}`.
         """
+        hint = self.pasteable(hint)
         label = click.style(f"pypim: {'error: ' if code != 'interrupted' else ''}", fg="red", bold=True)
         click.echo(f"{label}{message}", err=True)
         if hint:
             click.echo(hint, err=True)
         if self.options.writes_json and not self._has_emitted:
             self._has_emitted = True
-            error = {"code": code, "message": message, "hint": hint, "exit_status": exit_status}
+            error = {"code": code, "message": message, "hint": hint, "exit_status": exit_status, "faults": faults}
             sys.stdout.write(render_json({"error": error}))
 
     def reporter(self) -> Reporter:
@@ -106,11 +115,16 @@ class Session:
 
         return choose_reporter(self.options, sys.stderr, environment())
 
-    def place(self, arguments: SyncArguments | PlaceArguments) -> Place:
+    def workspace(self, arguments: SyncArguments | WorkspaceArguments, needs: Needs | None = None) -> Workspace:
         """The configuration and the indexes that a command is about. Raises InvalidConfig, InvalidUsage, NotFound."""
-        from pypim.cli.place import find_place
+        from pypim.cli.workspace import Needs, find_workspace, same_workspace
 
-        return find_place(self.options.config_file, arguments)
+        self._same_workspace = same_workspace(self.options.config_file, arguments)
+        return find_workspace(self.options.config_file, arguments, needs or Needs.NOTHING)
+
+    def pasteable(self, text: str) -> str:
+        """The text, its commands in backquotes completed by the --to, -c and --index that this run was given."""
+        return _COMMAND.sub(lambda found: f"`{found[1]}{self._same_workspace}`", text)
 
 
 def render_json(document: object) -> str:

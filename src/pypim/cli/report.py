@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pypim.cli.output import counted, format_size
+from pypim.core.chains import BUILD
 from pypim.core.selection import Reason
 from pypim.sync.run import describe_problem
 
@@ -37,6 +38,12 @@ def plan_lines(report: Report, free_bytes: int | None) -> Iterator[str]:
     yield from trouble_lines(report)
 
 
+def lacking_line(lacking_bytes: int) -> str:
+    """The warning below plans that do not fit on the device."""
+    label = click.style("warning", fg="yellow")
+    return f"{label}: there is not enough room for this: {format_size(lacking_bytes)} are missing. Make room first"
+
+
 def _release_line(release: PlannedRelease) -> str:
     parts = []
     if release.added:
@@ -56,7 +63,7 @@ def _why(reasons: tuple[Reason, ...]) -> str:
     first = reasons[0]
     who = f"{first.parent_project} {first.parent_version}" if first.parent_project else first.origin
     more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-    return f"← {who}: {first.requirement}{more}"
+    return f"← {who}: {first.requirement}{BUILD if first.is_build else ''}{more}"
 
 
 def summary_lines(report: Report) -> Iterator[str]:

@@ -8,15 +8,16 @@ import click
 import msgspec
 
 from pypim.cli.command import Command, examples
-from pypim.cli.options import place_options, sync_options
+from pypim.cli.options import sync_options, workspace_options
 from pypim.cli.output import counted
+from pypim.core.errors import NotFound, Refused, Unresolvable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypim.cli.options import PlaceArguments, SyncArguments
+    from pypim.cli.options import SyncArguments, WorkspaceArguments
     from pypim.cli.output import Session
-    from pypim.cli.place import Place
+    from pypim.cli.workspace import Workspace
     from pypim.ports import Reporter
     from pypim.sync.model import Report, Request
     from pypim.wiring import OpenStore
@@ -28,6 +29,8 @@ class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     indexes: tuple[Report, ...]
     free_bytes: int | None
+    lacking_bytes: int
+    """How much room is missing for what a plan would fetch; 0 where it fits, or nobody knows."""
 
 
 @click.command(
@@ -74,38 +77,75 @@ def plan(session: Session, arguments: SyncArguments) -> int:
 
 
 def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int:
-    from pypim.cli.report import plan_lines, summary_lines
-    from pypim.wiring import open_store, request_of, run
+    from pypim.cli.report import lacking_line, plan_lines, summary_lines
+    from pypim.wiring import request_of
 
-    place = session.place(arguments)
-    requests = [request_of(place.config, index) for index in place.indexes]  # a fault in them leaves no store behind
-    for note in (*place.notes, *(note for request in requests for note in request.notes)):
+    workspace = session.workspace(arguments)
+    requests = [
+        request_of(workspace.config, index) for index in workspace.indexes
+    ]  # a fault in them leaves no store behind
+    for note in (*workspace.notes, *(note for request in requests for note in request.notes)):
         session.note(note)
-    reporter = session.reporter()
-    try:
-        with open_store(place.config, writable=not is_dry_run) as store:
-            if not is_dry_run:  # who held the lock until now may have told this mirror something else
-                place = session.place(arguments)
-                requests = [request_of(place.config, index) for index in place.indexes]
-            reports = run(_sync_all(place, requests, store, reporter, arguments, is_dry_run=is_dry_run))
-            free_bytes = store.blobs.free_bytes()
-    finally:
-        reporter.close()
-    document = SyncDocument(command="plan" if is_dry_run else "sync", indexes=reports, free_bytes=free_bytes)
+    reports, free_bytes = _with_store(session, workspace, requests, arguments, is_dry_run=is_dry_run)
+    document = SyncDocument(
+        command="plan" if is_dry_run else "sync",
+        indexes=reports,
+        free_bytes=free_bytes,
+        lacking_bytes=_lacking_bytes(reports, free_bytes) if is_dry_run else 0,
+    )
 
     def prose() -> None:
         for report in reports:
             lines = plan_lines(report, free_bytes) if is_dry_run else summary_lines(report)
             for line in lines:
                 session.say(line)
+        if document.lacking_bytes:
+            session.say(lacking_line(document.lacking_bytes))
 
     status = 0 if all(report.is_complete for report in reports) else 1
     # With -q a sync is silent only when there is nothing to tell: what is missing has to reach cron's mail.
     return session.emit(document, prose, is_summary=not is_dry_run and status == 0, exit_status=status)
 
 
+def _with_store(
+    session: Session, workspace: Workspace, requests: Sequence[Request], arguments: SyncArguments, *, is_dry_run: bool
+) -> tuple[tuple[Report, ...], int | None]:
+    """The reports and the room that is left."""
+    from pypim.wiring import open_store, request_of, run
+
+    reporter = session.reporter()
+    try:
+        with open_store(workspace.config, writable=not is_dry_run) as store:
+            if not is_dry_run:  # who held the lock until now may have told this mirror something else
+                workspace = session.workspace(arguments)
+                requests = [request_of(workspace.config, index) for index in workspace.indexes]
+            reports = run(_sync_all(workspace, requests, store, reporter, arguments, is_dry_run=is_dry_run))
+            free_bytes = store.blobs.free_bytes()
+    except (NotFound, Refused, Unresolvable) as error:
+        error.hint = " ".join([error.hint, *_how_to_forget(workspace)]).strip()
+        raise
+    finally:
+        reporter.close()
+    if any(problem.is_root and problem.is_certain for report in reports for problem in report.problems):
+        for note in _how_to_forget(workspace):
+            session.note(note)
+    return reports, free_bytes
+
+
+def _how_to_forget(workspace: Workspace) -> list[str]:
+    """A mirror that was told on the command line goes on to ask for what it could not have: perhaps it will come."""
+    if workspace.memory is None or not workspace.memory.is_file():
+        return []
+    return [f"What was asked for before stays asked for; to forget a line of it, edit {workspace.memory}."]
+
+
+def _lacking_bytes(reports: Sequence[Report], free_bytes: int | None) -> int:
+    needed_bytes = sum(report.plan.fetch_bytes for report in reports)
+    return 0 if free_bytes is None else max(0, needed_bytes - free_bytes)
+
+
 async def _sync_all(
-    place: Place,
+    workspace: Workspace,
     requests: Sequence[Request],
     store: OpenStore,
     reporter: Reporter,
@@ -117,11 +157,11 @@ async def _sync_all(
     from pypim.wiring import open_stack, write_text
 
     def remember() -> None:
-        for path, text in place.changed_files.items():
+        for path, text in workspace.changed_files.items():
             write_text(path, text)
 
     reports = []
-    for index, request in zip(place.indexes, requests, strict=True):
+    for index, request in zip(workspace.indexes, requests, strict=True):
         async with open_stack(store, index, reporter) as stack:
             reports.append(
                 await sync_index(
@@ -152,9 +192,9 @@ class UpdateDocument(msgspec.Struct, frozen=True, kw_only=True):
         ("pypim update --index main --json", "One of them, for a script."),
     ),
 )
-@place_options
+@workspace_options
 @click.pass_obj
-def update(session: Session, place: PlaceArguments) -> int:
+def update(session: Session, workspace: WorkspaceArguments) -> int:
     """Fetch the upstream's list of projects and their serials, and nothing else.
 
     The list is kept with its validators, so that asking again costs little when nothing is new. A sync asks for the
@@ -162,7 +202,7 @@ def update(session: Session, place: PlaceArguments) -> int:
     """
     from pypim.wiring import open_stack, open_store, run
 
-    found = session.place(place)
+    found = session.workspace(workspace)
     reporter = session.reporter()
 
     async def work() -> list[UpdateDocument]:
@@ -217,18 +257,19 @@ class MetadataDocument(msgspec.Struct, frozen=True, kw_only=True):
         ("pypim metadata && sqlite3 data/catalog.sqlite .tables", "Then ask the catalog."),
     ),
 )
-@place_options
+@workspace_options
 @click.option("--keep-going", is_flag=True, help="Leave out what fails, name it at the end, and exit with 1.")
 @click.pass_obj
-def metadata(session: Session, place: PlaceArguments, *, keep_going: bool) -> int:
+def metadata(session: Session, workspace: WorkspaceArguments, *, keep_going: bool) -> int:
     """Fetch the pages and the core metadata of everything that is asked for and of what it needs; download no file.
 
     What is learned stays in the catalog: the next plan or sync asks the upstream only whether it is still so.
     """
+    from pypim.cli.workspace import Needs
     from pypim.sync.run import describe_problem, expand_roots, select
     from pypim.wiring import open_stack, open_store, request_of, run
 
-    found = session.place(place)
+    found = session.workspace(workspace, Needs.USED)
     reporter = session.reporter()
 
     async def work() -> list[MetadataDocument]:

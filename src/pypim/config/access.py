@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pypim.config.environment import netrc_path
+from pypim.config.proxies import SOURCE, proxy_faults
+from pypim.core.errors import InvalidConfig
 from pypim.core.records import FetchOptions
 
 if TYPE_CHECKING:
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def fetch_options(upstream: Upstream, variables: Mapping[str, str]) -> FetchOptions:
-    """Everything that the client needs. Raises InvalidConfig where a secret cannot be had."""
+    """Everything that the client needs. Raises InvalidConfig where a secret or the proxy cannot be had."""
+    if upstream.proxy is None and upstream.url.startswith("http") and (faults := proxy_faults(variables)):
+        raise InvalidConfig(SOURCE, faults)
 
     def reveal(secret: Secret | None) -> str | None:
         return None if secret is None else secret.reveal(variables)
@@ -38,6 +42,12 @@ def fetch_options(upstream: Upstream, variables: Mapping[str, str]) -> FetchOpti
         max_connections=upstream.max_connections,
         requests_per_second=upstream.requests_per_second,
     )
+
+
+def secrets_of(upstream: Upstream) -> list[Secret]:
+    """Everything of an upstream that may stand in the environment or in a file of its own."""
+    named = (upstream.username, upstream.password, upstream.token, upstream.proxy, *upstream.headers.values())
+    return [secret for secret in named if secret is not None]
 
 
 def _text(path: Path | None) -> str | None:

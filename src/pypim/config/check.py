@@ -1,54 +1,66 @@
-"""What `config check` looks at beyond the file itself: the files it names and the secrets it refers to."""
+"""What is wrong beyond the configuration's own text: with files it names, secrets it refers to, proxy variables."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypim.config.access import fetch_options
+from pypim.config.access import fetch_options, secrets_of
+from pypim.config.model import FileUse
 from pypim.core.errors import InvalidConfig
-from pypim.core.requirements import read_requirements
+from pypim.core.inputs import read_input
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from pypim.config.model import Config, Upstream
+    from pypim.core.faults import ConfigFault
+    from pypim.core.inputs import InputFile
 
 
-def check(config: Config, variables: Mapping[str, str]) -> None:
-    """Raises InvalidConfig with every fault of every file that the configuration needs."""
-    faults: list[tuple[int | None, str]] = []
-    for upstream in config.upstreams.values():
-        faults += _caught(config, partial(fetch_options, upstream, variables))
-        faults += [
-            (None, f"upstreams.{upstream.name}: {path}: no such file")
-            for path in _certificates(upstream)
-            if not path.is_file()
-        ]
-    for index in config.indexes.values():
-        for path in index.requirement_files:
-            faults += _caught(
-                config,
-                partial(read_requirements, str(path), lambda name: config.read_text(Path(name)), variables),
-            )
-    if faults:
-        raise InvalidConfig(config.source, list(dict.fromkeys(faults)), hint="Correct them and check again.")
+def faults_beyond(
+    config: Config,
+    variables: Mapping[str, str],
+    *,
+    upstreams: Iterable[Upstream],
+    indexes: Collection[str],
+    more_files: Iterable[InputFile] = (),
+) -> list[ConfigFault]:
+    """Every fault of the files and secrets that those upstreams and the indexes of those names need.
+
+    `more_files` are requirements files that the configuration does not name.
+    """
+    faults: list[ConfigFault] = []
+    for upstream in upstreams:
+        faults += _upstream_faults(config, upstream, variables)
+    named = [file for name in indexes for file in config.indexes[name].requirement_files]
+    for file in dict.fromkeys((*named, *more_files)):
+        faults += requirement_faults(config, file, variables)
+    return faults
 
 
-def _certificates(upstream: Upstream) -> list[Path]:
-    named = (upstream.ca_file, upstream.client_certificate, upstream.client_key)
-    return [path for path in named if path is not None]
-
-
-def _caught(config: Config, attempt: Callable[[], object]) -> list[tuple[int | None, str]]:
-    """The faults that an attempt finds; those of another file with that file's name."""
+def requirement_faults(config: Config, file: InputFile, variables: Mapping[str, str]) -> tuple[ConfigFault, ...]:
+    """What is wrong with one requirements file and those that it includes, or with a pyproject.toml or lock."""
     try:
-        attempt()
+        read_input(file, lambda name: config.read_text(Path(name)), variables)
     except InvalidConfig as error:
-        if error.path == config.source:
-            return list(error.faults)
-        return [
-            (None, f"{error.path}:{line}: {text}" if line else f"{error.path}: {text}") for line, text in error.faults
-        ]
-    return []
+        return error.faults
+    return ()
+
+
+def _upstream_faults(config: Config, upstream: Upstream, variables: Mapping[str, str]) -> list[ConfigFault]:
+    faults: list[ConfigFault] = []
+    for secret in secrets_of(upstream):
+        try:
+            secret.reveal(variables)
+        except InvalidConfig as error:
+            faults += error.faults
+    if not faults:
+        try:
+            fetch_options(upstream, variables)
+        except InvalidConfig as error:
+            faults += error.faults
+    for file in config.named_files:
+        if file.use is FileUse.CERTIFICATE and file.owner == upstream.name and not file.path.is_file():
+            faults.append(config.file_fault(file.path, "no such file"))
+    return faults

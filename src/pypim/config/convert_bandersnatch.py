@@ -12,7 +12,7 @@ from pypim.config.template import Draft
 
 if TYPE_CHECKING:
     import configparser
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _EVERY_FORMAT = ["wheel", "sdist", "egg", "wininst", "msi", "rpm", "dumb", "dmg", "deb"]
 _PLATFORM_TAGS = {
@@ -66,8 +66,11 @@ _MIRROR_NEEDLESS = {
 """Carried over, or about things that pypim always does."""
 
 
-def from_bandersnatch(parser: configparser.ConfigParser) -> tuple[Draft, list[str]]:
-    """Its plugins only keep things from being downloaded, so nothing is removed and no dependency followed."""
+def from_bandersnatch(parser: configparser.ConfigParser, moved: Callable[[str], str]) -> tuple[Draft, list[str]]:
+    """Its plugins only keep things from being downloaded, so nothing is removed and no dependency followed.
+
+    `moved` makes a path of the old file one of the new.
+    """
     mirror = dict(parser["mirror"])
     active = _active_plugins(parser)
     lost = [f"[mirror] {key}: {_MIRROR_LOST[key]}" for key in mirror if key in _MIRROR_LOST]
@@ -77,7 +80,7 @@ def from_bandersnatch(parser: configparser.ConfigParser) -> tuple[Draft, list[st
         if key not in _MIRROR_LOST and key not in _MIRROR_NEEDLESS
     ]
     lost += [f"plugin {name}: pypim has no such filter" for name in sorted(active - _CARRIED - {"all"})]
-    directory = (mirror.get("directory") or "mirror").rstrip("/")
+    directory = moved((mirror.get("directory") or "mirror").rstrip("/"))
     draft = Draft(
         store={"path": f"{directory}/.pypim", "files": f"{directory}/web"},
         upstream=_upstream(mirror),
@@ -88,6 +91,8 @@ def from_bandersnatch(parser: configparser.ConfigParser) -> tuple[Draft, list[st
     if workers := _number(mirror.get("workers")):
         draft.index["jobs"] = workers
     _carry_projects(parser, active, draft, lost)
+    if files := draft.index.get("requirements"):
+        draft.index["requirements"] = [moved(file) for file in files]
     _carry_releases(parser, active, draft, lost)
     return draft, lost
 

@@ -11,7 +11,7 @@ from pypim.config.locate import simple_api_of
 from pypim.config.template import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _PYPIM_KEPT_RELEASES = 3
 _OTHER_SYSTEMS = ["win*", "macosx_*", "freebsd*"]
@@ -25,14 +25,17 @@ class _Quiet(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def from_pypim_command(line: str) -> tuple[Draft, list[str]]:
-    """Every project's newest releases, without what is for other systems; with -w only of those that are named."""
+def from_pypim_command(line: str, moved: Callable[[str], str]) -> tuple[Draft, list[str]]:
+    """Every project's newest releases, without what is for other systems; with -w only of those that are named.
+
+    `moved` makes a path of the old file one of the new.
+    """
     parser = _Quiet(prog="pypim", add_help=False, allow_abbrev=False)
     parser.add_argument("-a", action="append", default=[], dest="projects")
     parser.add_argument("-A", "-r", action="append", default=[], dest="files")
     parser.add_argument("-k", type=int, default=_PYPIM_KEPT_RELEASES, dest="keep")
     parser.add_argument("-w", action="store_true", dest="white_list")
-    parser.add_argument("--web", default="public")
+    parser.add_argument("--web")
     parser.add_argument("--remove-orphans", "--remove-unwanted", action="store_true", dest="removes")
     for flag in ("-v", "-nv", "-n", "-u", "-m", "-p", "--raw", "--test", "--no-index", "--force"):
         parser.add_argument(flag, action="store_true", dest=f"flag{flag}")
@@ -55,8 +58,8 @@ def from_pypim_command(line: str) -> tuple[Draft, list[str]]:
     packages = {name: [rule or newest] for name, rule in map(_named, given.projects)}
     draft = Draft(
         index={
-            "publish": given.web,
-            "requirements": given.files,
+            "publish": moved(given.web) if given.web else "public",
+            "requirements": [moved(file) for file in given.files],
             "on-removal": "prune" if given.removes else "keep",
         },
         packages=packages,
@@ -67,12 +70,15 @@ def from_pypim_command(line: str) -> tuple[Draft, list[str]]:
     return draft, lost
 
 
-def from_simple_command(line: str) -> tuple[Draft, list[str]]:
-    """Projects, `project=version` and requirements files, followed one level deep unless told otherwise."""
+def from_simple_command(line: str, moved: Callable[[str], str]) -> tuple[Draft, list[str]]:
+    """Projects, `project=version` and requirements files, followed one level deep unless told otherwise.
+
+    `moved` makes a path of the old file one of the new.
+    """
     parser = _Quiet(prog="simple-pypi-mirror", add_help=False, allow_abbrev=False)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--index", default="pypi")
-    parser.add_argument("--local-folder", default="public")
+    parser.add_argument("--local-folder")
     parser.add_argument("--max-depth", type=int, default=1)
     for flag in ("--ignore-errors", "--include-prereleases", "--binary-only", "--source-only"):
         parser.add_argument(flag, action="store_true", dest=f"flag{flag}")
@@ -88,7 +94,10 @@ def from_simple_command(line: str) -> tuple[Draft, list[str]]:
     files = [name for name in given.names if name.endswith(".txt")]
     draft = Draft(
         upstream={"url": simple_api_of(given.index)},
-        index={"publish": given.local_folder, "requirements": files},
+        index={
+            "publish": moved(given.local_folder) if given.local_folder else "public",
+            "requirements": [moved(file) for file in files],
+        },
         packages={name: [rule or "latest"] for name, rule in map(_named, _without(given.names, files))},
         dependencies={"max-depth": given.max_depth} if given.max_depth else {},
         filters=filters,

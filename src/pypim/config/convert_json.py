@@ -8,7 +8,7 @@ from pypim.config.locate import simple_api_of
 from pypim.config.template import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _FORMATS = {
     "bdist_wheel": "wheel",
@@ -22,16 +22,20 @@ _FORMATS = {
 }
 
 
-def from_pypisync(data: Mapping[str, Any]) -> tuple[Draft, list[str]]:
-    """Rules have the same grammar; `environment` is marker variables by hand, null meaning any value."""
+def from_pypisync(data: Mapping[str, Any], moved: Callable[[str], str]) -> tuple[Draft, list[str]]:
+    """Rules have the same grammar; `environment` is marker variables by hand, null meaning any value.
+
+    `moved` makes a path of the old file one of the new.
+    """
     known = {"endpoint", "destination_folder", "arch_exclude", "environment", "packages", "packages_re"}
     lost = [f"{key}: pypim has no such setting" for key in data if key not in known]
     environment = data.get("environment") or {}
     markers = {name: _texts(values) for name, values in environment.items() if values is not None}
+    folder = data.get("destination_folder")
     draft = Draft(
         upstream={"url": simple_api_of(str(data.get("endpoint") or "pypi"))},
         targets={"pypisync": {"markers": markers}} if markers else {},
-        index={"publish": str(data.get("destination_folder") or "public")},
+        index={"publish": moved(str(folder)) if folder else "public"},
         packages={name: _texts(rules) or ["latest"] for name, rules in (data.get("packages") or {}).items()},
         patterns={name: _texts(rules) or ["latest"] for name, rules in (data.get("packages_re") or {}).items()},
         filters={"exclude-tags": [f"*{text.strip('*')}*" for text in _texts(data.get("arch_exclude") or [])]},
@@ -39,8 +43,11 @@ def from_pypisync(data: Mapping[str, Any]) -> tuple[Draft, list[str]]:
     return draft, lost
 
 
-def from_microrepo(data: Mapping[str, Any]) -> tuple[Draft, list[str]]:
-    """The newest release of every project, of some kinds of file, in one flat folder."""
+def from_microrepo(data: Mapping[str, Any], moved: Callable[[str], str]) -> tuple[Draft, list[str]]:
+    """The newest release of every project, of some kinds of file, in one flat folder.
+
+    `moved` makes a path of the old file one of the new.
+    """
     known = {"repository", "processes", "package_types", "extensions", "python_versions"}
     lost = [
         f"{key}: name the machines under [targets.*] instead" for key in ("platforms", "architectures") if key in data
@@ -57,7 +64,8 @@ def from_microrepo(data: Mapping[str, Any]) -> tuple[Draft, list[str]]:
         filters["extensions"] = extensions
     if tags := [tag for text in _texts(data.get("python_versions") or []) for tag in _python_tags(text)]:
         filters["python-tags"] = list(dict.fromkeys(tags))
-    index: dict[str, Any] = {"publish": str(data.get("repository") or "public"), "on-removal": "prune"}
+    folder = data.get("repository")
+    index: dict[str, Any] = {"publish": moved(str(folder)) if folder else "public", "on-removal": "prune"}
     if isinstance(data.get("processes"), int) and data["processes"] > 0:
         index["jobs"] = data["processes"]
     draft = Draft(index=index, patterns={".*": ["latest"]}, dependencies={"follow": False}, filters=filters)

@@ -15,7 +15,7 @@ _DEFAULT_INDEX_FOLDER = "index"
 
 
 def from_morgan(parser: configparser.ConfigParser) -> tuple[Draft, list[str]]:
-    """Of each requirement morgan takes the newest release that matches, and follows what it requires."""
+    """Of each requirement morgan takes the newest release that matches, with what it requires, also to be built."""
     lost: list[str] = []
     targets: dict[str, dict[str, Any]] = {}
     packages: dict[str, list[str]] = {}
@@ -26,7 +26,6 @@ def from_morgan(parser: configparser.ConfigParser) -> tuple[Draft, list[str]]:
             packages = {name: _rules(value or "") for name, value in parser[section].items()}
         else:
             lost.append(f"[{section}]: pypim has no such table")
-    lost.append("build requirements: this version of pypim does not follow them")
     draft = Draft(targets=targets, index={"publish": _DEFAULT_INDEX_FOLDER}, packages=packages)
     return draft, lost
 

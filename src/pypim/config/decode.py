@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeGuard, TypeVar, g
 
 import msgspec
 
+from pypim.core.faults import ConfigFault
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypim.config.positions import KeyPath, Positions
+    from pypim.core.positions import KeyPath, Positions
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -33,23 +35,32 @@ _WORDS = {
 
 
 class Faults:
-    """Collects what is wrong with one document: `(line or None, sentence)`."""
+    """Collects what is wrong with one document; `source` is its path."""
 
-    def __init__(self, positions: Positions) -> None:
+    def __init__(self, positions: Positions, source: str) -> None:
         self._positions = positions
-        self._found: list[tuple[int | None, str]] = []
+        self._source = source
+        self._found: list[ConfigFault] = []
 
-    def add(self, path: KeyPath, sentence: str) -> None:
-        """A fault at that key; the sentence is put behind the key's name."""
-        self._found.append((self._positions.line(path), f"{spell(path)}: {sentence}" if path else sentence))
+    def add(self, path: KeyPath, message: str, remedy: str = "") -> None:
+        """A fault at that key."""
+        line = self._positions.line(path)
+        self._found.append(ConfigFault(file=self._source, line=line, key=spell(path), message=message, remedy=remedy))
 
     def line(self, path: KeyPath) -> int | None:
         """The line of that key."""
         return self._positions.line(path)
 
-    def found(self) -> list[tuple[int | None, str]]:
+    def found(self) -> list[ConfigFault]:
         """All faults in the order of their lines, each once."""
-        return sorted(dict.fromkeys(self._found), key=lambda fault: fault[0] or 0)
+        return in_order(self._found)
+
+
+def in_order(faults: Iterable[ConfigFault]) -> list[ConfigFault]:
+    """Faults in the order of their lines, file by file, each once; what is read first comes first."""
+    unique = dict.fromkeys(faults)
+    files = list(dict.fromkeys(fault.file for fault in unique))
+    return sorted(unique, key=lambda fault: (files.index(fault.file), fault.line or 0))
 
 
 def decode(raw: dict[str, Any], kind: type[_T], faults: Faults, path: KeyPath = ()) -> _T:

@@ -43,8 +43,11 @@ class UpstreamTable(_Table, frozen=True):
         _told('"pypi" (the preset), the URL of a Simple API (http, https or file), or a path relative to this file.'),
     ] = ""
     layout: Annotated[
-        Literal["simple", "flat"], _told('"simple": a Simple API; "flat": one page or folder that lists files.')
-    ] = "simple"
+        Literal["auto", "simple", "flat"],
+        _told(
+            '"simple": a Simple API; "flat": one page or folder that lists files; "auto": whichever it proves to be.'
+        ),
+    ] = "auto"
     username: Annotated[str | None, _told("User name for HTTP basic authentication.")] = None
     password: Annotated[str | None, _told("Password for HTTP basic authentication.")] = None
     token: Annotated[str | None, _told("An API token, sent as a bearer token.")] = None
@@ -73,7 +76,10 @@ class DependenciesTable(_Table, frozen=True):
         Literal["requested", "all"] | tuple[str, ...],
         _told('Which extras of a project are followed: those "requested", "all", or those in this list.'),
     ] = "requested"
-    build: Annotated[bool, _told("Build requirements of what must be built from an sdist.")] = False
+    build: Annotated[
+        bool,
+        _told("Also what builds an sdist, where a target can install nothing else of a release (PEP 518)."),
+    ] = True
     max_depth: Annotated[Count, _told("How many steps to follow; 0: no limit.")] = 0
 
 
@@ -86,7 +92,12 @@ class IndexTable(_Table, frozen=True):
         tuple[str, ...], _told("Names of the targets the index is for; none at all means every environment.")
     ] = ()
     requirements: Annotated[
-        tuple[str, ...], _told("Requirements files, relative to this file; each line is a root of the mirror.")
+        tuple[str, ...],
+        _told(
+            "Files that say what is held, relative to this file: requirements files, each line a root of the mirror; "
+            '"pyproject.toml", "pyproject.toml[extra]", "pyproject.toml:group"; and locks, whose files are held '
+            "exactly: uv.lock, pylock.toml, poetry.lock, pdm.lock, Pipfile.lock."
+        ),
     ] = ()
     publish: Annotated[str | None, _told("Folder to write a static tree into, for any web server.")] = None
     on_removal: Annotated[

@@ -6,16 +6,18 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from packaging.requirements import InvalidRequirement as UnreadableRequirement
 from packaging.requirements import Requirement
 
-from pypim.config.decode import unknown
+from pypim.config.decode import spell, unknown
 from pypim.config.document import UpstreamTable
-from pypim.config.locate import PRESET, absolute, requirements_fault, upstream_url
-from pypim.config.model import Config, Index, PatternRule, Store, Upstream
+from pypim.config.locate import PRESET, absolute, upstream_at
+from pypim.config.model import Config, FileUse, Index, Layout, NamedFile, PatternRule, Store, Upstream
 from pypim.config.secret import Secret
 from pypim.core.closure import FollowOptions, Root
 from pypim.core.errors import InvalidRequirement, PypimError
+from pypim.core.inputs import parse_input
 from pypim.core.names import normalize_extra, parse_name
 from pypim.core.policy import compile_pattern, filter_faults
 from pypim.core.retention import OnRemoval, parse_on_removal
@@ -23,15 +25,16 @@ from pypim.core.rules import parse_rules
 from pypim.core.target import TargetSpec, environments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from packaging.utils import NormalizedName
 
     from pypim.config.decode import Faults
     from pypim.config.document import DependenciesTable, Document, IndexTable
-    from pypim.config.positions import KeyPath
+    from pypim.core.inputs import InputFile
     from pypim.core.policy import Filters
+    from pypim.core.positions import KeyPath
     from pypim.core.rules import Rule
 
 _T = TypeVar("_T")
@@ -50,6 +53,7 @@ class Builder:
         self._faults = faults
         self._source = source
         self._folder = folder
+        self._named_files: list[NamedFile] = []
 
     def config(self, virtual_files: Mapping[Path, str]) -> Config:
         """The whole of it."""
@@ -69,30 +73,28 @@ class Builder:
             upstreams=upstreams,
             targets=self._document.targets,
             indexes=indexes,
+            named_files=tuple(self._named_files),
             virtual_files=dict(virtual_files),
         )
 
     # --- upstreams --------------------------------------------------------------------------------------------------
     def _upstream(self, name: str, table: UpstreamTable) -> Upstream:
         path: KeyPath = ("upstreams", name)
-        is_flat = table.layout == "flat"
-        url = ""
+        upstream = Upstream(name=name, url="", page_url="")
         try:
-            url = upstream_url(table.url, self._folder, is_flat=is_flat)
+            upstream = upstream_at(name, table.url, self._folder, Layout(table.layout))
         except ValueError as error:
             self._faults.add((*path, "url"), str(error) if table.url else "an upstream needs a url")
         if table.client_key and not table.client_certificate:
             self._faults.add((*path, "client-key"), "a key needs a client-certificate")
-        return Upstream(
-            name=name,
-            url=url,
-            is_flat=is_flat,
+        return msgspec.structs.replace(
+            upstream,
             username=self._secret(path, "username", table.username),
             password=self._secret(path, "password", table.password),
             token=self._secret(path, "token", table.token),
-            ca_file=self._path(table.ca),
-            client_certificate=self._path(table.client_certificate),
-            client_key=self._path(table.client_key),
+            ca_file=self._certificate(path, "ca", table.ca),
+            client_certificate=self._certificate(path, "client-certificate", table.client_certificate),
+            client_key=self._certificate(path, "client-key", table.client_key),
             proxy=self._secret(path, "proxy", table.proxy),
             headers={
                 header: secret
@@ -118,6 +120,25 @@ class Builder:
     def _path(self, text: str | None) -> Path | None:
         return None if text is None else absolute(self._folder, text)
 
+    def _certificate(self, path: KeyPath, key: str, text: str | None) -> Path | None:
+        return None if text is None else self._named(FileUse.CERTIFICATE, (*path, key), text)
+
+    def _named(self, use: FileUse, path: KeyPath, text: str) -> Path:
+        """The absolute path of a file that a key names; where it does so is remembered for messages."""
+        file = absolute(self._folder, text)
+        owner = str(path[1])
+        line = self._faults.line(path)
+        self._named_files.append(NamedFile(path=file, use=use, owner=owner, key=spell(path), line=line))
+        return file
+
+    def _inputs(self, path: KeyPath, texts: Iterable[str]) -> Iterator[InputFile]:
+        for number, text in enumerate(texts):
+            where = (*path, number)
+            file = self._parsed(where, partial(parse_input, text, ""), None)
+            if file is not None:
+                named = self._named(FileUse.REQUIREMENTS, where, file.path)
+                yield msgspec.structs.replace(file, path=str(named))
+
     # --- targets ----------------------------------------------------------------------------------------------------
     def _check_target(self, name: str, spec: TargetSpec) -> None:
         """The whole first; only a target with a fault is taken apart, to find all that is wrong with it."""
@@ -142,9 +163,6 @@ class Builder:
         if not _INDEX_NAME.fullmatch(name):
             self._faults.add(path, "a name of an index has letters, digits, '-' and '_' only")
         self._check_kind(path, table.kind)
-        for number, text in enumerate(table.requirements):
-            if fault := requirements_fault(text):
-                self._faults.add((*path, "requirements", number), fault)
         return Index(
             name=name,
             kind=table.kind,
@@ -152,10 +170,10 @@ class Builder:
             targets=self._chosen_targets(path, table.targets),
             roots=tuple(self._roots(path, table)),
             patterns=tuple(self._patterns(path, table)),
-            requirement_files=tuple(absolute(self._folder, text) for text in table.requirements),
+            requirement_files=tuple(self._inputs((*path, "requirements"), table.requirements)),
             publish=self._path(table.publish),
             on_removal=self._on_removal(path, table.on_removal),
-            follow=self._follow(path, table.dependencies),
+            follow=_follow_options(table.dependencies),
             filters=self._checked_filters(path, table.filters),
             jobs=table.jobs,
         )
@@ -234,24 +252,6 @@ class Builder:
         default = parse_on_removal(_DEFAULT_ON_REMOVAL, "")
         return self._parsed((*path, "on-removal"), partial(parse_on_removal, text, ""), default)
 
-    def _follow(self, path: KeyPath, table: DependenciesTable) -> FollowOptions:
-        where: KeyPath = (*path, "dependencies")
-        if table.versions == "resolve":
-            sentence = '"resolve" is not available in this version; use "newest" or "all"'
-            self._faults.add((*where, "versions"), sentence)
-        if table.build:
-            self._faults.add((*where, "build"), "true is not available in this version; leave it out")
-        extras: frozenset[NormalizedName] | None = None
-        if table.extras != "all":
-            named = () if isinstance(table.extras, str) else table.extras
-            extras = frozenset(normalize_extra(extra) for extra in named)
-        return FollowOptions(
-            is_followed=table.follow,
-            is_every_match=table.versions == "all",
-            root_extras=extras,
-            max_depth=table.max_depth,
-        )
-
     def _checked_filters(self, path: KeyPath, filters: Filters) -> Filters:
         """The filters as they are; a fault of one element of a list is reported at that element."""
         for key, sentence in filter_faults(filters, ""):
@@ -274,10 +274,9 @@ class Builder:
         try:
             return parse()
         except InvalidRequirement as error:
-            sentence = f"{error.text!r}: {error.reason}"
-            self._faults.add(path, f"{sentence}. {error.hint}" if error.hint else sentence)
+            self._faults.add(path, f"{error.text!r}: {error.reason}", error.hint)
         except PypimError as error:
-            self._faults.add(path, f"{error.message}. {error.hint}" if error.hint else error.message)
+            self._faults.add(path, error.message, error.hint)
         return default
 
     def _parses(self, path: KeyPath, parse: Callable[[], object], *, is_silent: bool = False) -> bool:
@@ -289,3 +288,18 @@ class Builder:
             return True
         failed = object()
         return self._parsed(path, parse, failed) is not failed
+
+
+def _follow_options(table: DependenciesTable) -> FollowOptions:
+    extras: frozenset[NormalizedName] | None = None
+    if table.extras != "all":
+        named = () if isinstance(table.extras, str) else table.extras
+        extras = frozenset(normalize_extra(extra) for extra in named)
+    return FollowOptions(
+        is_followed=table.follow,
+        is_every_match=table.versions == "all",
+        is_resolved=table.versions == "resolve",
+        root_extras=extras,
+        max_depth=table.max_depth,
+        is_build_followed=table.build,
+    )

@@ -5,6 +5,7 @@ It is an ordinary configuration with a requirements file beside it. Nothing is w
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ REQUIREMENTS_NAME = "requirements.txt"
 INDEX = "main"
 TARGET = "machines"
 UPSTREAM = "upstream"
+COMMAND_LINE = "command line"
+"""Where a requirement comes from that was given as an argument, now or before."""
 
 _REQUIREMENTS_HEAD = "# What this mirror was asked for on the command line, one requirement per line.\n"
 _HEAD = """\
@@ -72,6 +75,23 @@ def config_path(directory: Path) -> Path:
     return directory / FOLDER / CONFIG_NAME
 
 
+def no_mirror(directory: Path) -> NotFound:
+    """What to say of a folder that was told nothing: a sync that got no plan together leaves no memory of itself."""
+    example = f"pypim sync flask --to {shlex.quote(str(directory))}"
+    if (directory / FOLDER).is_dir():
+        return NotFound(
+            f"{directory}: nothing was mirrored here yet: no sync got as far as a plan, and what it was asked for was "
+            "not kept",
+            hint=f"Say again what it shall hold, as in: {example}",
+        )
+    return NotFound(f"{directory}: pypim keeps no mirror here", hint=f"Say what it shall hold, as in: {example}")
+
+
+def is_memory(path: Path) -> bool:
+    """Whether a requirements file is the one in which a mirror without a configuration keeps what it was asked for."""
+    return (path.parent.name, path.name) == (FOLDER, REQUIREMENTS_NAME)
+
+
 def remember(directory: Path, told: Told, *, replace: bool, machine: Callable[[], TargetSpec]) -> Remembered:
     """Add what was told now to what was told before; the texts are stable, the same input gives the same bytes.
 
@@ -84,10 +104,7 @@ def remember(directory: Path, told: Told, *, replace: bool, machine: Callable[[]
     before = None if replace else on_disk[path]
     lines_before = (None if replace else on_disk[requirements]) or _REQUIREMENTS_HEAD
     if before is None and not (told.requirements or told.requirement_files):
-        raise NotFound(
-            f"{directory}: pypim keeps no mirror here",
-            hint=f"Say what it shall hold: pypim sync flask --to {directory}",
-        )
+        raise no_mirror(directory)
     texts = {
         path: _config_text(path, before, told, machine),
         requirements: _merge_lines(lines_before, told.requirements),
@@ -165,7 +182,7 @@ def _merge_lines(text: str, requirements: tuple[str, ...]) -> str:
 def _subject(line: str, *, is_strict: bool) -> object:
     """What a requirement is about, apart from its versions; None for a line that is none."""
     try:
-        requirement = parse_requirement_argument(line, "command line").requirement
+        requirement = parse_requirement_argument(line, COMMAND_LINE).requirement
     except InvalidRequirement:
         if is_strict:
             raise

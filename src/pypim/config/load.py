@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypim.config.decode import Faults, decode
+from pypim.config.decode import Faults, decode, in_order
 from pypim.config.document import Document
 from pypim.config.effective import Builder
 from pypim.config.environment import user_config_folder
-from pypim.config.positions import positions
 from pypim.core.errors import InvalidConfig, InvalidUsage
+from pypim.core.positions import positions, syntax_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pypim.config.model import Config
+    from pypim.core.faults import ConfigFault
+
+    LookBeyond = Callable[[Config], Iterable[ConfigFault]]
+    """Finds what is wrong with the files that a configuration names, even where it has faults of its own."""
 
 FILE_NAME = "pypim.toml"
 VARIABLE = "PYPIM_CONFIG"
-_PLACE = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
 _HINT = "Correct the file and run `pypim config check`; `pypim config schema` prints a schema for your editor."
 
 
@@ -48,18 +50,26 @@ def find_config(explicit: str | None, variables: Mapping[str, str]) -> Path:
     )
 
 
-def load(path: Path) -> Config:
-    """Read and check a configuration. Raises InvalidConfig with all faults."""
+def load(path: Path, look_beyond: LookBeyond | None = None) -> Config:
+    """Read and check a configuration. Raises InvalidConfig with all faults.
+
+    `look_beyond` finds those of the files that it names; without it nobody looks whether they are there.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidConfig(str(path), [(None, f"this is not UTF-8 text (byte {error.start})")], hint=_HINT) from None
     except OSError as error:
         raise InvalidConfig(str(path), [(None, error.strerror or "cannot be read")]) from None
-    return load_text(text, path)
+    return load_text(text, path, look_beyond=look_beyond)
 
 
-def load_text(text: str, path: Path, virtual_files: Mapping[Path, str] | None = None) -> Config:
+def load_text(
+    text: str,
+    path: Path,
+    virtual_files: Mapping[Path, str] | None = None,
+    look_beyond: LookBeyond | None = None,
+) -> Config:
     """Check a configuration that is, or would be, in the file of that path. Raises InvalidConfig with all faults.
 
     `virtual_files` are requirements files that would be beside it, by absolute path.
@@ -67,20 +77,12 @@ def load_text(text: str, path: Path, virtual_files: Mapping[Path, str] | None = 
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidConfig(str(path), [_syntax_fault(error, text)], hint=_HINT) from None
+        raise InvalidConfig(str(path), [syntax_fault(error, text)], hint=_HINT) from None
     # tomllib reads "\r\n" as "\n"; the line numbers are the same either way.
-    faults = Faults(positions(text))
+    faults = Faults(positions(text), str(path))
     document = decode(raw, Document, faults)
     config = Builder(document, faults, str(path), path.absolute().parent).config(virtual_files or {})
-    if found := faults.found():
+    found = in_order([*faults.found(), *(look_beyond(config) if look_beyond else ())])
+    if found:
         raise InvalidConfig(str(path), found, hint=_HINT)
     return config
-
-
-def _syntax_fault(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, str]:
-    sentence = str(error)
-    place = _PLACE.search(sentence)
-    sentence = sentence[: place.start()] if place else sentence
-    if place and place["line"]:
-        return int(place["line"]), f"not TOML: {sentence[:1].lower()}{sentence[1:]} (column {place['column']})"
-    return text.count("\n") + 1, f"not TOML: {sentence[:1].lower()}{sentence[1:]} (at the end of the file)"

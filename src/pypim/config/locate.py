@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PRESET = "pypi"
+from pypim.config.model import Layout, Upstream
 
-LOCK_FILES = re.compile(r"uv\.lock|pylock(\.[^.]+)?\.toml|poetry\.lock|pdm\.lock|Pipfile\.lock|pyproject\.toml")
+PRESET = "pypi"
 
 
 def absolute(folder: Path, text: str) -> Path:
@@ -43,11 +43,21 @@ def upstream_url(text: str, folder: Path, *, is_flat: bool = False) -> str:
     return url if is_flat or url.endswith("/") or "?" in url else url + "/"
 
 
-def requirements_fault(name: str) -> str | None:
-    """Why a file cannot be given as a requirements file, as far as its name says so."""
-    if LOCK_FILES.fullmatch(Path(name).name):
-        return f"{name}: lock files and pyproject.toml cannot be read by this version; export a requirements.txt"
-    return None
+def layout_at(url: str) -> Layout:
+    """What a URL tells of what is there: HTML by its name is one page, and `simple` is what a Simple API is called."""
+    path = urlsplit(url).path
+    if re.search(r"\.html?$", path, re.IGNORECASE):
+        return Layout.FLAT
+    is_called_simple = path.rstrip("/").rpartition("/")[2] in {"simple", "+simple"}
+    return Layout.SIMPLE if is_called_simple and not url.startswith("file:") else Layout.AUTO
+
+
+def upstream_at(name: str, text: str, folder: Path, layout: Layout = Layout.AUTO) -> Upstream:
+    """The upstream whose `url` is that text, with defaults for everything else. Raises ValueError with a sentence."""
+    page_url = upstream_url(text, folder, is_flat=True)
+    settled = layout_at(page_url) if layout is Layout.AUTO else layout
+    url = upstream_url(text, folder, is_flat=settled is Layout.FLAT)
+    return Upstream(name=name, url=url, page_url=page_url, layout=settled)
 
 
 def simple_api_of(endpoint: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,8 @@ from pypim.config.document import Document
 from pypim.config.secret import Secret
 from pypim.core.closure import FollowOptions, Root
 from pypim.core.errors import InvalidConfig, InvalidUsage
+from pypim.core.faults import ConfigFault
+from pypim.core.inputs import InputFile
 from pypim.core.policy import Filters
 from pypim.core.retention import OnRemoval
 from pypim.core.rules import Rule
@@ -26,14 +29,26 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     """Folder that holds `packages/`."""
 
 
+class Layout(StrEnum):
+    """What is found at the URL of an upstream."""
+
+    AUTO = "auto"
+    """One of the others; which, only its answers tell."""
+    SIMPLE = "simple"
+    """A Simple API."""
+    FLAT = "flat"
+    """One page or folder that lists files, as for pip's --find-links."""
+
+
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """An index that is read; how to talk to it is in `pypim.config.access.fetch_options`. Times in seconds."""
 
     name: str
     url: str
-    """Absolute, http, https or file; ends with "/" where it is a Simple API."""
-    is_flat: bool = False
-    """One page or folder that lists files, as for pip's --find-links."""
+    """Absolute, http, https or file; ends with "/" unless it is flat for certain."""
+    page_url: str
+    """The same as it was written: where a page that lists files is."""
+    layout: Layout = Layout.AUTO
     username: Secret | None = None
     password: Secret | None = None
     token: Secret | None = None
@@ -69,8 +84,8 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     roots: tuple[Root, ...] = ()
     """From `packages`, in the order of the file."""
     patterns: tuple[PatternRule, ...] = ()
-    requirement_files: tuple[Path, ...] = ()
-    """Absolute; read them with `Config.read_text`."""
+    requirement_files: tuple[InputFile, ...] = ()
+    """With absolute paths; read them with `Config.read_text`."""
     requirements: tuple[str, ...] = ()
     """Requirement lines of the command line, for this run only."""
     publish: Path | None = None
@@ -78,6 +93,25 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     follow: FollowOptions
     filters: Filters
     jobs: int = 16
+
+
+class FileUse(StrEnum):
+    """What a file is named for."""
+
+    REQUIREMENTS = "requirements"
+    CERTIFICATE = "certificate"
+
+
+class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that the configuration names, and where it does so."""
+
+    path: Path
+    use: FileUse
+    owner: str
+    """The index or upstream that needs it."""
+    key: str
+    """As in `indexes.main.requirements[1]`."""
+    line: int | None
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +125,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: dict[str, Upstream]
     targets: dict[str, TargetSpec]
     indexes: dict[str, Index]
+    named_files: tuple[NamedFile, ...] = ()
     virtual_files: dict[Path, str] = {}
     """Texts of files that do not exist yet, by absolute path."""
 
@@ -115,8 +150,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError:
-            raise InvalidConfig(str(path), [(None, "this is not UTF-8 text")], hint="Save it as UTF-8.") from None
+            fault = ConfigFault(file=str(path), message="this is not UTF-8 text", remedy="Save it as UTF-8.")
+            raise InvalidConfig(self.source, [fault]) from None
         except OSError as error:
             reason = error.strerror or "cannot be read"
-            hint = "Correct the path, or remove it from the requirements."
-            raise InvalidConfig(str(path), [(None, reason)], hint=hint) from None
+            raise InvalidConfig(self.source, [self.file_fault(path, reason)]) from None
+
+    def file_fault(self, path: Path, reason: str) -> ConfigFault:
+        """The fault of a file that cannot be had, at the place where it is named."""
+        remedy = "Correct the path, or take it out."
+        for named in self.named_files:
+            if named.path == path:
+                return ConfigFault(
+                    file=self.source, line=named.line, key=named.key, message=f"{path}: {reason}", remedy=remedy
+                )
+        return ConfigFault(file=str(path), message=reason, remedy=remedy)

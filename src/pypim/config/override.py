@@ -8,49 +8,58 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pypim.config.locate import requirements_fault, upstream_url
-from pypim.config.model import Index, Upstream
+from pypim.config.inline import COMMAND_LINE
+from pypim.config.locate import PRESET, upstream_at, upstream_url
+from pypim.config.model import Index
 from pypim.core.errors import InvalidRequirement, InvalidUsage
+from pypim.core.inputs import parse_input
 from pypim.core.policy import Filters, filter_faults
 from pypim.core.requirements import parse_requirement_argument
 from pypim.core.target import TargetSpec, environments
 from pypim.core.urls import split_user_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pypim.config.inline import Told
     from pypim.core.closure import FollowOptions
-
-ORIGIN = "command line"
 
 
 def check_options(told: Told) -> None:
     """Raises InvalidUsage with a line for every option that cannot be read; the message names the option."""
     attempts: list[tuple[str, Callable[[], object]]] = []
-    attempts += [("--python", partial(environments, {ORIGIN: TargetSpec(python=(text,))})) for text in told.python]
     attempts += [
-        ("--platform", partial(environments, {ORIGIN: TargetSpec(platforms=(text,))})) for text in told.platforms
+        ("--python", partial(environments, {COMMAND_LINE: TargetSpec(python=(text,))})) for text in told.python
     ]
-    attempts += [("REQ", partial(parse_requirement_argument, text, ORIGIN)) for text in told.requirements]
+    attempts += [
+        ("--platform", partial(environments, {COMMAND_LINE: TargetSpec(platforms=(text,))})) for text in told.platforms
+    ]
+    attempts += [("-r", partial(parse_input, file, COMMAND_LINE)) for file in told.requirement_files]
+    attempts += [("REQ", partial(parse_requirement_argument, text, COMMAND_LINE)) for text in told.requirements]
     faults = []
     for option, attempt in attempts:
         try:
             attempt()
         except InvalidRequirement as error:
             faults.append(f"{option} {error.text!r}: {error.reason}. {error.hint}".rstrip(" ."))
-    faults += [f"--{sentence}" for _, sentence in filter_faults(Filters(exclude=told.exclude), ORIGIN)]
-    faults += [f"-r {fault}" for file in told.requirement_files if (fault := requirements_fault(file))]
+    faults += [f"--{sentence}" for _, sentence in filter_faults(Filters(exclude=told.exclude), COMMAND_LINE)]
     if told.upstream is not None:
-        try:
-            upstream_url(told.upstream, Path.cwd())
-        except ValueError as error:
-            faults.append(f"--upstream {error}")
+        faults += _upstream_faults(told.upstream)
         if split_user_info(told.upstream)[1] is not None:
             # What --to is told is kept in a folder that is made to be served and copied.
             faults.append("--upstream takes no user name and password: put them into your netrc file")
     if faults:
         raise InvalidUsage("\n".join(faults))
+
+
+def _upstream_faults(text: str) -> Iterator[str]:
+    if text != PRESET and "://" not in text and not Path(text).exists():
+        yield f"--upstream {text}: there is no such folder; a URL begins with https://, http:// or file://"
+        return
+    try:
+        upstream_url(text, Path.cwd())
+    except ValueError as error:
+        yield f"--upstream {error}"
 
 
 def override(index: Index, told: Told, *, machine: Callable[[], TargetSpec]) -> Index:
@@ -61,15 +70,15 @@ def override(index: Index, told: Told, *, machine: Callable[[], TargetSpec]) -> 
     """
     changes: dict[str, Any] = {
         "requirements": told.requirements,
-        "requirement_files": (*index.requirement_files, *(Path(file) for file in told.requirement_files)),
+        "requirement_files": (*index.requirement_files, *(parse_input(file, "-r") for file in told.requirement_files)),
         "follow": _follow(index.follow, told),
         "filters": _filters(index.filters, told),
         "jobs": told.jobs or index.jobs,
     }
     if told.python or told.platforms:
-        changes["targets"] = {ORIGIN: _target(told, machine())}
+        changes["targets"] = {COMMAND_LINE: _target(told, machine())}
     if told.upstream is not None:
-        changes["upstream"] = Upstream(name=ORIGIN, url=upstream_url(told.upstream, Path.cwd()))
+        changes["upstream"] = upstream_at(COMMAND_LINE, told.upstream, Path.cwd())
     return msgspec.structs.replace(index, **changes)
 
 

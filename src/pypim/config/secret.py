@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.errors import InvalidConfig
+from pypim.core.faults import ConfigFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,5 +55,6 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise self._fault(f"{path}: {reason}", "Put the secret there, or correct the path.") from None
 
-    def _fault(self, sentence: str, hint: str) -> InvalidConfig:
-        return InvalidConfig(self.source, [(self.line, f"{self.key}: {sentence}")], hint=hint)
+    def _fault(self, message: str, remedy: str) -> InvalidConfig:
+        fault = ConfigFault(file=self.source, line=self.line, key=self.key, message=message, remedy=remedy)
+        return InvalidConfig(self.source, [fault])

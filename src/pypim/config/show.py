@@ -26,7 +26,7 @@ def shown(config: Config) -> dict[str, Any]:
     for name, index in config.indexes.items():
         table = data["indexes"][name]
         table["upstream"] = index.upstream.name
-        table["requirements"] = [str(path) for path in index.requirement_files]
+        table["requirements"] = [str(file) for file in index.requirement_files]
         table["publish"] = _text(index.publish)
     return data
 

@@ -20,9 +20,11 @@ from packaging.utils import canonicalize_name
 
 from pypim.core.errors import CorruptBlob
 from pypim.core.metadata import (
-    identity_of_pkg_info,
+    build_requires,
+    hints_of_pkg_info,
     parse_pkg_info,
     parse_pyproject,
+    parse_requirement,
     parse_requires_txt,
     requirements_of,
     requires_txt_extras,
@@ -93,34 +95,55 @@ def sdist_metadata(stream: BinaryIO, filename: str) -> tuple[CoreMetadata, bytes
     """(the best that an sdist says without being built, its PKG-INFO); raises CorruptBlob.
 
     In this order: a PKG-INFO that may be trusted, a static pyproject.toml, and as lower bounds the values of an
-    append-only PKG-INFO, a requires.txt, nothing. Reading stops at a trusted PKG-INFO.
+    append-only PKG-INFO, a requires.txt together with what another PKG-INFO lists. Reading stops once a trusted
+    PKG-INFO and the pyproject.toml are found; an archive that is broken behind the former lacks only the latter.
     """
     gathered = _Gathered(filename)
-    with _corrupt_blob(filename):
-        for path, content in _walk(stream, filename):
-            if gathered.add(path, content) and (trusted := _exact(gathered.pkg_info)) is not None:
-                return trusted, gathered.pkg_info
+    damage: tuple[str, ...] = ()
+    try:
+        with _corrupt_blob(filename):
+            for path, content in _walk(stream, filename):
+                if gathered.add(path, content) and gathered.is_enough:
+                    break
+    except CorruptBlob as error:
+        if not gathered.is_trusted:
+            raise
+        damage = (f"{error.reason}; setuptools is taken for what builds it",)
     facts = gathered.facts()
-    return _best(facts), facts.pkg_info
+    needed, faults = requirements_of(build_requires(facts.pyproject), "build-system.requires")
+    metadata = _best(facts)
+    faults = (*metadata.faults, *faults, *damage)
+    return msgspec.structs.replace(metadata, build_requires=needed, faults=faults), facts.pkg_info
 
 
 def _best(facts: SdistFacts) -> CoreMetadata:
-    identity = identity_of_pkg_info(facts.pkg_info or b"")
+    hints = hints_of_pkg_info(facts.pkg_info or b"")
     static = _exact(facts.pkg_info) or (parse_pyproject(facts.pyproject) if facts.pyproject else None)
     if static is not None:
-        return msgspec.structs.replace(static, version=static.version or identity.version)
+        return msgspec.structs.replace(static, version=static.version or hints.version)
     if facts.pkg_info and (lower_bound := parse_pkg_info(facts.pkg_info)) is not None:
         return lower_bound
     if not facts.has_egg_info:
-        return identity
+        return hints
     requires_dist, faults = requirements_of(parse_requires_txt(facts.requires_txt or b""))
     return msgspec.structs.replace(
-        identity,
-        requires_dist=requires_dist,
-        provides_extra=requires_txt_extras(facts.requires_txt or b""),
+        hints,
+        requires_dist=_united(requires_dist, hints.requires_dist),
+        provides_extra=tuple(dict.fromkeys((*requires_txt_extras(facts.requires_txt or b""), *hints.provides_extra))),
         source=MetadataSource.EGG_INFO,
-        faults=faults,
+        faults=(*faults, *hints.faults),
     )
+
+
+def _united(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    """All that the first requires, and what only the second does, however either writes it."""
+    known = set(map(_meaning, first))
+    return (*first, *(text for text in second if _meaning(text) not in known))
+
+
+def _meaning(text: str) -> tuple[object, ...]:
+    found = parse_requirement(text)
+    return (text,) if found is None else (found.name, found.extras, found.specifier, str(found.marker), found.url)
 
 
 def _exact(pkg_info: bytes | None) -> CoreMetadata | None:
@@ -156,6 +179,17 @@ class _Gathered:
         self._project = canonicalize_name(stem.rpartition("-")[0])
         self._found: dict[str, tuple[tuple[bool, int], bytes]] = {}
         self._has_egg_info = False
+        self._own: set[str] = set()
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether nothing that may still come can say more."""
+        return "pyproject.toml" in self._own and self.is_trusted
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the PKG-INFO of the sdist's own folder was found and may be trusted."""
+        return "PKG-INFO" in self._own and _exact(self.pkg_info) is not None
 
     @property
     def pkg_info(self) -> bytes | None:
@@ -171,7 +205,7 @@ class _Gathered:
         )
 
     def add(self, path: str, content: bytes | None) -> bool:
-        """Take a member in; whether it was the PKG-INFO of the sdist's own folder."""
+        """Take a member in; whether it was one of the sdist's own folder."""
         parts = _parts(path)
         if len(parts) <= _MAX_EGG_INFO_DEPTH and any(part.endswith(_EGG_INFO) for part in parts[:-1]):
             self._has_egg_info = True
@@ -183,7 +217,9 @@ class _Gathered:
         known = self._found.get(parts[-1])
         if known is None or (is_stray, depth) <= known[0]:
             self._found[parts[-1]] = ((is_stray, depth), content)
-        return parts[-1] == "PKG-INFO" and not is_stray
+        if not is_stray:
+            self._own.add(parts[-1])
+        return not is_stray
 
     def _content(self, name: str) -> bytes | None:
         found = self._found.get(name)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.filenames import FileKind, parse_filename
+from pypim.core.allowed import may_have
+from pypim.core.filenames import FileKind, parse_filename, parse_version
 from pypim.core.markers import evaluate
 from pypim.core.model import ProjectStatus
-from pypim.core.target import python_allows, wheel_rank
+from pypim.core.target import lower_bound, python_allows, wheel_rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,11 @@ class Candidates(msgspec.Struct, frozen=True):
 class Chooser:
     """Knows the environments, the policy and the time, and turns a page into candidates."""
 
-    def __init__(self, environments: Sequence[Environment], policy: Policy, now: datetime) -> None:
+    def __init__(
+        self, environments: Sequence[Environment], policy: Policy, now: datetime, *, minds_upper_bounds: bool = True
+    ) -> None:
+        """Without `minds_upper_bounds`, Requires-Python only says from which Python on, as uv reads it."""
+        self._minds_upper_bounds = minds_upper_bounds
         self.environments = tuple(environments)
         self.policy = policy
         self.now = now
@@ -147,18 +152,20 @@ class Chooser:
         if page.status is ProjectStatus.QUARANTINED:
             told = f": {page.status_reason}" if page.status_reason else ""
             return Candidates(page.name, (), (), f"the project is quarantined (PEP 792) and offers no files{told}")
-        groups: dict[Version | str, list[Candidate]] = {}
+        groups: dict[Version | str, _Group] = {}
         exclusions: list[Exclusion] = []
         for file in page.files:
             parsed = parse_filename(file.filename, page.name)
+            key = parsed.version if parsed.version is not None else (parsed.version_text or "")
+            group = groups.setdefault(key, _Group([], set()))
+            group.texts.add(parsed.version_text)
             reason = self._objection(page.name, file, parsed, hashes)
             if reason:
                 exclusions.append(Exclusion(file.filename, parsed.version_text or "", reason))
                 continue
             listed = self.tag_mask(parsed) & self.python_mask(file.requires_python)
-            key = parsed.version if parsed.version is not None else (parsed.version_text or "")
-            groups.setdefault(key, []).append(Candidate(file, parsed, listed, listed))
-        releases = [_release(page.name, key, found, hashes) for key, found in groups.items()]
+            group.candidates.append(Candidate(file, parsed, listed, listed))
+        releases = [_release(page.name, key, group, hashes) for key, group in groups.items() if group.candidates]
         return Candidates(page.name, _newest_first(releases), tuple(exclusions))
 
     def marker_masks(self, marker: Marker | None, extras: frozenset[NormalizedName]) -> tuple[int, int]:
@@ -190,7 +197,8 @@ class Chooser:
         """The environments that a Requires-Python allows; one that cannot be read allows all."""
         found = self._python_masks.get(requires_python)
         if found is None:
-            found = sum(1 << i for i, e in enumerate(self.environments) if python_allows(e, requires_python))
+            bound = requires_python if self._minds_upper_bounds else lower_bound(requires_python)
+            found = sum(1 << i for i, e in enumerate(self.environments) if python_allows(e, bound))
             self._python_masks[requires_python] = found
         return found
 
@@ -225,28 +233,27 @@ class Chooser:
     ) -> str:
         if parsed.kind is FileKind.UNKNOWN:
             return "the file name is not that of a distribution file of this project"
-        if hashes and not _may_have(file, hashes):
+        if hashes and not may_have(file, hashes):
             return "its hash is not one of those that the requirement allows"
         return self.policy.file_verdict(project, file, parsed, self.now).reason
 
 
-def _may_have(file: DistFile, hashes: frozenset[str]) -> bool:
-    """Whether a file may have one of these hashes: the page says so, or does not tell one of their algorithms."""
-    known = dict((file.other_hash,) if file.other_hash else ())
-    if file.sha256 is not None:
-        known["sha256"] = file.sha256
-    return any(known.get(algorithm, digest) == digest for algorithm, _, digest in (h.partition(":") for h in hashes))
+class _Group(msgspec.Struct, frozen=True):
+    """The files of one version, and how it is written in the names of all that are listed, kept out or not."""
+
+    candidates: list[Candidate]
+    texts: set[str | None]
 
 
-def _release(project: NormalizedName, key: Version | str, found: list[Candidate], hashes: frozenset[str]) -> Release:
+def _release(project: NormalizedName, key: Version | str, group: _Group, hashes: frozenset[str]) -> Release:
     """One release of these files. 1.0 and 1.0.0 are the same version (PEP 440); the shortest text stands for all."""
-    candidates = _usable(found)
+    candidates = _usable(group.candidates)
     if isinstance(key, str):
         return Release(project, None, key, candidates, hashes)
     version = key
-    if len({c.parsed.version_text for c in found}) > 1:
-        written = {str(c.parsed.version): c.parsed.version for c in found if c.parsed.version is not None}
-        version = written[min(written, key=lambda text: (len(text), text))]
+    if len(group.texts) > 1:
+        written = [found for text in group.texts if text and (found := parse_version(text)) is not None]
+        version = min(written, key=lambda found: (len(str(found)), str(found)))
     return Release(project, version, str(version), candidates, hashes)
 
 

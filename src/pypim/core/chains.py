@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ReleaseKey = tuple[str, str]
 """Project and version, as a selection names a release."""
 
+BUILD = " (to build it)"
+"""Stands behind a requirement that builds what requires it, in lines for people."""
+
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """One step: what wanted the next release, and in which words. The first link of a chain is a root's rule."""
@@ -26,6 +29,11 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     """The root's origin, or "project version" of a chosen release."""
     requirement: str
+    is_build: bool = False
+    """Whether `by` needs the next release to be built from its sdist, rather than to run."""
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.requirement}{BUILD if self.is_build else ''}"
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,4 +100,4 @@ def _chains(release: ChosenRelease, shortest: Mapping[ReleaseKey, tuple[Link, ..
 
 def _link(reason: Reason) -> Link:
     by = f"{reason.parent_project} {reason.parent_version}" if reason.parent_project else reason.origin
-    return Link(by=by, requirement=reason.requirement)
+    return Link(by=by, requirement=reason.requirement, is_build=reason.is_build)

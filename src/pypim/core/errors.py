@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from pypim.core.faults import ConfigFault
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -124,15 +126,20 @@ class InvalidFilename(Invalid):
 
 
 class InvalidConfig(Invalid):
-    """One or more faults of a configuration, each `(line or None, sentence)`; all of them are reported at once."""
+    """One or more faults of a configuration and of the files that it names; all of them are reported at once.
+
+    A fault of the file itself may be given as `(line or None, message)`.
+    """
 
     code = "invalid-config"
 
-    def __init__(self, path: str, faults: Sequence[tuple[int | None, str]], *, hint: str = "") -> None:
-        lines = [f"{path}:{line}: {text}" if line else f"{path}: {text}" for line, text in faults]
-        super().__init__("\n".join(lines), hint=hint)
+    def __init__(self, path: str, faults: Sequence[ConfigFault | tuple[int | None, str]], *, hint: str = "") -> None:
         self.path = path
-        self.faults = tuple(faults)
+        self.faults = tuple(
+            fault if isinstance(fault, ConfigFault) else ConfigFault(file=path, line=fault[0], message=fault[1])
+            for fault in faults
+        )
+        super().__init__("\n".join(map(str, self.faults)), hint=hint)
 
 
 class InvalidRequirement(Invalid):
@@ -226,6 +233,21 @@ class DigestMismatch(IntegrityFault):
         self.actual = actual
 
 
+class HashNotAllowed(IntegrityFault):
+    """The content has none of the hashes that a requirement allows; `actual` and `allowed` are "algorithm:hex"."""
+
+    code = "hash-not-allowed"
+
+    def __init__(self, filename: str, actual: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"{filename}: {actual} is none of the hashes that the requirement allows: {', '.join(allowed)}",
+            hint="The file was not kept. Find out who changed it; if it is right, add its hash to the requirement.",
+        )
+        self.filename = filename
+        self.actual = actual
+        self.allowed = tuple(allowed)
+
+
 class SizeMismatch(IntegrityFault):
     """The content has another size than the index or the answer announced. Sizes in bytes."""
 
@@ -281,6 +303,20 @@ class StoreUnwritable(StoreFault):
         super().__init__(
             f"{path}: cannot be written: {reason}",
             hint="Choose another folder, or give this user the right to write there.",
+        )
+        self.path = path
+        self.reason = reason
+
+
+class StoreUnreadable(StoreFault):
+    """A file or folder of the store cannot be read (permissions, a failing disk)."""
+
+    code = "store-unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path}: cannot be read: {reason}",
+            hint="Give this user the right to read there; `pypim verify` names every file that is damaged.",
         )
         self.path = path
         self.reason = reason

@@ -44,6 +44,26 @@ def wanted_requirements(
             yield requirement, certain & mask, open_ & mask
 
 
+def build_requirements(
+    metadata: CoreMetadata, mask: int, chooser: Chooser
+) -> Iterator[tuple[ParsedRequirement, int, int]]:
+    """Each requirement of a build (PEP 518) with the environments in which it holds for certain, or is open.
+
+    What builds is the target itself, for installers build where they install.
+    """
+    for requirement in filter(None, map(parse_requirement, metadata.build_requires)):
+        certain, open_ = chooser.marker_masks(requirement.marker, frozenset())
+        if (certain | open_) & mask:
+            yield requirement, certain & mask, open_ & mask
+
+
+def lacks_extra(metadata: CoreMetadata, extra: NormalizedName) -> bool:
+    """Whether a file is known to provide no such extra; what may still grow when it is built is not."""
+    if metadata.is_lower_bound or extra in map(normalize_extra, metadata.provides_extra):
+        return False
+    return extra not in _lines_by_extra(metadata.requires_dist)[0]
+
+
 @lru_cache(maxsize=1024)
 def _lines_by_extra(lines: tuple[str, ...]) -> tuple[dict[NormalizedName, tuple[str, ...]], tuple[str, ...]]:
     """The lines that name an extra with "==", by that extra, and those that speak of extras in another way.

@@ -11,6 +11,8 @@ from pypim.core.filenames import parse_version
 from pypim.core.selection import ProblemKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from packaging.specifiers import SpecifierSet
 
     from pypim.core.candidates import Candidate, Candidates, Chooser, Release
@@ -26,7 +28,7 @@ def explain_unsatisfied(candidates: Candidates, rule: Rule, environment: int) ->
     """
     if candidates.withheld:
         return ProblemKind.UNSATISFIED, candidates.withheld
-    matching = [release for release in candidates.releases if _matches(rule.specifier, release)]
+    matching = [release for release in candidates.releases if matches(rule.specifier, release)]
     if matching:
         return ProblemKind.UNSATISFIED, "; ".join(_obstacles(matching, rule, environment))
     taken_away = Counter(
@@ -74,31 +76,40 @@ class FileVerdict(msgspec.Struct, frozen=True):
     reason: str
 
 
-def explain_files(candidates: Candidates, specifier: SpecifierSet, chooser: Chooser) -> list[FileVerdict]:
-    """For every file of a matching release: what keeps it out of every environment."""
+def explain_files(
+    candidates: Candidates, specifier: SpecifierSet, chooser: Chooser, learned: Mapping[str, str | None] | None = None
+) -> list[FileVerdict]:
+    """For every file of a matching release: what keeps it out of every environment.
+
+    `learned`: identity → Requires-Python of the core metadata, of the files that the candidates were narrowed by.
+    """
+    bounds = learned or {}
     found = [
         FileVerdict(exclusion.filename, exclusion.version, exclusion.reason)
         for exclusion in candidates.exclusions
         if _text_matches(specifier, exclusion.version)
     ]
-    matching = [release for release in candidates.releases if _matches(specifier, release)]
+    matching = [release for release in candidates.releases if matches(specifier, release)]
     has_final = any(not _is_prerelease(release) and release.mask(with_yanked=False) for release in matching)
+    takes_prereleases = bool(chooser.policy.prereleases or specifier.prereleases or not has_final)
     return found + [
         FileVerdict(
             candidate.file.filename,
             release.text,
-            _unfit(candidate, chooser)
-            or _unchosen(candidate, release, takes_prereleases=chooser.policy.prereleases or not has_final),
+            _unfit(candidate, chooser, bounds.get(candidate.file.identity))
+            or _unchosen(candidate, release, takes_prereleases=takes_prereleases),
         )
         for release in matching
         for candidate in release.candidates
     ]
 
 
-def _unfit(candidate: Candidate, chooser: Chooser) -> str:
+def _unfit(candidate: Candidate, chooser: Chooser, learned: str | None) -> str:
     """Why no environment can use a file; empty where one can, or nobody would: legacy kinds are only carried."""
     if candidate.mask or not (candidate.is_wheel or candidate.is_sdist):
         return ""
+    if candidate.listed:
+        return f"no target that accepts it has a Python that its core metadata's Requires-Python {learned!r} allows"
     bound = candidate.file.requires_python
     if not chooser.tag_mask(candidate.parsed):
         return "no target accepts its wheel tags"
@@ -123,7 +134,8 @@ def _is_prerelease(release: Release) -> bool:
     return release.version is not None and release.version.is_prerelease
 
 
-def _matches(specifier: SpecifierSet, release: Release) -> bool:
+def matches(specifier: SpecifierSet, release: Release) -> bool:
+    """Whether the release satisfies it; pre-releases count, and legacy versions satisfy no specifier (PEP 440)."""
     if release.version is None:
         return not specifier
     return specifier.contains(release.version, prereleases=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.allowed import is_settled
 from pypim.core.chains import ReleaseKey, shortest_links
 from pypim.core.explain import explain_unsatisfied
 from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 
     from pypim.core.candidates import Candidates, Chooser, Release
     from pypim.core.chains import Link
+    from pypim.core.exact import FoundFiles
     from pypim.core.model import CoreMetadata, DistFile, Page
     from pypim.core.rules import Rule
+
+
+_MOST = 3  # so many versions are named in one sentence; a person wants the gist
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +32,8 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
     parent: ReleaseKey | None = None
     requirement: str
+    is_build: bool = False
+    """Whether the parent requires it to be built from its sdist (PEP 518), rather than to run."""
 
 
 class _Trouble(msgspec.Struct, frozen=True):
@@ -47,9 +54,18 @@ class Ledger:
         self._troubles: dict[_Trouble, tuple[int, int]] = {}
         self._warnings: set[str] = set()
         self._doubts: dict[str, set[str]] = {}
+        self._limits: dict[str, frozenset[str]] = {}
+        self._locked: dict[str, frozenset[str]] = {}
+        self._unlimited: set[ReleaseKey] = set()
+        self._lacking_extras: dict[tuple[NormalizedName, NormalizedName], set[str]] = {}
 
     def choose(self, release: Release, mask: int, edge: Edge, *, with_yanked: bool) -> None:
-        """A release is chosen for the environments of a mask."""
+        """A release is chosen for the environments of a mask.
+
+        Its hashes limit its files, unless a root takes the same release without any.
+        """
+        if edge.parent is None and not release.hashes:
+            self._unlimited.add(release.key)
         edges = self._edges.setdefault(release.key, {})
         edges[edge] = edges.get(edge, 0) | mask
         known = self._kept.get((release, with_yanked), 0)
@@ -58,6 +74,23 @@ class Ledger:
             files = self._files.setdefault(release.key, {})
             for file in self._chooser.kept_files(release, mask & ~known, with_yanked=with_yanked):
                 files[file.identity] = file
+                if release.hashes:
+                    self._limits[file.identity] = self._limits.get(file.identity, frozenset()) | release.hashes
+
+    def take_locked(self, project: NormalizedName, found: FoundFiles, edge: Edge, mask: int, certain: int) -> None:
+        """The files of a lock are taken as they are, and what there is not of them is a problem."""
+        for lack in found.lacks:
+            self.problem(project, edge, lack, mask, certain)
+        if found.held and not any(held.file.filename.endswith(".whl") for held in found.held):
+            release = " ".join(found.held[0].release.key)
+            self.warn(f"{release}: an sdist only, and a lock does not tell what builds it: name that beside the lock")
+        for held in found.held:
+            edges = self._edges.setdefault(held.release.key, {})
+            edges[edge] = edges.get(edge, 0) | mask
+            self._files.setdefault(held.release.key, {})[held.file.identity] = held.file
+            if held.hashes:
+                known = self._locked.get(held.file.identity, frozenset())
+                self._locked[held.file.identity] = known | held.hashes
 
     def problem(
         self, project: NormalizedName, edge: Edge, what: tuple[ProblemKind, str], mask: int, certain: int
@@ -80,6 +113,10 @@ class Ledger:
         """A fact to know about a file, should it be chosen."""
         self._doubts.setdefault(file.identity, set()).add(f"{file.filename}: {sentence}")
 
+    def lacks_extra(self, release: Release, extra: NormalizedName) -> None:
+        """A chosen release does not provide an extra that something asks for; it is told once for each project."""
+        self._lacking_extras.setdefault((release.project, extra), set()).add(release.text)
+
     def learned(self, file: DistFile, metadata: CoreMetadata) -> None:
         """Note what the metadata of a file leaves in doubt."""
         if metadata.is_lower_bound:
@@ -94,7 +131,8 @@ class Ledger:
                 project=project,
                 version=version,
                 files=tuple(
-                    sorted(self._files[(project, version)].values(), key=lambda file: (file.filename, file.identity))
+                    self._limited(file, (project, version))
+                    for file in sorted(self._files[(project, version)].values(), key=_by_name)
                 ),
                 reasons=tuple(sorted(self._reason(edge, mask) for edge, mask in edges.items())),
             )
@@ -109,8 +147,17 @@ class Ledger:
             releases=releases,
             projects=tuple(facts),
             problems=tuple(sorted(self._problems(shortest_links(releases)))),
-            warnings=tuple(sorted(self._warnings.union(*doubts))),
+            warnings=tuple(sorted(self._warnings.union(*doubts, self._missing_extras()))),
         )
+
+    def _limited(self, file: DistFile, release: ReleaseKey) -> DistFile:
+        """The file with the hashes that its bytes must be compared with, where nothing on its page settles that."""
+        locked = self._locked.get(file.identity, frozenset())
+        limits = self._limits.get(file.identity, frozenset()) if release not in self._unlimited else frozenset()
+        limits = locked or limits  # what a lock names has those very bytes, whoever else wants the release
+        if not limits or is_settled(file, limits):
+            return file
+        return msgspec.structs.replace(file, allowed_hashes=tuple(sorted(limits)))
 
     def _reason(self, edge: Edge, mask: int) -> Reason:
         project, version = edge.parent or ("", "")
@@ -120,14 +167,22 @@ class Ledger:
             parent_version=version,
             requirement=edge.requirement,
             environments=self._chooser.names(mask),
+            is_build=edge.is_build,
         )
+
+    def _missing_extras(self) -> Iterator[str]:
+        for (project, extra), versions in self._lacking_extras.items():
+            shown = sorted(versions)
+            more = f" and {len(shown) - _MOST} more" if len(shown) > _MOST else ""
+            yield f"{project} {', '.join(shown[:_MOST])}{more}: provides no extra {extra!r}, and is kept without it"
 
     def _problems(self, links: Mapping[ReleaseKey, tuple[Link, ...]]) -> Iterator[Problem]:
         for trouble, (mask, certain) in self._troubles.items():
             parent = trouble.edge.parent
             chain: tuple[str, ...] = (trouble.edge.origin,)
             if parent is not None:
-                chain = (*(link.by for link in links[parent]), " ".join(parent))
+                to_build = ", to be built" if trouble.edge.is_build else ""
+                chain = (*(link.by for link in links[parent]), " ".join(parent) + to_build)
             for bits, is_certain in ((certain, True), (mask & ~certain, False)):
                 if bits:
                     yield Problem(
@@ -140,6 +195,10 @@ class Ledger:
                         kind=trouble.kind,
                         is_certain=is_certain,
                     )
+
+
+def _by_name(file: DistFile) -> tuple[str, str]:
+    return file.filename, file.identity
 
 
 def _bits(mask: int) -> Iterator[int]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ParsedRequirement",
     "build_requires",
-    "identity_of_pkg_info",
+    "hints_of_pkg_info",
     "parse_metadata",
     "parse_pkg_info",
     "parse_pyproject",
@@ -73,15 +73,22 @@ def parse_pkg_info(body: bytes) -> CoreMetadata | None:
     return _from_headers(headers, MetadataSource.PKG_INFO, is_lower_bound=True)
 
 
-def identity_of_pkg_info(body: bytes) -> CoreMetadata:
-    """What any PKG-INFO says for certain, whatever its age: name and version, and Requires-Python as a hint."""
+def hints_of_pkg_info(body: bytes) -> CoreMetadata:
+    """What any PKG-INFO says, whatever its age: name and version for certain, the rest as a hint.
+
+    Its requirements may be others once the sdist is built (PEP 643), but are what its maker saw: a lower bound.
+    """
     headers = _parse_headers(body)
+    requires_dist, faults = requirements_of(headers.get("requires-dist", ()))
     return CoreMetadata(
         name=_first(headers, "name"),
         version=_first(headers, "version"),
+        requires_dist=requires_dist,
         requires_python=_first(headers, "requires-python"),
-        source=MetadataSource.NONE,
+        provides_extra=tuple(dict.fromkeys(headers.get("provides-extra", ()))),
+        source=MetadataSource.PKG_INFO if requires_dist else MetadataSource.NONE,
         is_lower_bound=True,
+        faults=faults,
     )
 
 
@@ -143,7 +150,7 @@ def build_requires(pyproject: bytes | None) -> tuple[str, ...]:
     return _DEFAULT_BUILD_REQUIRES if requirements is None else tuple(requirements)
 
 
-def requirements_of(texts: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def requirements_of(texts: Iterable[str], field: str = "Requires-Dist") -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(readable requirements as written or repaired, one sentence for each that was repaired or cannot be read)."""
     readable: list[str] = []
     faults: list[str] = []
@@ -153,16 +160,17 @@ def requirements_of(texts: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, .
             break
         requirement = parse_requirement(text)
         if requirement is None:
-            faults.append(f"Requires-Dist {text[:200]!r} cannot be read")
+            faults.append(f"{field} {text[:200]!r} cannot be read")
             continue
         readable.append(requirement.text)
         if requirement.is_repaired:
-            faults.append(f"Requires-Dist {text[:200]!r} is not valid and was read as {requirement.text!r}")
+            faults.append(f"{field} {text[:200]!r} is not valid and was read as {requirement.text!r}")
     return tuple(readable), tuple(faults)
 
 
 def _from_headers(headers: Headers, source: MetadataSource, *, is_lower_bound: bool) -> CoreMetadata:
     requires_dist, faults = requirements_of(headers.get("requires-dist", ()))
+    parsed = [parse_requirement(text) for text in headers.get("requires-dist", ())[:_MOST_REQUIREMENTS]]
     name, number = _first(headers, "name"), _metadata_version(headers)
     if name is None:
         faults += ("there is no Name: this is not core metadata",)
@@ -178,6 +186,8 @@ def _from_headers(headers: Headers, source: MetadataSource, *, is_lower_bound: b
         provides_extra=tuple(dict.fromkeys(headers.get("provides-extra", ()))),
         source=source,
         is_lower_bound=is_lower_bound,
+        has_repaired_requirements=any(one is not None and one.is_repaired for one in parsed),
+        has_unreadable_requirements=None in parsed,
         faults=faults,
     )
 

@@ -53,6 +53,11 @@ class DistFile(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     """PEP 503 `data-gpg-sig`."""
     provenance: str | None = None
     """PEP 740: absolute URL of the provenance object."""
+    allowed_hashes: tuple[str, ...] = ()
+    """No word of the index: "algorithm:hex" of the only bytes that requirements allow, where the page settles nothing.
+
+    Sorted; empty where any bytes will do.
+    """
 
     @property
     def identity(self) -> str:
@@ -95,7 +100,7 @@ class MetadataSource(StrEnum):
     SIDECAR = "sidecar"  # the same, found without an announcement
     RANGES = "ranges"  # ranged reads of the wheel
     WHEEL = "wheel"  # the whole wheel
-    PKG_INFO = "pkg-info"  # an sdist's PKG-INFO that PEP 643 lets be trusted
+    PKG_INFO = "pkg-info"  # an sdist's PKG-INFO; a lower bound where PEP 643 does not let it be trusted
     PYPROJECT = "pyproject"  # an sdist's static pyproject.toml
     EGG_INFO = "egg-info"  # an sdist's requires.txt: a lower bound only
     NONE = "none"  # an sdist that says nothing without being built
@@ -110,9 +115,15 @@ class CoreMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """Requirement strings (PEP 508), as written after lenient repair; unreadable ones are in `faults`."""
     requires_python: str | None = None
     provides_extra: tuple[str, ...] = ()
+    build_requires: tuple[str, ...] = ()
+    """For an sdist, what must be installed to build it (PEP 518), repaired likewise; empty for everything else."""
     source: MetadataSource
     is_lower_bound: bool = False
     """True where more requirements may appear once the sdist is built."""
+    has_repaired_requirements: bool = False
+    """Whether some requirement is not valid and was repaired; pip passes over such a release."""
+    has_unreadable_requirements: bool = False
+    """Whether some requirement cannot be read by anybody; pip and uv pass over such a release."""
     faults: tuple[str, ...] = ()
     """One sentence for every line that could not be read or had to be repaired."""
 

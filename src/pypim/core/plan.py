@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import DistFile, Holding
-    from pypim.core.selection import Reason, Selection
+    from pypim.core.selection import Problem, Reason, Selection
 
 
 class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +37,14 @@ class PlannedRelease(msgspec.Struct, frozen=True, kw_only=True):
     fetch_bytes: int = 0
     """Bytes that must be fetched, as far as their sizes are known; also of listed files that are no longer held."""
     reasons: tuple[Reason, ...] = ()
+
+
+class Outline(msgspec.Struct, frozen=True, kw_only=True):
+    """What a selection holds without its files: enough to tell of a sync that finds nothing to do."""
+
+    releases: tuple[PlannedRelease, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +86,15 @@ def make_plan(selection: Selection, current: Selection | None, holdings: Mapping
         total_bytes=sum(size or 0 for size in sizes),
         removed_bytes=sum(_size(planned.file, holdings) or 0 for planned in removed),
     )
+
+
+def outline_of(selection: Selection) -> Outline:
+    """A selection that is held, as a plan would tell of it."""
+    releases = (
+        PlannedRelease(project=one.project, version=one.version, kept=len(one.files), reasons=one.reasons)
+        for one in selection.releases
+    )
+    return Outline(releases=tuple(releases), problems=selection.problems, warnings=selection.warnings)
 
 
 def planned_files(selection: Selection) -> Iterable[PlannedFile]:

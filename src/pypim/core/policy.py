@@ -71,7 +71,10 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_
     ] = ()
     keep_latest: Annotated[int | None, _told("At most so many releases of each project.")] = None
     prereleases: Annotated[bool, _told("Let pre-releases count like final ones.")] = False
-    max_file_size: Annotated[str | int | None, _told('Keep out larger files: "1 GB", "500 MiB", or bytes.')] = None
+    max_file_size: Annotated[
+        str | int | None,
+        _told('Keep out larger files: "1 GB", "500 MiB", or bytes. A file whose page says no size is asked for it.'),
+    ] = None
     min_age: Annotated[str | None, _told('Keep out files uploaded later than so long ago: "3 days", "P7D".')] = None
 
 
@@ -100,6 +103,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     prereleases: bool = False
     max_file_size_bytes: int | None = None
     min_age: timedelta = timedelta()
+    has_file_filters: bool = True
+    """False where files are judged by their format alone, which is most often so: pages list very many."""
 
     @classmethod
     def compile(cls, filters: Filters, where: str) -> Policy:
@@ -121,6 +126,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             prereleases=filters.prereleases,
             max_file_size_bytes=None if filters.max_file_size is None else parse_size(filters.max_file_size),
             min_age=timedelta() if filters.min_age is None else parse_duration(filters.min_age),
+            has_file_filters=bool(
+                filters.extensions
+                or filters.python_tags
+                or filters.exclude_tags
+                or filters.max_file_size is not None
+                or filters.min_age is not None
+            ),
         )
 
     @property
@@ -150,13 +162,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def file_verdict(self, project: NormalizedName, file: DistFile, parsed: ParsedFilename, now: datetime) -> Verdict:
         """Whether a file may be chosen; of the filters that deny it the first is named.
 
-        A file of unknown size passes `max-file-size`, for its size is checked again while it is downloaded; one of
+        A file whose size nobody can tell passes `max-file-size`, and is measured while it is downloaded; one of
         unknown age does not pass `min-age`, for nothing would ever show that it is old enough.
         """
-        verdict = self.release_verdict(project, parsed.version)
-        if not verdict.is_allowed:
-            return verdict
-        return next((found for check in _CHECKS if (found := check(self, file, parsed, now)) is not None), ALLOWED)
+        if self.exclude or self.allow:
+            verdict = self.release_verdict(project, parsed.version)
+            if not verdict.is_allowed:
+                return verdict
+        for check in _CHECKS if self.has_file_filters else _CHECKS[:1]:
+            found = check(self, file, parsed, now)
+            if found is not None:
+                return found
+        return ALLOWED
 
 
 def filter_faults(filters: Filters, where: str) -> list[tuple[str, str]]:

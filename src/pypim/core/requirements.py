@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.requirements import InvalidRequirement as _Unreadable
 from packaging.requirements import Requirement
 
 from pypim.core.errors import InvalidConfig, InvalidRequirement, PypimError
+from pypim.core.faults import ConfigFault
+from pypim.core.locked import LockedRelease
+from pypim.core.locks import is_lock
 from pypim.core.requirement_lines import (
     Fault,
     Include,
@@ -24,9 +26,6 @@ from pypim.core.requirement_lines import (
     parse_line,
     redacted,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _NO_PATH = "this is an address or a path, and pypim mirrors releases of an index"
 _NO_PATH_HINT = "Name the project and its versions instead, such as flask==3.1.0."
@@ -52,7 +51,9 @@ class RequirementsFile(msgspec.Struct, frozen=True):
     constraints: tuple[RequirementLine, ...] = ()
     """Versions that are allowed if something asks for the project; they ask for nothing themselves."""
     notes: tuple[str, ...] = ()
-    """A sentence for each option that has no meaning for a mirror."""
+    """A sentence for each option that has no meaning for a mirror, and for what comes from no index."""
+    releases: tuple[LockedRelease, ...] = ()
+    """What a lock names, with its files."""
 
 
 def read_requirements(
@@ -124,7 +125,7 @@ class _Reading:
         self._read = read
         self._variables = variables
         self._seen: set[tuple[PurePath, bool]] = set()
-        self._faults: dict[str, list[tuple[int | None, str]]] = {}
+        self._faults: list[ConfigFault] = []
         self.requirements: list[RequirementLine] = []
         self.constraints: list[RequirementLine] = []
         self.notes: list[str] = []
@@ -145,26 +146,25 @@ class _Reading:
                 self._take(found, path, number, is_constraint=is_constraint)
 
     def raise_faults(self, root: str) -> None:
-        """Raise what was collected: under its own path where one file has faults, else all under the first one's."""
-        if not self._faults:
-            return
-        if len(self._faults) == 1:
-            ((path, faults),) = self._faults.items()
-            raise InvalidConfig(path, faults)
-        own = self._faults.pop(root, [])
-        raise InvalidConfig(root, [*own, *_elsewhere(self._faults)])
+        """Raise what was collected, if anything: what is wrong with the first file comes first."""
+        if self._faults:
+            in_order: list[ConfigFault] = sorted(self._faults, key=lambda fault: fault.file != root)
+            raise InvalidConfig(root, in_order)
 
     def _take(
         self, found: Include | Note | Fault | RequirementText, path: str, line: int, *, is_constraint: bool
     ) -> None:
         match found:
+            case Include() if is_lock(name := PurePath(found.path).name) or name == "pyproject.toml":
+                reason = "a lock file or pyproject.toml cannot be included in a requirements file"
+                self._fault(path, line, f"{found.path!r}: {reason}", "Name it to pypim, beside this file.")
             case Include():
                 included = str(PurePath(path).parent / found.path)
                 self.file(included, is_constraint=found.is_constraint, included_at=(path, line))
             case Note():
                 self.notes.append(f"{path}:{line}: {found.option} is not used: {found.reason}")
             case Fault():
-                self._fault(path, line, f"{found.text!r}: {found.reason}. {found.hint}")
+                self._fault(path, line, f"{found.text!r}: {found.reason}", found.hint)
             case RequirementText():
                 self._requirement(found, path, line, is_constraint=is_constraint)
 
@@ -172,28 +172,33 @@ class _Reading:
         try:
             requirement = _requirement(found.text)
         except _UnusableError as fault:
-            self._fault(path, line, f"{found.text!r}: {fault.reason}. {fault.hint}")
+            self._fault(path, line, f"{found.text!r}: {fault.reason}", fault.hint)
             return
         target = self.constraints if is_constraint else self.requirements
         target.append(RequirementLine(found.text, requirement, found.hashes, f"{path}:{line}"))
 
-    def _fault(self, path: str, line: int | None, sentence: str) -> None:
-        self._faults.setdefault(path, []).append((line, redacted(sentence)))
+    def _fault(self, path: str, line: int | None, message: str, remedy: str) -> None:
+        fault = ConfigFault(file=path, line=line, message=redacted(message), remedy=redacted(remedy))
+        self._faults.append(fault)
 
     def _cannot_read(self, path: str, fault: Exception, included_at: tuple[str, int] | None) -> None:
-        reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
-        if isinstance(fault, UnicodeError):
-            reason = "it is not UTF-8 text"
-        if included_at is None:
-            self._fault(path, None, f"the file cannot be read: {reason}. Check its path and its permissions.")
+        if included_at is not None:
+            message = f"{path} cannot be read: {why_unreadable(fault)}"
+            self._fault(*included_at, message, "Paths are relative to the file they stand in.")
+        elif isinstance(fault, InvalidConfig):
+            self._faults += fault.faults  # who reads it knows where the file is named
         else:
-            self._fault(*included_at, f"{path} cannot be read: {reason}. Paths are relative to the file they stand in.")
+            message = f"the file cannot be read: {why_unreadable(fault)}"
+            self._fault(path, None, message, "Check its path and its permissions.")
 
 
-def _elsewhere(faults: Mapping[str, list[tuple[int | None, str]]]) -> Iterator[tuple[None, str]]:
-    for path, found in faults.items():
-        for line, sentence in found:
-            yield None, f"{path}:{line}: {sentence}" if line else f"{path}: {sentence}"
+def why_unreadable(fault: Exception) -> str:
+    """Why a file cannot be read."""
+    if isinstance(fault, InvalidConfig):
+        return "; ".join(found.message for found in fault.faults)
+    if isinstance(fault, OSError) and fault.strerror:
+        return fault.strerror
+    return "it is not UTF-8 text" if isinstance(fault, UnicodeError) else str(fault)
 
 
 def _collapsed(path: PurePath) -> PurePath:

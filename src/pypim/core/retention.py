@@ -67,14 +67,12 @@ def carried_over(
     chosen = {(release.project, release.version): release for release in selection.releases}
     taken = {(release.project, file.filename) for release in selection.releases for file in release.files}
     for release in current.releases:
-        missing = [
-            file
-            for file in release.files
-            if (release.project, file.filename) not in taken and _is_allowed(release.project, file, policy)
-        ]
+        unchosen = [file for file in release.files if (release.project, file.filename) not in taken]
+        if unchosen and release.project in pages:
+            told = {file.identity: file for file in pages[release.project].files}
+            unchosen = [told.get(file.identity, file) for file in unchosen]
+        missing = [file for file in unchosen if _is_allowed(release.project, file, policy)]
         if missing and release.project not in closed:
-            told = {file.identity: file for file in pages[release.project].files} if release.project in pages else {}
-            missing = [told.get(file.identity, file) for file in missing]
             key = (release.project, release.version)
             present = chosen.get(key)
             files = sorted((*(present.files if present else ()), *missing), key=lambda file: file.filename)

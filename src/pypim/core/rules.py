@@ -80,11 +80,10 @@ def choose(rule: Rule, versions: Iterable[Version], *, allow_prereleases: bool) 
 
 
 def _pins(specifier: SpecifierSet) -> bool:
-    """Exactly one `==` without a wildcard, or one `===`."""
-    only = next(iter(specifier), None)
-    if only is None or len(specifier) != 1:
-        return False
-    return only.operator == "===" or (only.operator == "==" and not only.version.endswith(".*"))
+    """Whether some part of it is `===`, or `==` without a wildcard: whatever stands beside that leaves one version."""
+    return any(
+        part.operator == "===" or (part.operator == "==" and not part.version.endswith(".*")) for part in specifier
+    )
 
 
 def _parse_count(text: str | None, rule: str, where: str) -> int:

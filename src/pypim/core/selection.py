@@ -25,6 +25,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """The rule or requirement as written, with its marker."""
     environments: tuple[str, ...]
     """The names of the target environments in which it holds, sorted."""
+    is_build: bool = False
+    """Whether the parent needs it to be built from its sdist (PEP 518), rather than to run."""
 
 
 class ChosenRelease(msgspec.Struct, frozen=True, kw_only=True):

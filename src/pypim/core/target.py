@@ -36,6 +36,7 @@ __all__ = [
     "Environment",
     "TargetSpec",
     "environments",
+    "lower_bound",
     "machine_platform",
     "python_allows",
     "python_range",
@@ -151,6 +152,24 @@ def _python_allows(python: tuple[int, int] | None, full: str | None, requires_py
 @lru_cache(maxsize=256)
 def _range_of(specifier: str) -> VersionRange:
     return SpecifierSet(specifier).to_range()
+
+
+_LOWER = {">=": ">=", ">": ">", "==": ">=", "===": ">=", "~=": ">="}
+
+
+def lower_bound(requires_python: str | None) -> str | None:
+    """What a Requires-Python says of the oldest Python alone; None where it says nothing of it."""
+    if requires_python is None:
+        return None
+    try:
+        parts = [
+            f"{_LOWER[part.operator]}{part.version.removesuffix('.*')}"
+            for part in SpecifierSet(requires_python)
+            if part.operator in _LOWER
+        ]
+    except ValueError:
+        return None
+    return ",".join(parts) or None
 
 
 def _open_rank(environment: Environment, tag: Tag) -> int | None:

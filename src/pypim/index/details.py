@@ -67,6 +67,7 @@ class ProjectDetails:
         self, upstream: str, root_url: str, reader: ConditionalReader, pages: Pages, capabilities: Capabilities
     ) -> None:
         self._upstream = upstream
+        self._simple_url = root_url
         # Beside the Simple API, and never on another host: an upstream whose path is "/" has its API below that.
         address = urlsplit(root_url)
         self._root_url = urlunsplit(address._replace(path=address.path.rstrip("/").rpartition("/")[0]))
@@ -80,7 +81,7 @@ class ProjectDetails:
         """Whether the upstream has the JSON API; None while nobody knows."""
         if not self._root_url.startswith("http") or self._faults >= _MOST_FAULTS:
             return False
-        return self._capabilities.capability(self._upstream, CAPABILITY)
+        return self._capabilities.capability(self._simple_url, CAPABILITY)
 
     async def read(self, name: NormalizedName) -> Details:
         """Everything that is known of a project's files; never raises an error of the upstream."""
@@ -99,7 +100,7 @@ class ProjectDetails:
         if answer is None:
             return _NOTHING if was_offered else self._not_offered()
         if not was_offered:
-            self._capabilities.keep_capability(self._upstream, CAPABILITY, is_offered=True)
+            self._capabilities.keep_capability(self._simple_url, CAPABILITY, is_offered=True)
         if answer.is_new:
             self._pages.keep_response(self._upstream, answer.response, None)
         return Details(answer.value)
@@ -107,7 +108,7 @@ class ProjectDetails:
     def _not_offered(self) -> Details:
         # Another project may have been answered meanwhile: then this one is the exception.
         if self.is_offered is None:
-            self._capabilities.keep_capability(self._upstream, CAPABILITY, is_offered=False)
+            self._capabilities.keep_capability(self._simple_url, CAPABILITY, is_offered=False)
         return _NOTHING
 
 

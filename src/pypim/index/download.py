@@ -10,6 +10,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pypim.core.allowed import check_allowed
 from pypim.core.errors import DigestMismatch, IntegrityFault, SizeMismatch, UpstreamFault
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ async def download(
 
     A broken or wrong body is asked for again. `limit_bytes` counts where the index lists no size; `on_bytes` hears
     of the bytes as they arrive. Safe to cancel: what was received stays for the next attempt.
-    Raises FileIsAbsent, UpstreamFault, Refused, SizeMismatch, DigestMismatch, StoreFault.
+    Raises FileIsAbsent, UpstreamFault, Refused, SizeMismatch, DigestMismatch, HashNotAllowed,
+    StoreFault.
     """
     staged = blobs.stage(file.identity)
     if file.sha256 is None and file.other_hash is None:
@@ -166,12 +168,14 @@ async def _in_thread(work: Callable[[bytes], None], piece: bytes) -> None:
 
 
 def _check_bytes(staged: StagedBlob, file: DistFile) -> None:
-    """Compare with the size and the best digest that the index lists. Raises SizeMismatch or DigestMismatch.
+    """Compare with the size and the best digest that the index lists, and with the hashes that requirements allow.
 
     A BLAKE2b digest may be guessed from the shape of the URL, so it counts only where nothing else is listed.
+    Raises SizeMismatch, DigestMismatch or HashNotAllowed.
     """
     if file.size is not None and staged.size != file.size:
         raise SizeMismatch(file.filename, file.size, staged.size)
+    check_allowed(file, staged.digest)
     if file.sha256 is not None:
         algorithm, expected = "sha256", file.sha256
     elif file.other_hash is not None:

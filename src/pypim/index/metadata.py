@@ -55,7 +55,10 @@ class _NotThisWay(Exception):  # noqa: N818 - not an error, but the reason to tr
 
 
 class RemoteMetadata:
-    """The MetadataReader for files of one upstream; results are kept, and asked for once at a time."""
+    """The MetadataReader for files of one upstream; results are kept, and asked for once at a time.
+
+    `upstream` is its URL, under which is remembered what it offers: another URL may offer something else.
+    """
 
     def __init__(
         self, upstream: str, fetcher: Fetcher, cache: MetadataCache, capabilities: Capabilities, blobs: Blobs

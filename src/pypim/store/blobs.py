@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypim.core.errors import DigestMismatch
+from pypim.core.errors import DigestMismatch, StoreUnreadable
 from pypim.store import atomic
 from pypim.store.rounds import Rounds
 from pypim.store.staged import LocalStagedBlob
@@ -104,14 +105,22 @@ class LocalBlobs:
         """Where the bytes are."""
         return self.root / holding.path
 
+    async def confirm(self, holdings: Iterable[Holding]) -> None:
+        """Make files durable that stand there already, with their names."""
+        paths = [path for holding in holdings for path in self._paths(holding)]
+        if paths and self._is_durable:
+            await asyncio.to_thread(atomic.sync_file_system, self.root, paths)
+
     def found(self, holding: Holding) -> bool:
         """Whether a file of the right size stands there (and the `.metadata`, when it has one); no bytes are read."""
         path = self.path(holding)
         try:
             is_there = path.stat().st_size == holding.blob.size
+            return is_there and all(beside.is_file() for beside in self._paths(holding)[1:])
         except (FileNotFoundError, NotADirectoryError):
             return False
-        return is_there and (holding.metadata_sha256 is None or path.with_name(path.name + _METADATA).is_file())
+        except OSError as error:
+            raise _unreadable(error, path) from error
 
     def delete(self, holding: Holding) -> None:
         """Remove the bytes, then the `.metadata` and the folders left empty; not an error when they are gone."""
@@ -124,14 +133,18 @@ class LocalBlobs:
         """Files that belong to none of these holdings, and parts that nobody came back for in a day.
 
         Path relative to the root, with '/' → size in bytes. What does not stand where a blob would is somebody else's.
+        Raises StoreUnreadable.
         """
         names: set[str] = set()
         for holding in known:
             names.add(holding.path)
             if holding.metadata_sha256 is not None:
                 names.add(holding.path + _METADATA)
-        strays = {path: size for path, size in self.iter_files() if path not in names and _PLACE.fullmatch(path)}
-        return strays | dict(self._stale_parts())
+        try:
+            strays = {path: size for path, size in self.iter_files() if path not in names and _PLACE.fullmatch(path)}
+            return strays | dict(self._stale_parts())
+        except OSError as error:
+            raise _unreadable(error, self.root) from error
 
     def delete_stray(self, paths: Iterable[str]) -> None:
         """Delete files that `stray` named, and the folders left empty; ValueError for a path that it cannot name."""
@@ -168,8 +181,15 @@ class LocalBlobs:
         """The names in staging, read once: from then on this process is the only one that adds or removes."""
         if self._left_over is None:
             atomic.make_folder(self.staging)
-            self._left_over = {path.name for path in self.staging.iterdir()}
+            try:
+                self._left_over = {path.name for path in self.staging.iterdir()}
+            except OSError as error:
+                raise _unreadable(error, self.staging) from error
         return self._left_over
+
+    def _paths(self, holding: Holding) -> list[Path]:
+        path = self.path(holding)
+        return [path] if holding.metadata_sha256 is None else [path, path.with_name(path.name + _METADATA)]
 
     def _moves(self, staged: LocalStagedBlob, holding: Holding, metadata: bytes | None) -> list[tuple[str, str]]:
         """Where each file goes, the `.metadata` first: who sees the bytes finds it beside them."""
@@ -187,6 +207,10 @@ class LocalBlobs:
             self._parts_left_over().add(name)
         else:
             self._parts_left_over().discard(name)
+
+
+def _unreadable(error: OSError, path: Path) -> StoreUnreadable:
+    return StoreUnreadable(str(error.filename or path), error.strerror or str(error))
 
 
 def _check(staged: LocalStagedBlob, holding: Holding) -> None:

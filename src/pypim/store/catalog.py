@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pypim.store.catalog_generations import CatalogGenerations
 from pypim.store.catalog_holdings import CatalogFindings, CatalogHoldings, CatalogPublished, CatalogRuns
-from pypim.store.catalog_pages import CatalogCapabilities, CatalogMetadata, CatalogPages
+from pypim.store.catalog_pages import CatalogCapabilities, CatalogMetadata, CatalogPages, CatalogSizes
 from pypim.store.database import Database
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Catalog:
         self.database = database
         self.pages = CatalogPages(database)
         self.metadata = CatalogMetadata(database)
+        self.sizes = CatalogSizes(database)
         self.capabilities = CatalogCapabilities(database, now)
         self.holdings = CatalogHoldings(database, now)
         self.generations = CatalogGenerations(database)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pypim.core.errors import NotFound
 from pypim.core.model import DistFile, ProjectStatus
+from pypim.core.plan import Outline, PlannedRelease
 from pypim.core.records import Generation
 from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection
 
@@ -37,20 +39,18 @@ class CatalogGenerations:
         """Whether a generation was begun and never finished."""
         return self._database.row("unfinished_generation", (index,)) is not None
 
-    def listed(self) -> set[str]:
-        """The identities of all files that the current or an unfinished generation of any index names."""
-        return {identity for (identity,) in self._database.rows("listed_identities")}
+    def listed(self, *, besides: str | None = None) -> set[str]:
+        """The identities of all files that the current or an unfinished generation of any other index names."""
+        return {identity for (identity,) in self._database.rows("listed_identities", (besides,))}
 
     def selection(self, generation: int) -> Selection:
         """What it holds, equal to what was given to `begin`. Raises NotFound when there is no such generation."""
         rows, one = self._database.rows, (generation,)
         self._check_known(generation)
+        reasons = self._reasons(generation)
         files: defaultdict[int, list[DistFile]] = defaultdict(list)
         for release, file in rows("chosen_files", one):
             files[release].append(_decode_file(file))
-        reasons: defaultdict[int, list[Reason]] = defaultdict(list)
-        for release, *reason in rows("given_reasons", one):
-            reasons[release].append(_reason(reason))
         return Selection(
             releases=tuple(
                 ChosenRelease(
@@ -62,8 +62,33 @@ class CatalogGenerations:
                 ProjectFacts(name=name, status=ProjectStatus(status), status_reason=reason)
                 for name, status, reason in rows("chosen_projects", one)
             ),
-            problems=tuple(_problem(row) for row in rows("named_problems", one)),
-            warnings=tuple(warning for (warning,) in rows("given_warnings", one)),
+            problems=self._problems(generation),
+            warnings=self._warnings(generation),
+        )
+
+    def current_selection(self, index: str) -> Selection | None:
+        """What the newest finished generation of an index holds; read again where a sync flips meanwhile."""
+        while generation := self.current(index):
+            with suppress(NotFound):
+                selection = self.selection(generation.number)
+                if self.current(index) == generation:  # or some of its rows may have been gone already
+                    return selection
+        return None
+
+    def outline(self, index: str) -> Outline:
+        """What the newest finished generation of an index holds, without the files."""
+        generation = self.current(index)
+        if generation is None:
+            return Outline()
+        reasons = self._reasons(generation.number)
+        releases = (
+            PlannedRelease(project=project, version=version, kept=files, reasons=tuple(reasons[position]))
+            for position, project, version, files in self._database.rows("held_releases", (generation.number,))
+        )
+        return Outline(
+            releases=tuple(releases),
+            problems=self._problems(generation.number),
+            warnings=self._warnings(generation.number),
         )
 
     def begin(self, index: str, selection: Selection, started_at: float) -> Generation:
@@ -85,6 +110,19 @@ class CatalogGenerations:
             self._check_known(generation.number)
             self._database.run("finish_generation", (finished_at, generation.number))
             self._database.run("drop_older_generations", (generation.index, generation.number))
+
+    def _reasons(self, generation: int) -> defaultdict[int, list[Reason]]:
+        """Position of a release → its reasons."""
+        reasons: defaultdict[int, list[Reason]] = defaultdict(list)
+        for release, *reason in self._database.rows("given_reasons", (generation,)):
+            reasons[release].append(_reason(reason))
+        return reasons
+
+    def _problems(self, generation: int) -> tuple[Problem, ...]:
+        return tuple(_problem(row) for row in self._database.rows("named_problems", (generation,)))
+
+    def _warnings(self, generation: int) -> tuple[str, ...]:
+        return tuple(warning for (warning,) in self._database.rows("given_warnings", (generation,)))
 
     def _check_known(self, number: int) -> None:
         if self._database.row("generation", (number,)) is None:
@@ -115,7 +153,7 @@ def _reason_rows(number: int, release: int, chosen: ChosenRelease) -> Iterator[S
     for position, reason in enumerate(chosen.reasons):
         parent = (reason.origin, reason.parent_project, reason.parent_version, reason.requirement)
         environments = _encode(reason.environments).decode()
-        yield number, release, position, chosen.project, chosen.version, *parent, environments
+        yield number, release, position, chosen.project, chosen.version, *parent, environments, reason.is_build
 
 
 def _problem_row(problem: Problem) -> Sequence[object]:
@@ -125,13 +163,14 @@ def _problem_row(problem: Problem) -> Sequence[object]:
 
 
 def _reason(row: Sequence[Any]) -> Reason:
-    origin, parent_project, parent_version, requirement, environments = row
+    origin, parent_project, parent_version, requirement, environments, is_build = row
     return Reason(
         origin=origin,
         parent_project=parent_project,
         parent_version=parent_version,
         requirement=requirement,
         environments=_decode_texts(environments),
+        is_build=bool(is_build),
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pypim.store.database import Database
 
 CAPABILITY_SECONDS = 7 * 86400.0
-"""How long a finding about an upstream is believed."""
+"""How long it is believed what an upstream offers."""
 
 _GZIP_LEVEL = 1
 _gunzip: Callable[[bytes], bytes] = igzip.decompress
@@ -65,10 +65,24 @@ class CatalogPages:
             if decoded is not None:
                 self._keep_page(upstream, response.url, decoded)
 
+    def last_serial(self, root_url: str) -> int | None:
+        """The highest serial that any answer from below that URL told, as a header or on its page."""
+        row = self._database.row("last_serial", (root_url,) * 4)
+        return None if row is None else row[0]
+
     def touch_response(self, url: str, fetched_at: float) -> None:
         """The kept answer was found to be still valid at that time."""
         with self._database.transaction(is_durable=False):
             self._database.run("touch_response", (fetched_at, url))
+
+    def forget_elsewhere(self, upstream: str, url: str) -> None:
+        """Forget what was decoded from pages of that upstream which are not below that URL, its own until now.
+
+        The raw answers stay: they are known by their own URLs.
+        """
+        with self._database.transaction(is_durable=False):
+            self._database.run("forget_files_elsewhere", (upstream, upstream, url, url))
+            self._database.run("forget_projects_elsewhere", (upstream, url, url))
 
     def _keep_page(self, upstream: str, url: str, page: Page) -> None:
         dropped = _encode(page.dropped).decode()
@@ -98,6 +112,23 @@ class CatalogMetadata:
             self._database.run("keep_metadata", (key, *facts, _encode(metadata).decode(), packed))
 
 
+class CatalogSizes:
+    """The Sizes of a catalog. What it keeps can be asked for again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def size(self, sha256: str) -> int | None:
+        """What is known of that file."""
+        row = self._database.row("size", (sha256,))
+        return None if row is None else int(row[0])
+
+    def keep_size(self, sha256: str, size: int) -> None:
+        """Remember it."""
+        with self._database.transaction(is_durable=False):
+            self._database.run("keep_size", (sha256, size))
+
+
 class CatalogCapabilities:
     """The Capabilities of a catalog."""
 
@@ -112,7 +143,7 @@ class CatalogCapabilities:
         return None if row is None else bool(row[0])
 
     def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
-        """Remember a finding, with the time."""
+        """Remember the answer, with the time."""
         with self._database.transaction(is_durable=False):
             self._database.run("keep_capability", (upstream, name, is_offered, self._now()))
 

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.errors import NotFound
+from pypim.core.plan import Outline, outline_of
 from pypim.core.records import Generation, Run
 from pypim.store.catalog_pages import CAPABILITY_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from packaging.utils import NormalizedName
 
     from pypim.core.model import CoreMetadata, Holding, Page
     from pypim.core.records import Finding, Removal, StoredResponse
     from pypim.core.selection import Selection
-    from pypim.ports import Capabilities, MetadataCache, Pages
+    from pypim.ports import Capabilities, MetadataCache, Pages, Sizes
 
 
 class MemoryPages:
@@ -44,6 +45,15 @@ class MemoryPages:
         if decoded is not None:
             self.decoded[response.url] = (upstream, decoded)
 
+    def last_serial(self, root_url: str) -> int | None:
+        """The highest serial that any answer from below that URL told."""
+        below = [response for url, response in self._responses.items() if url.startswith(root_url)]
+        told = [*(response.serial for response in below), *(page.last_serial for page in self._decoded(below))]
+        return max((serial for serial in told if serial is not None), default=None)
+
+    def _decoded(self, responses: Iterable[StoredResponse]) -> Iterator[Page]:
+        return (self.decoded[one.url][1] for one in responses if one.url in self.decoded)
+
     def touch_response(self, url: str, fetched_at: float) -> None:
         """The kept answer was found to be still valid at that time."""
         if known := self.response(url):
@@ -60,6 +70,11 @@ class OverlayPages(MemoryPages):
     def response(self, url: str) -> StoredResponse | None:
         """What was kept here, else what the other has."""
         return super().response(url) or self._read.response(url)
+
+    def last_serial(self, root_url: str) -> int | None:
+        """The higher one of both."""
+        told = (super().last_serial(root_url), self._read.last_serial(root_url))
+        return max((serial for serial in told if serial is not None), default=None)
 
 
 class MemoryMetadataCache:
@@ -89,6 +104,34 @@ class OverlayMetadataCache(MemoryMetadataCache):
         return super().metadata(key) or self._read.metadata(key)
 
 
+class MemorySizes:
+    """Sizes in a dictionary."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def size(self, sha256: str) -> int | None:
+        """What is known of that file."""
+        return self._known.get(sha256)
+
+    def keep_size(self, sha256: str, size: int) -> None:
+        """Remember it."""
+        self._known[sha256] = size
+
+
+class OverlaySizes(MemorySizes):
+    """Sizes over others, which stay as they are."""
+
+    def __init__(self, read: Sizes) -> None:
+        super().__init__()
+        self._read = read
+
+    def size(self, sha256: str) -> int | None:
+        """What was kept here, else what the other knows."""
+        own = super().size(sha256)
+        return self._read.size(sha256) if own is None else own
+
+
 class MemoryCapabilities:
     """Capabilities in a dictionary."""
 
@@ -103,7 +146,7 @@ class MemoryCapabilities:
         return is_offered if found_at >= self._now() - CAPABILITY_SECONDS else None
 
     def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
-        """Remember a finding, with the time."""
+        """Remember the answer, with the time."""
         self._found[upstream, name] = (is_offered, self._now())
 
 
@@ -157,15 +200,26 @@ class MemoryGenerations:
         """Whether a generation was begun and never finished."""
         return any(one.index == index and one.finished_at is None for one in self._generations.values())
 
-    def listed(self) -> set[str]:
-        """The identities of all files that the current or an unfinished generation of any index names."""
-        releases = (release for selection in self._selections.values() for release in selection.releases)
+    def listed(self, *, besides: str | None = None) -> set[str]:
+        """The identities of all files that the current or an unfinished generation of any other index names."""
+        numbers = (number for number, one in self._generations.items() if one.index != besides)
+        releases = (release for number in numbers for release in self._selections[number].releases)
         return {file.identity for release in releases for file in release.files}
 
     def selection(self, generation: int) -> Selection:
         """What it holds. Raises NotFound when there is no such generation."""
         self._check_known(generation)
         return self._selections[generation]
+
+    def current_selection(self, index: str) -> Selection | None:
+        """What the newest finished generation of an index holds."""
+        generation = self.current(index)
+        return None if generation is None else self.selection(generation.number)
+
+    def outline(self, index: str) -> Outline:
+        """What the newest finished generation of an index holds, without the files."""
+        selection = self.current_selection(index)
+        return Outline() if selection is None else outline_of(selection)
 
     def begin(self, index: str, selection: Selection, started_at: float) -> Generation:
         """Record the next generation; an unfinished older one is replaced."""

@@ -34,6 +34,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (url) DO UPDATE SET upstream = excluded.upstream, final_url = excluded.final_url, status = excluded.status,
   content_type = excluded.content_type, etag = excluded.etag, last_modified = excluded.last_modified,
   serial = excluded.serial, fetched_at = excluded.fetched_at, body = excluded.body
+-- name: last_serial
+SELECT max(told) FROM (
+  SELECT serial AS told FROM responses WHERE substr(url, 1, length(?)) = ?
+  UNION ALL SELECT last_serial FROM projects WHERE substr(url, 1, length(?)) = ?
+)
 -- name: touch_response
 UPDATE responses SET fetched_at = ? WHERE url = ?
 -- What an answer decoded to goes when its URL has a new answer.
@@ -41,6 +46,12 @@ UPDATE responses SET fetched_at = ? WHERE url = ?
 DELETE FROM files WHERE (upstream, project) IN (SELECT upstream, name FROM projects WHERE url = ?)
 -- name: forget_project_of_url
 DELETE FROM projects WHERE url = ?
+-- What pages of an upstream said while it had another URL.
+-- name: forget_files_elsewhere
+DELETE FROM files WHERE upstream = ? AND project IN
+  (SELECT name FROM projects WHERE upstream = ? AND substr(url, 1, length(?)) <> ?)
+-- name: forget_projects_elsewhere
+DELETE FROM projects WHERE upstream = ? AND substr(url, 1, length(?)) <> ?
 -- name: forget_files_of_project
 DELETE FROM files WHERE upstream = ? AND project = ?
 -- name: keep_project
@@ -62,6 +73,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET project = excluded.project, version = excluded.version,
   requires_python = excluded.requires_python, source = excluded.source, is_lower_bound = excluded.is_lower_bound,
   decoded = excluded.decoded, body = excluded.body
+
+-- name: size
+SELECT size FROM sizes WHERE sha256 = ?
+-- name: keep_size
+INSERT INTO sizes (sha256, size) VALUES (?, ?) ON CONFLICT (sha256) DO UPDATE SET size = excluded.size
 
 -- Capabilities -------------------------------------------------------------------------------------------------------
 
@@ -94,6 +110,7 @@ SELECT number FROM generations WHERE index_name = ? AND finished_at IS NULL LIMI
 -- Only the current and the unfinished generations have rows.
 -- name: listed_identities
 SELECT DISTINCT identity FROM selected
+WHERE generation IN (SELECT number FROM generations WHERE index_name IS NOT ?)
 -- name: generation
 SELECT number FROM generations WHERE number = ?
 -- name: drop_unfinished_generations
@@ -111,8 +128,8 @@ INSERT INTO selected (generation, release, position, project, version, filename,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: give_reason
 INSERT INTO reasons (generation, release, position, project, version, origin, parent_project, parent_version,
-  requirement, environments)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  requirement, environments, is_build)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: choose_project
 INSERT INTO selected_projects (generation, position, name, status, status_reason) VALUES (?, ?, ?, ?, ?)
 -- name: name_problem
@@ -122,10 +139,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 INSERT INTO warnings (generation, position, warning) VALUES (?, ?, ?)
 -- name: chosen_releases
 SELECT project, version FROM releases WHERE generation = ? ORDER BY position
+-- name: held_releases
+SELECT releases.position, releases.project, releases.version, count(selected.position)
+FROM releases LEFT JOIN selected ON selected.generation = releases.generation AND selected.release = releases.position
+WHERE releases.generation = ? GROUP BY releases.position ORDER BY releases.position
 -- name: chosen_files
 SELECT release, file FROM selected WHERE generation = ? ORDER BY release, position
 -- name: given_reasons
-SELECT release, origin, parent_project, parent_version, requirement, environments FROM reasons
+SELECT release, origin, parent_project, parent_version, requirement, environments, is_build FROM reasons
 WHERE generation = ? ORDER BY release, position
 -- name: chosen_projects
 SELECT name, status, status_reason FROM selected_projects WHERE generation = ? ORDER BY position

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pypim.core.errors import StoreUnreadable
 from pypim.store import atomic
 
 if TYPE_CHECKING:
@@ -158,11 +159,14 @@ class LocalStagedBlob:
         self._blake2b = hashlib.blake2b(digest_size=32)
 
     def _read_again(self) -> None:
-        with Path(self.file).open("rb", buffering=0) as content:
-            while chunk := content.read(_READ_BYTES):
-                self._sha256.update(chunk)
-                self._blake2b.update(chunk)
-                self._size += len(chunk)
+        try:
+            with Path(self.file).open("rb", buffering=0) as content:
+                while chunk := content.read(_READ_BYTES):
+                    self._sha256.update(chunk)
+                    self._blake2b.update(chunk)
+                    self._size += len(chunk)
+        except OSError as error:
+            raise StoreUnreadable(self.file, error.strerror or str(error)) from error
 
     def _check_ours(self) -> None:
         if self._is_closed or self._is_kept:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pypim.core.errors import CorruptBlob, StoreUnwritable
 from pypim.store import atomic
 
 if TYPE_CHECKING:
@@ -36,16 +37,36 @@ class LocalTree:
                 source, target = f"{self._store}{os.sep}{name}", f"{self._folder}{os.sep}{name}"
                 if replaces or not _is_same_size(source, target):
                     self._folders.make_for(target)
-                    atomic.link_or_copy(source, target, staging=self._staging)
+                    self._place(source, target, holding)
                     placed.append(target)
         if placed:
             atomic.sync_file_system(self._folder, map(Path, placed))
+
+    def _place(self, source: str, target: str, holding: Holding) -> None:
+        try:
+            atomic.link_or_copy(source, target, staging=self._staging)
+        except StoreUnwritable as fault:
+            if Path(source).exists():
+                raise
+            raise CorruptBlob(holding.filename, f"the stored file {source} is missing") from fault
 
     def lacking(self, holdings: Iterable[Holding]) -> list[Holding]:
         """Where the store keeps its files in this folder, nothing: whoever verifies the store finds it there."""
         if self._folder == self._store:
             return []
         return [holding for holding in holdings if not all(map(self._stands, _names(holding)))]
+
+    def copy_of(self, holding: Holding) -> Path | None:
+        """Where this folder has bytes of its own: copied, or linked before the store got its file anew."""
+        if self._folder == self._store or all(map(self._is_link, _names(holding))):
+            return None
+        return self._folder / holding.path
+
+    def _is_link(self, name: str) -> bool:
+        try:
+            return os.path.samefile(f"{self._store}{os.sep}{name}", f"{self._folder}{os.sep}{name}")  # noqa: PTH121 - as below
+        except OSError:
+            return False
 
     def _stands(self, name: str) -> bool:
         return _is_same_size(f"{self._store}{os.sep}{name}", f"{self._folder}{os.sep}{name}")

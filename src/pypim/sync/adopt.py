@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from pypim.core.archive import wheel_metadata
-from pypim.core.errors import CorruptBlob
+from pypim.core.errors import CorruptBlob, StoreUnreadable
 from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.model import Blob, Holding
 
@@ -20,11 +20,12 @@ _METADATA = ".metadata"
 _READ_BYTES = 1 << 20
 
 
-def adopt(stack: Stack, planned: Sequence[PlannedFile]) -> dict[str, Holding]:
+async def adopt(stack: Stack, planned: Sequence[PlannedFile]) -> dict[str, Holding]:
     """Record those of the planned files that stand in the store after all (identity → holding).
 
     A file counts only where its bytes have the sha256 that the index lists and stand under their own digest, and
     where a wheel's `.metadata` stands beside it as it is in the wheel. Everything else is fetched.
+    Raises StoreUnreadable.
     """
     by_name: dict[str, list[str]] = {}
     for path in stack.blobs.stray(holding for _, holding in stack.holdings.holdings()):
@@ -34,18 +35,29 @@ def adopt(stack: Stack, planned: Sequence[PlannedFile]) -> dict[str, Holding]:
     rows = []
     for item in planned if by_name else ():
         for path in by_name.get(item.file.filename, ()):
-            holding = _holding(stack, item, path)
+            holding = _read(stack, item, path)
             if holding is not None:
                 found[item.file.identity] = holding
                 rows.append((item.file.identity, item.project, holding))
     if rows:
+        # Whoever put them there may have been killed before they, or their names, had reached the disk.
+        await stack.blobs.confirm(found.values())
         stack.holdings.record(rows)
         stack.reporter.note(f"{len(rows)} files of an interrupted run stood in the store and were taken over")
     return found
 
 
+def _read(stack: Stack, item: PlannedFile, path: str) -> Holding | None:
+    try:
+        return _holding(stack, item, path)
+    except FileNotFoundError:
+        return None  # a link that leads nowhere
+    except OSError as error:
+        raise StoreUnreadable(error.filename or path, error.strerror or str(error)) from error
+
+
 def _holding(stack: Stack, item: PlannedFile, path: str) -> Holding | None:
-    """What the file at that path would be held as; None where it is not what is wanted."""
+    """What the file at that path would be held as; None where it is not what is wanted. Raises OSError."""
     parts = path.split("/")  # packages, aa, bb, the rest of the digest, file name
     blob = Blob(sha256=item.file.sha256 or "", blake2b_256="".join(parts[1:-1]), size=item.file.size or 0)
     place = stack.blobs.path(Holding(filename=item.file.filename, blob=blob))

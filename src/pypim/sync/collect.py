@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from pypim.core.closure import WantPage
+from pypim.core.closure import WantPage, WantSize
 from pypim.core.errors import IntegrityFault, NotFound, PypimError, Refused, UpstreamFault, first_error
 from pypim.core.selection import ProblemKind
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from pypim.core.closure import Closure, Root, Want
     from pypim.core.model import CoreMetadata, Page
+    from pypim.core.resolve import Resolution
     from pypim.core.selection import Selection
-    from pypim.ports import Index, MetadataReader, Reporter
+    from pypim.ports import Index, MetadataReader, Reporter, SizeReader
 
-Answer = tuple["Want", "Page | CoreMetadata | None", tuple[ProblemKind, str] | None]
+Answer = tuple["Want", "Page | CoreMetadata | int | None", tuple[ProblemKind, str] | None]
 
 
 class Collector:
@@ -28,16 +29,19 @@ class Collector:
     With `keeps_going`, a fault of the upstream counts as "not known" and is listed in `faults`; otherwise it is raised.
     """
 
-    def __init__(self, index: Index, metadata: MetadataReader, reporter: Reporter, *, keeps_going: bool) -> None:
+    def __init__(
+        self, index: Index, metadata: MetadataReader, sizes: SizeReader, reporter: Reporter, *, keeps_going: bool
+    ) -> None:
         self._index = index
         self._metadata = metadata
+        self._sizes = sizes
         self._reporter = reporter
         self._keeps_going = keeps_going
         self.faults: list[str] = []
         self.serials: dict[NormalizedName, int | None] = {}
         """Every project that was looked at, with the serial of its page; None where it has none or there is no page."""
 
-    async def collect(self, closure: Closure, roots: Iterable[Root]) -> Selection:
+    async def collect(self, closure: Closure | Resolution, roots: Iterable[Root]) -> Selection:
         """Drive the closure from its roots to its selection. Raises UpstreamFault, IntegrityFault or Refused."""
         answers: asyncio.Queue[Answer] = asyncio.Queue()
         asked = answered = 0
@@ -69,6 +73,8 @@ class Collector:
                 page = await self._index.project(want.project)
                 self.serials[want.project] = page.last_serial
                 return want, page, None
+            if isinstance(want, WantSize):
+                return want, await self._sizes.size(want.file, limit_bytes=want.limit_bytes), None
             return want, await self._metadata.metadata(want.project, want.file), None
         except NotFound as error:
             return want, None, (ProblemKind.MISSING, error.message)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Published,
         Reporter,
         Runs,
+        SizeReader,
         Tree,
     )
 
@@ -70,6 +71,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
     index: Index
     metadata: MetadataReader
+    sizes: SizeReader
     fetcher: Fetcher
     blobs: Blobs
     holdings: Holdings

@@ -75,8 +75,7 @@ def remove_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile], o
 
 def _listed_by(generations: Generations, index: str) -> set[str]:
     """The identities of the files that the current generation of an index names."""
-    generation = generations.current(index)
-    selection = generations.selection(generation.number) if generation else None
+    selection = generations.current_selection(index)
     return {planned.file.identity for planned in planned_files(selection)} if selection else set()
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.allowed import admits
 from pypim.core.candidates import Chooser
 from pypim.core.closure import Closure, Root
 from pypim.core.errors import NotFound, OutOfSpace, PypimError, Refused, Unresolvable
 from pypim.core.plan import make_plan, planned_files
+from pypim.core.resolve import Resolution
 from pypim.core.retention import carried_over
 from pypim.core.selection import ProblemKind
 from pypim.sync.adopt import adopt
@@ -52,8 +54,12 @@ async def expand_roots(stack: Stack, request: Request) -> tuple[list[Root], dict
 async def select(stack: Stack, request: Request, roots: Sequence[Root], *, keeps_going: bool) -> Selected:
     """Ask for what the roots need until the selection stands. Raises UpstreamFault, NotFound, Unresolvable, Refused."""
     chooser = Chooser(request.environments, request.policy, stack.clock.now())
-    closure = Closure(chooser, request.follow, request.constraints)
-    collector = Collector(stack.index, stack.metadata, stack.reporter, keeps_going=keeps_going)
+    follow = request.follow
+    # A limited depth leaves out what a resolver needs, on purpose.
+    is_resolved = follow.is_resolved and follow.is_followed and not follow.max_depth
+    computation = Resolution if is_resolved else Closure
+    closure: Resolution | Closure = computation(chooser, follow, request.constraints)
+    collector = Collector(stack.index, stack.metadata, stack.sizes, stack.reporter, keeps_going=keeps_going)
     selection = await collector.collect(closure, roots)
     if not keeps_going:
         _refuse_problems(selection.problems)
@@ -87,14 +93,13 @@ async def sync(
     if not is_dry_run and (known := unchanged(stack, request, roots, listed)) is not None:
         return _recorded(stack, stack.runs.begin_run("sync", request.index, started), started, known)
     selected = await select(stack, request, roots, keeps_going=keeps_going)
-    generation = stack.generations.current(request.index)
-    current = stack.generations.selection(generation.number) if generation else None
+    current = stack.generations.current_selection(request.index)
     carry_over = partial(carried_over, selected.selection, current, request.on_removal, request.policy, selected.pages)
     selection = carry_over(is_partial=bool(selected.faults))
-    holdings = dict(stack.holdings.holdings())
+    holdings = _admitted(dict(stack.holdings.holdings()), selection)
     plan = make_plan(selection, current, holdings)
     if plan.fetch and not is_dry_run and stack.runs.newest_outcome(request.index) not in SETTLED:
-        holdings |= adopt(stack, plan.fetch)
+        holdings |= await adopt(stack, plan.fetch)
         plan = make_plan(selection, current, holdings)
     report = Report(
         index=request.index,
@@ -122,6 +127,15 @@ async def sync(
     if report.is_complete and not report.corrected:
         stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
     return _recorded(stack, run, started, report)
+
+
+def _admitted(holdings: dict[str, Holding], selection: Selection) -> dict[str, Holding]:
+    """Those whose bytes no requirement forbids now; the others are asked for anew, and not shown as they are."""
+    for planned in planned_files(selection):
+        holding = holdings.get(planned.file.identity)
+        if holding is not None and not admits(planned.file, holding):
+            del holdings[planned.file.identity]
+    return holdings
 
 
 def _recorded(stack: Stack, run: int, started: float, report: Report) -> Report:

@@ -37,22 +37,23 @@ def unchanged(
     names = {*finding.consulted, *(root.project for root in roots)}
     if digest_of(request.digest, listed, names) != finding.digest:
         return None
+    outline = stack.generations.outline(request.index)
     return Report(
         index=request.index,
         outcome="unchanged",
         plan=Plan(
             fetch=(),
             removed=(),
-            releases=(),
+            releases=outline.releases,
             fetch_bytes=0,
             unknown_sizes=0,
             total_files=finding.total_files,
             total_bytes=finding.total_bytes,
             removed_bytes=0,
         ),
-        problems=(),
+        problems=outline.problems,
         faults=(),
-        warnings=(),
+        warnings=outline.warnings,
         deleted_files=remove_unlisted(stack, request.index, (), request.on_removal),
     )
 

@@ -11,6 +11,7 @@ import msgspec
 
 from pypim.core.plan import PlannedFile, planned_files
 from pypim.sync.publish import HTML_NAME, JSON_NAME, Publisher, pages_of
+from pypim.sync.remove import delete_files
 from pypim.sync.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import Holding, Page
+    from pypim.ports import Tree
     from pypim.sync.model import Request, Stack
 
 _THREADS = 2  # hashing lets go of the interpreter's lock, and two readers keep a disk busy
 _UNLISTED = "no index lists it any more; `pypim prune` deletes it"
+_DROPPED = "only an unfinished sync lists it: dropped, and `pypim sync` fetches it again"
 _AT_ONCE = 64  # files handed to a thread together, so that a small file costs no hand-over of its own
 
 
@@ -56,40 +59,39 @@ async def verify(stack: Stack, request: Request, *, repairs: bool) -> VerifyRepo
     With `repairs`, damaged files are fetched again and what is published is written again. A damaged file that no
     index lists any more cannot be fetched again and stays named. Raises StoreFault.
     """
-    generation = stack.generations.current(request.index)
-    selection = stack.generations.selection(generation.number) if generation else None
+    selection = stack.generations.current_selection(request.index)
     listed = {planned.file.identity: planned for planned in planned_files(selection)} if selection else {}
-    elsewhere = stack.generations.listed() - listed.keys()
+    elsewhere = stack.generations.listed(besides=request.index) - listed.keys()
     held = {identity: holding for identity, holding in stack.holdings.holdings() if identity not in elsewhere}
-    total_bytes = sum(holding.blob.size for holding in held.values())
-    stack.reporter.stage("verify", total=len(held), total_bytes=total_bytes)
-    damages = await _read_again(stack, held)
+    damages = await _read_again(stack, ((*item, stack.blobs.path(item[1])) for item in held.items()))
     if repairs and damages:
         damages = await _repair(stack, request, damages, held, listed)
     if selection is not None and stack.tree is not None:
         lost = {damage.identity for damage in damages if not damage.is_repaired}
         holdings = dict(stack.holdings.holdings())
         there = {identity: holdings[identity] for identity in holdings.keys() & (listed.keys() - lost)}
-        spoilt = _published_damages(stack, request.index, there, repairs=repairs)
+        spoilt = await _published_damages(stack, stack.tree, request.index, there)
         if repairs and spoilt:
-            _publish_again(stack, request.index, pages_of(selection, holdings), there)
+            _publish_again(stack, request.index, pages_of(selection, holdings), there, spoilt)
+            spoilt = [msgspec.structs.replace(damage, is_repaired=True) for damage in spoilt]
         damages += spoilt
+    total_bytes = sum(holding.blob.size for holding in held.values())
     return VerifyReport(files=len(held), file_bytes=total_bytes, damages=tuple(damages))
 
 
-async def _read_again(stack: Stack, held: Mapping[str, Holding]) -> list[Damage]:
+async def _read_again(stack: Stack, files: Iterable[tuple[str, Holding, Path]]) -> list[Damage]:
+    """Read files, each an (identity, what it should be, where it stands), and compare; in the order of their paths."""
+    items = sorted(files, key=lambda item: item[2])
+    total_bytes = sum(holding.blob.size for _, holding, _ in items)
+    stack.reporter.stage("verify", total=len(items), total_bytes=total_bytes)
     damages: list[Damage] = []
-    items = sorted(held.items(), key=lambda item: item[1].path)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
         loop = asyncio.get_running_loop()
         batches = [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]
-        tasks = [
-            loop.run_in_executor(pool, _check_batch, [(k, h, stack.blobs.path(h)) for k, h in batch])
-            for batch in batches
-        ]
+        tasks = [loop.run_in_executor(pool, _check_batch, batch) for batch in batches]
         for task, batch in zip(tasks, batches, strict=True):
             damages += await task
-            stack.reporter.advance(len(batch), size_bytes=sum(holding.blob.size for _, holding in batch))
+            stack.reporter.advance(len(batch), size_bytes=sum(holding.blob.size for _, holding, _ in batch))
     return damages
 
 
@@ -127,7 +129,10 @@ async def _repair(
     held: Mapping[str, Holding],
     listed: Mapping[str, PlannedFile],
 ) -> list[Damage]:
-    """Fetch damaged files from where the current generation says they come from."""
+    """Fetch damaged files from where the current generation says they come from.
+
+    What only an unfinished sync lists is dropped, for that sync fetches it again when it goes on.
+    """
     wanted = [listed[damage.identity] for damage in damages if damage.identity in listed]
     transfer = Transfer(stack, request)
     stack.reporter.stage("transfer", total=len(wanted))
@@ -135,41 +140,56 @@ async def _repair(
     if stack.tree is not None:
         # The tree may have the damaged bytes under a name of its own, with the right size.
         stack.tree.place(transfer.held.values(), replaces=True)
-    causes = {fault.planned.file.identity: fault.message for fault in transfer.faults}
-    causes |= {damage.identity: _UNLISTED for damage in damages if damage.identity not in listed}
+    unlisted = {damage.identity for damage in damages} - listed.keys()
+    dropped = unlisted & stack.generations.listed()
+    if dropped:
+        delete_files({one: held[one] for one in dropped}, held, stack.holdings, stack.blobs, stack.tree)
+    remarks = {fault.planned.file.identity: f"; not repaired: {fault.message}" for fault in transfer.faults}
+    remarks |= dict.fromkeys(unlisted, f"; not repaired: {_UNLISTED}") | dict.fromkeys(dropped, f"; {_DROPPED}")
+    repaired = {one for one, holding in transfer.held.items() if holding.blob.sha256 == held[one].blob.sha256}
     return [
         msgspec.structs.replace(
             damage,
-            is_repaired=_is_same(transfer.held.get(damage.identity), held[damage.identity]),
-            reason=damage.reason + (f"; not repaired: {causes[damage.identity]}" if damage.identity in causes else ""),
+            is_repaired=damage.identity in repaired | dropped,
+            reason=damage.reason + remarks.get(damage.identity, ""),
         )
         for damage in damages
     ]
 
 
-def _is_same(repaired: Holding | None, before: Holding) -> bool:
-    return repaired is not None and repaired.blob.sha256 == before.blob.sha256
-
-
 # --- what is published ----------------------------------------------------------------------------------------------
-def _published_damages(stack: Stack, index: str, held: Mapping[str, Holding], *, repairs: bool) -> list[Damage]:
-    """The pages of the tree that are not as they were written, and the files that it lacks."""
-    assert stack.tree is not None
+async def _published_damages(stack: Stack, tree: Tree, index: str, held: Mapping[str, Holding]) -> list[Damage]:
+    """The pages of the tree that are not as they were written, the files that it lacks, and its damaged copies.
+
+    What is a link to the store's own file was read there.
+    """
     found = []
     for name, digest in stack.published.page_digests(index).items():
-        parts = [stack.tree.read(f"simple/{name}/{part}") for part in (HTML_NAME, JSON_NAME)]
+        parts = [tree.read(f"simple/{name}/{part}") for part in (HTML_NAME, JSON_NAME)]
         if None in parts or hashlib.sha256(b"".join(part or b"" for part in parts)).hexdigest() != digest:
             found.append((f"simple/{name}/", "the page is not as it was published"))
-    if any(stack.tree.read(f"simple/{part}") is None for part in (HTML_NAME, JSON_NAME)):
+    if any(tree.read(f"simple/{part}") is None for part in (HTML_NAME, JSON_NAME)):
         found.append(("simple/", "the list of projects is missing"))
-    found += [(holding.path, "it is missing where it is published") for holding in stack.tree.lacking(held.values())]
-    return [Damage(identity=path, filename=path, reason=reason, is_repaired=repairs) for path, reason in found]
+    lacking = {holding.path for holding in tree.lacking(held.values())}
+    found += [(path, "it is missing where it is published") for path in sorted(lacking)]
+    placed = {holding.path: holding for holding in held.values() if holding.path not in lacking}
+    copies = ((path, holding, tree.copy_of(holding)) for path, holding in placed.items())
+    copied = [(path, holding, place) for path, holding, place in copies if place is not None]
+    if copied:
+        spoilt = await _read_again(stack, copied)
+        found += [(damage.identity, f"where it is published, {damage.reason}") for damage in spoilt]
+    return [Damage(identity=path, filename=path, reason=reason) for path, reason in found]
 
 
 def _publish_again(
-    stack: Stack, index: str, pages: Mapping[NormalizedName, Page], there: Mapping[str, Holding]
+    stack: Stack,
+    index: str,
+    pages: Mapping[NormalizedName, Page],
+    there: Mapping[str, Holding],
+    spoilt: Iterable[Damage],
 ) -> None:
-    """Place the files that are there and write every page that differs, whatever the records say."""
+    """Place the files that are damaged or lacking and write every page that differs, whatever the records say."""
     assert stack.tree is not None
-    stack.tree.place(there.values())
+    paths = {damage.identity for damage in spoilt}
+    stack.tree.place((holding for holding in there.values() if holding.path in paths), replaces=True)
     Publisher(index, stack.tree, stack.published, stack.reporter).publish(pages, {}, trusts_record=False)

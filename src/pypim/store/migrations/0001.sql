@@ -4,7 +4,7 @@
 
 -- What upstreams were found to offer (json-api, sidecar, ranges …); believed for seven days.
 CREATE TABLE capabilities (
-  upstream TEXT NOT NULL,            -- name of the upstream in the configuration
+  upstream TEXT NOT NULL,            -- URL of the upstream
   name TEXT NOT NULL,
   is_offered INTEGER NOT NULL,       -- 1 or 0
   found_at REAL NOT NULL,

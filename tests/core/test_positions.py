@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypim.config.positions import KeyPath, positions
+from pypim.core.positions import KeyPath, positions
 
 _TEXT = """\
 # a comment with [brackets] and = signs

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from pypim.cli.command import Command
-from pypim.cli.options import PlaceArguments, SyncArguments, place_options, sync_options
-from pypim.cli.place import Place, find_place
+from pypim.cli.options import SyncArguments, WorkspaceArguments, sync_options, workspace_options
+from pypim.cli.workspace import Workspace, find_workspace
 from pypim.config.inline import Told
 from pypim.core.errors import InvalidUsage
 
@@ -37,10 +37,10 @@ def _arguments(*words: str) -> SyncArguments:
     return seen[0]
 
 
-def _place(folder: Path, *words: str, config: str = _CONFIG) -> Place:
+def _workspace(folder: Path, *words: str, config: str = _CONFIG) -> Workspace:
     path = folder / "pypim.toml"
     path.write_text(config)
-    return find_place(str(path), _arguments(*words))
+    return find_workspace(str(path), _arguments(*words))
 
 
 def test_every_option_becomes_a_value(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_every_option_becomes_a_value(tmp_path: Path) -> None:
     ]
     words += ["--jobs", "4", "--keep-going", "--dry-run", "--replace", "--index", "main"]
     assert _arguments(*words) == SyncArguments(
-        place=PlaceArguments(to=tmp_path / "m", index="main"),
+        workspace=WorkspaceArguments(to=tmp_path / "m", index="main"),
         told=Told(
             requirements=("flask", "six>1"),
             requirement_files=(str(file),),
@@ -102,7 +102,7 @@ def test_every_option_becomes_a_value(tmp_path: Path) -> None:
         is_dry_run=True,
         keeps_going=True,
     )
-    assert _arguments() == SyncArguments(place=PlaceArguments(), told=Told())
+    assert _arguments() == SyncArguments(workspace=WorkspaceArguments(), told=Told())
     assert _arguments("--binary-only").told.formats == ("wheel",)
     assert _arguments("--source-only").told.formats == ("sdist",)
 
@@ -114,44 +114,46 @@ def test_a_relative_upstream_is_meant_from_here(tmp_path: Path, monkeypatch: pyt
 
 def test_options_replace_keys_for_one_run(tmp_path: Path) -> None:
     words = ["flask", "--python", "3.13", "--exclude", "six", "--no-deps", "--jobs", "2", "--upstream", str(tmp_path)]
-    place = _place(tmp_path, *words)
-    (index,) = place.indexes
+    workspace = _workspace(tmp_path, *words)
+    (index,) = workspace.indexes
     assert index.requirements == ("flask",)
     assert [target.python for target in index.targets.values()] == [("3.13",)]
     assert (index.filters.exclude, index.follow.is_followed, index.jobs) == (("six",), False, 2)
     assert index.upstream.url == tmp_path.as_uri() + "/"
-    assert (place.changed_files, len(place.notes)) == ({}, 1)
-    assert place.config.indexes["main"].requirements == ()
+    assert (workspace.changed_files, len(workspace.notes)) == ({}, 1)
+    assert workspace.config.indexes["main"].requirements == ()
 
 
 def test_without_options_it_is_the_configuration(tmp_path: Path) -> None:
-    place = _place(tmp_path)
-    assert place.indexes == tuple(place.config.indexes.values())
-    assert place.notes == ()
+    workspace = _workspace(tmp_path)
+    assert workspace.indexes == tuple(workspace.config.indexes.values())
+    assert workspace.notes == ()
 
 
 def test_requirements_need_one_index(tmp_path: Path) -> None:
     config = "[indexes.a]\n[indexes.b]\n"
     with pytest.raises(InvalidUsage, match="need one index"):
-        _place(tmp_path, "flask", config=config)
-    assert [index.name for index in _place(tmp_path, "flask", "--index", "b", config=config).indexes] == ["b"]
-    assert len(_place(tmp_path, "--jobs", "2", config=config).indexes) == 2
+        _workspace(tmp_path, "flask", config=config)
+    assert [index.name for index in _workspace(tmp_path, "flask", "--index", "b", config=config).indexes] == ["b"]
+    assert len(_workspace(tmp_path, "--jobs", "2", config=config).indexes) == 2
 
 
 def test_all_faults_of_the_options_are_in_one_message(tmp_path: Path) -> None:
     with pytest.raises(InvalidUsage) as caught:
-        _place(tmp_path, "a b", "--python", "three", "--platform", "beos", "--exclude", "x>>1", "--upstream", "x://y")
+        _workspace(
+            tmp_path, "a b", "--python", "three", "--platform", "beos", "--exclude", "x>>1", "--upstream", "x://y"
+        )
     lines = caught.value.message.splitlines()
     assert [line.split()[0] for line in lines] == ["--python", "--platform", "REQ", "--exclude:", "--upstream"]
 
 
-def test_place_options_become_a_place(tmp_path: Path) -> None:
-    seen: list[PlaceArguments] = []
+def test_workspace_options_become_a_place(tmp_path: Path) -> None:
+    seen: list[WorkspaceArguments] = []
 
     @click.command(cls=Command)
-    @place_options
-    def command(place: PlaceArguments) -> None:
-        seen.append(place)
+    @workspace_options
+    def command(workspace: WorkspaceArguments) -> None:
+        seen.append(workspace)
 
     CliRunner().invoke(command, ["--to", str(tmp_path), "--index", "x"], catch_exceptions=False)
-    assert seen == [PlaceArguments(to=tmp_path, index="x")]
+    assert seen == [WorkspaceArguments(to=tmp_path, index="x")]

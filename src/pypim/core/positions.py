@@ -24,6 +24,7 @@ _STRING = re.compile(
     re.DOTALL,
 )
 _SCALAR = re.compile(r"[^,\]}#\n]*+")
+_PLACE = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]++")
 
 
@@ -50,6 +51,16 @@ def positions(text: str) -> Positions:
     scanner = _Scanner(text)
     scanner.document()
     return Positions(scanner.lines)
+
+
+def syntax_fault(error: ValueError, text: str) -> tuple[int, str]:
+    """The line and the sentence of what `tomllib` says of a text that is not TOML."""
+    sentence = str(error)
+    place = _PLACE.search(sentence)
+    sentence = sentence[: place.start()] if place else sentence
+    if place and place["line"]:
+        return int(place["line"]), f"not TOML: {sentence[:1].lower()}{sentence[1:]} (column {place['column']})"
+    return text.count("\n") + 1, f"not TOML: {sentence[:1].lower()}{sentence[1:]} (at the end of the file)"
 
 
 class _Scanner:

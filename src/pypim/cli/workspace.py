@@ -1,0 +1,142 @@
+"""From the arguments of a command to the configuration and the indexes it is about."""
+
+from __future__ import annotations
+
+import shlex
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.cli.options import SyncArguments, WorkspaceArguments
+from pypim.config.environment import environment
+from pypim.config.inline import COMMAND_LINE, REQUIREMENTS_NAME, Told, config_path, no_mirror, remember
+from pypim.config.load import find_config, load, load_text
+from pypim.config.locate import upstream_at
+from pypim.config.machine import this_machine
+from pypim.config.override import check_options, override
+from pypim.core.errors import InvalidUsage
+from pypim.core.inputs import parse_input
+
+if TYPE_CHECKING:
+    from pypim.config.load import LookBeyond
+    from pypim.config.model import Config, Index
+    from pypim.core.faults import ConfigFault
+
+
+class Needs(Enum):
+    """Which of the files and secrets that a configuration names have to be there for a command."""
+
+    NOTHING = "nothing"
+    USED = "used"
+    """By the indexes that it is about."""
+    EVERYTHING = "everything"
+
+
+class Workspace(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command works on."""
+
+    config: Config
+    indexes: tuple[Index, ...]
+    """The one of --index, else all; at least one."""
+    changed_files: dict[Path, str] = {}
+    """Texts that a sync has to write before it begins, by absolute path (`--to` only); a plan does not."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how the arguments were understood."""
+    memory: Path | None = None
+    """The requirements file of a mirror without a configuration, where requirements stay until they are taken out."""
+
+
+def find_workspace(
+    config_file: str | None, arguments: SyncArguments | WorkspaceArguments, needs: Needs = Needs.NOTHING
+) -> Workspace:
+    """Raises InvalidConfig (with all that is wrong with what is needed), InvalidUsage, InvalidRequirement, NotFound."""
+    workspace, told, is_replacing = arguments, Told(), False
+    if isinstance(arguments, SyncArguments):
+        workspace, told, is_replacing, needs = arguments.workspace, arguments.told, arguments.is_replacing, Needs.USED
+    assert isinstance(workspace, WorkspaceArguments)
+    check_options(told)
+    look_beyond = None if needs is Needs.NOTHING else partial(_faults_beyond, needs, workspace, told)
+    if workspace.to is None:
+        if is_replacing:
+            raise InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it.")
+        return _configured(config_file, workspace, told, look_beyond)
+    if config_file is not None:
+        raise InvalidUsage(
+            "-c and --to do not go together", hint="--to DIR has a configuration of its own, in DIR/.pypim/."
+        )
+    if isinstance(arguments, SyncArguments):
+        return _told(workspace.to, arguments, look_beyond)
+    return _kept(workspace.to, workspace, look_beyond)
+
+
+def same_workspace(config_file: str | None, arguments: SyncArguments | WorkspaceArguments) -> str:
+    """The options that make another command be about the same mirror, for hints; they begin with a blank."""
+    workspace = arguments.workspace if isinstance(arguments, SyncArguments) else arguments
+    assert isinstance(workspace, WorkspaceArguments)
+    words = []
+    if workspace.to is not None:
+        words += ["--to", str(workspace.to)]
+    elif config_file is not None:
+        words += ["-c", config_file]
+    if workspace.index is not None:
+        words += ["--index", workspace.index]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def _faults_beyond(needs: Needs, workspace: WorkspaceArguments, told: Told, config: Config) -> list[ConfigFault]:
+    from pypim.config.check import faults_beyond
+
+    indexes = [index for index in config.indexes.values() if workspace.index in {None, index.name}]
+    upstreams = {index.upstream.name: index.upstream for index in indexes}
+    if needs is Needs.EVERYTHING:
+        upstreams = config.upstreams
+    elif told.upstream is not None and workspace.to is None:  # with --to it is the one of the configuration
+        upstreams = {COMMAND_LINE: upstream_at(COMMAND_LINE, told.upstream, Path.cwd())}
+    return faults_beyond(
+        config,
+        environment(),
+        upstreams=upstreams.values(),
+        indexes=[index.name for index in indexes],
+        more_files=[parse_input(file, COMMAND_LINE) for file in told.requirement_files],
+    )
+
+
+def _configured(
+    config_file: str | None, workspace: WorkspaceArguments, told: Told, look_beyond: LookBeyond | None
+) -> Workspace:
+    config = load(find_config(config_file, environment()), look_beyond)
+    indexes = config.chosen(workspace.index)
+    if told == Told():
+        return Workspace(config=config, indexes=indexes)
+    if told.requirements and len(indexes) > 1:
+        names = ", ".join(index.name for index in indexes)
+        raise InvalidUsage("requirements on the command line need one index", hint=f"Name it with --index: {names}.")
+    notes: tuple[str, ...] = ()
+    if told.requirements or told.requirement_files:
+        notes = (
+            f"What is asked for on the command line is taken in this time only; to keep it, add it to {config.source}.",
+        )
+    changed = tuple(override(index, told, machine=this_machine) for index in indexes)
+    return Workspace(config=config, indexes=changed, notes=notes)
+
+
+def _told(directory: Path, arguments: SyncArguments, look_beyond: LookBeyond | None) -> Workspace:
+    kept = remember(directory, arguments.told, replace=arguments.is_replacing, machine=this_machine)
+    config = load_text(kept.texts[kept.path], kept.path, kept.texts, look_beyond)
+    return Workspace(
+        config=config,
+        indexes=config.chosen(arguments.workspace.index),
+        changed_files=kept.changed,
+        memory=kept.path.with_name(REQUIREMENTS_NAME),
+    )
+
+
+def _kept(directory: Path, workspace: WorkspaceArguments, look_beyond: LookBeyond | None) -> Workspace:
+    path = config_path(directory)
+    if not path.is_file():
+        raise no_mirror(directory)
+    config = load(path, look_beyond)
+    return Workspace(config=config, indexes=config.chosen(workspace.index))

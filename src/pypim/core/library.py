@@ -1,0 +1,265 @@
+"""What is known of an index while resolving: its pages and core metadata, and what a reading of them makes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.closure import WantMetadata, WantPage, WantSize
+from pypim.core.expand import means_itself, wanted_requirements
+from pypim.core.lenient import parse_requirement
+from pypim.core.selection import ProblemKind
+from pypim.core.sizing import Sizing
+from pypim.core.target import wheel_rank
+from pypim.core.universe import Reading, Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from pypim.core.candidates import Candidate, Candidates, Chooser, Release
+    from pypim.core.closure import Want
+    from pypim.core.metadata import ParsedRequirement
+    from pypim.core.model import CoreMetadata, DistFile, Page
+
+
+class Facts:
+    """Pages and metadata that were answered so far, shared by every reading of them."""
+
+    def __init__(self, limit_bytes: int | None) -> None:
+        """`limit_bytes` is `filters.max-file-size`, for which sizes are asked where pages do not say them."""
+        self.sizing = Sizing(limit_bytes)
+        self.pages: dict[NormalizedName, Page | None] = {}
+        self.lacks: dict[NormalizedName, tuple[ProblemKind, str]] = {}
+        self.metadata: dict[str, CoreMetadata | None] = {}
+        """By the identity of a file; None where nothing can be learned."""
+
+    def is_known(self, want: Want) -> bool:
+        """Whether a want was answered."""
+        if isinstance(want, WantPage):
+            return want.project in self.pages
+        if isinstance(want, WantSize):
+            return not self.sizing.unknown(want.project, [want.file])
+        return want.file.identity in self.metadata
+
+
+class Wanted(msgspec.Struct, frozen=True, gc=False):
+    """One requirement of a release and the environments in which it holds."""
+
+    requirement: ParsedRequirement
+    specifier: SpecifierSet
+    """Its own, and what constraints add."""
+    mask: int
+
+
+class Library:
+    """One reading of the facts, for the environments of a chooser."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        chooser: Chooser,
+        constraints: Mapping[NormalizedName, SpecifierSet],
+        reading: Reading,
+        *,
+        follows_open: bool = True,
+    ) -> None:
+        """`follows_open`: a marker that is open counts as true."""
+        self.facts = facts
+        self.chooser = chooser
+        self.reading = reading
+        self._constraints = constraints
+        self._follows_open = follows_open
+        self.has_met_open = False
+        """Whether some marker was open anywhere."""
+        self._candidates: dict[NormalizedName, Candidates] = {}
+        self._universes: dict[NormalizedName, Universe | None] = {}
+        self._wanted: dict[tuple[str, NormalizedName | None], tuple[Wanted, ...]] = {}
+        self._of_release: dict[tuple[Release, int, NormalizedName | None, bool | None], tuple[Wanted, ...]] = {}
+
+    def universe(self, project: NormalizedName) -> Universe | None:
+        """The releases of a project whose page was answered; None where there are none for us: `lack` says why."""
+        found = self._universes.get(project)
+        if found is None and project not in self._universes:
+            found = self._universes[project] = self._make_universe(project)
+        return found
+
+    def candidates(self, page: Page) -> Candidates:
+        """Those of a page, judged once for as long as nothing new is learned of its sizes."""
+        if self.facts.sizing.limit_bytes is not None:
+            return self.chooser.candidates(self.facts.sizing.page(page))
+        found = self._candidates.get(page.name)
+        if found is None:
+            found = self._candidates[page.name] = self.chooser.candidates(page)
+        return found
+
+    def lack(self, project: NormalizedName) -> tuple[ProblemKind, str]:
+        """Why there is no universe of a project."""
+        verdict = self.chooser.policy.project_verdict(project, is_dependency=True)
+        if not verdict.is_allowed:
+            return ProblemKind.EXCLUDED, verdict.reason
+        return self.facts.lacks.get(project, (ProblemKind.MISSING, "nothing is known of it"))
+
+    def ask_page(self, project: NormalizedName) -> list[Want]:
+        """What must be asked before `universe` can answer; a project that a filter keeps out is not asked for."""
+        if project in self.facts.pages or project in self._universes:
+            return []
+        if not self.chooser.policy.project_verdict(project, is_dependency=True).is_allowed:
+            return []
+        return [WantPage(project)]
+
+    def ask_sizes(self, project: NormalizedName, files: Iterable[DistFile]) -> list[Want]:
+        """The sizes that must be known before it can be said whether files are too large."""
+        limit_bytes = self.facts.sizing.limit_bytes
+        if limit_bytes is None:
+            return []
+        return [WantSize(project, file, limit_bytes) for file in self.facts.sizing.unknown(project, files)]
+
+    def constraint(self, project: NormalizedName) -> SpecifierSet | None:
+        """What constraints say of a project."""
+        return self._constraints.get(project)
+
+    def examine(self, universe: Universe, number: int, mask: int) -> Generator[list[Want], None, int]:
+        """Ask for what decides whether the environments of a mask can use a release; those that can."""
+        mask &= universe.mask(number)
+        if not mask:
+            return 0
+        yield from self._weigh(universe, number, mask)
+        yield from self.learn(universe.releases[number], mask, with_yanked=self.reading is Reading.PIP)
+        for candidate, bits in self.preferred(universe.releases[number], mask):
+            metadata = self.facts.metadata[candidate.file.identity]
+            if metadata is None or self._is_invalid(metadata):
+                universe.refuse(number, bits)
+                continue
+            allowed = self.chooser.python_mask(metadata.requires_python)
+            if bits & ~allowed:
+                universe.narrow(number, candidate.file, allowed)
+                self._of_release.clear()
+            if self.reading is not Reading.PIP:
+                self._refuse_addresses(universe, number, metadata, bits)
+        return mask & universe.mask(number)
+
+    def _weigh(self, universe: Universe, number: int, mask: int) -> Generator[list[Want], None, None]:
+        """Rule out files that are found to be too large."""
+        limit_bytes = self.facts.sizing.limit_bytes
+        if limit_bytes is None:
+            return
+        release = universe.releases[number]
+        files = [c.file for c in release.candidates if c.mask & mask]
+        wants = self.ask_sizes(release.project, files)
+        if wants:
+            yield wants
+        for file in files:
+            size = self.facts.sizing.size(release.project, file)
+            if size is not None and size > limit_bytes:
+                universe.narrow(number, file, 0)
+                self._of_release.clear()
+
+    def learn(self, release: Release, mask: int, *, with_yanked: bool) -> Generator[list[Want], None, None]:
+        """Ask for the metadata of every file that an installer may take in the environments of a mask."""
+        missing: list[Want] = [
+            WantMetadata(release.project, candidate.file)
+            for candidate, _ in release.installable(mask, with_yanked=with_yanked)
+            if candidate.file.identity not in self.facts.metadata
+        ]
+        if missing:
+            yield missing
+
+    def preferred(
+        self, release: Release, mask: int, *, with_yanked: bool | None = None
+    ) -> Sequence[tuple[Candidate, int]]:
+        """The files whose metadata counts: for both installers that of every file either may take, else of the best."""
+        takes_yanked = self.reading is Reading.PIP if with_yanked is None else with_yanked
+        found = release.installable(mask, with_yanked=takes_yanked)
+        if self.reading is Reading.BOTH or len(found) < 2:  # noqa: PLR2004 - there is a choice from two on
+            return found
+        best: dict[int, tuple[int, Candidate]] = {}
+        for candidate, bits in found:
+            for number, environment in enumerate(self.chooser.environments):
+                if not bits >> number & 1:
+                    continue
+                rank = wheel_rank(environment, candidate.parsed.tags) if candidate.parsed.tags else 1 << 40
+                if rank is not None and (number not in best or rank < best[number][0]):
+                    best[number] = (rank, candidate)
+        chosen: dict[str, tuple[Candidate, int]] = {}
+        for number, (_, candidate) in best.items():
+            known = chosen.get(candidate.file.identity, (candidate, 0))
+            chosen[candidate.file.identity] = (candidate, known[1] | 1 << number)
+        return list(chosen.values())
+
+    def wanted(
+        self, release: Release, mask: int, extra: NormalizedName | None, *, with_yanked: bool | None = None
+    ) -> tuple[Wanted, ...]:
+        """What a release whose metadata is known requires in the environments of a mask, without or for an extra."""
+        key = (release, mask, extra, with_yanked)
+        found = self._of_release.get(key)
+        if found is None:
+            found = self._of_release[key] = tuple(self._wanted_of(release, mask, extra, with_yanked=with_yanked))
+        return found
+
+    def _wanted_of(
+        self, release: Release, mask: int, extra: NormalizedName | None, *, with_yanked: bool | None
+    ) -> Iterator[Wanted]:
+        for candidate, bits in self.preferred(release, mask, with_yanked=with_yanked):
+            for wanted in self._wanted_by(candidate.file.identity, extra):
+                if wanted.mask & bits:
+                    yield Wanted(wanted.requirement, wanted.specifier, wanted.mask & bits)
+
+    def _wanted_by(self, identity: str, extra: NormalizedName | None) -> tuple[Wanted, ...]:
+        key = (identity, extra)
+        found = self._wanted.get(key)
+        if found is None:
+            metadata = self.facts.metadata.get(identity)
+            rows = wanted_requirements(metadata, extra, self.chooser.everything, self.chooser) if metadata else ()
+            found = tuple(
+                Wanted(requirement, self.constrained(requirement.name, requirement.specifier), mask)
+                for requirement, certain, is_open in self._noting(rows)
+                if (mask := certain | (is_open if self._follows_open else 0)) and requirement.url is None
+            )
+            if metadata is not None:
+                self._wanted[key] = found
+        return found
+
+    def _noting(
+        self, rows: Iterable[tuple[ParsedRequirement, int, int]]
+    ) -> Iterator[tuple[ParsedRequirement, int, int]]:
+        for row in rows:
+            self.has_met_open = self.has_met_open or bool(row[2])
+            yield row
+
+    def constrained(self, project: NormalizedName, specifier: SpecifierSet) -> SpecifierSet:
+        """A specifier together with the constraint on its project."""
+        constraint = self._constraints.get(project)
+        return specifier if constraint is None else specifier & constraint
+
+    def _make_universe(self, project: NormalizedName) -> Universe | None:
+        if not self.chooser.policy.project_verdict(project, is_dependency=True).is_allowed:
+            return None
+        page = self.facts.pages[project]
+        if page is None:
+            return None
+        return Universe(self.candidates(page), self.reading, mixes_prereleases=self.chooser.policy.prereleases)
+
+    def _is_invalid(self, metadata: CoreMetadata) -> bool:
+        """Whether an installer passes over a release because of what its requirements look like."""
+        if self.reading is Reading.UV:
+            return metadata.has_unreadable_requirements
+        return metadata.has_unreadable_requirements or metadata.has_repaired_requirements
+
+    def _refuse_addresses(self, universe: Universe, number: int, metadata: CoreMetadata, bits: int) -> None:
+        """What must be fetched from an address of its own is not installable from an index alone."""
+        for text in metadata.requires_dist:
+            if "@" not in text:
+                continue
+            requirement = parse_requirement(text)
+            if requirement is not None and requirement.url is not None:
+                certain, is_open = self.chooser.marker_masks(requirement.marker, frozenset())
+                universe.refuse(number, bits & (certain | is_open))
+
+
+def asks_itself(wanted: Wanted, release: Release) -> bool:
+    """Whether a requirement is met by the very release that has it, usually to ask for further extras."""
+    return means_itself(wanted.requirement, release)

@@ -1,0 +1,285 @@
+"""The complete resolution of every root in every environment, as one selection. It asks, and never fetches.
+
+Each root release is installable from the selection alone wherever it is from all that is known: first the newest of
+everything is tried for all roots at once; where that contradicts itself, each root is searched on its own. What must
+be built from an sdist brings the requirements of its build, which are resolved by themselves, as installers do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.candidates import Chooser
+from pypim.core.closure import WantPage, WantSize
+from pypim.core.expand import build_requirements
+from pypim.core.following import asked_by_backend
+from pypim.core.ledger import Edge, Ledger
+from pypim.core.library import Facts, Wanted, asks_itself
+from pypim.core.model import CoreMetadata, Page
+from pypim.core.names import normalize_extra
+from pypim.core.outcomes import Outcomes
+from pypim.core.root_choice import RootChoice
+from pypim.core.scope import Scope, Task
+from pypim.core.search import MOST_ROUNDS, Failed, Found, Search
+from pypim.core.selection import ProblemKind
+from pypim.core.universe import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping
+
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from pypim.core.candidates import Release
+    from pypim.core.closure import FollowOptions, Root, Want
+    from pypim.core.outcomes import Pair
+    from pypim.core.selection import Selection
+
+_MOST_CAUSES = 8  # so many facts are quoted of a contradiction; a person wants the gist
+
+
+class Resolution:
+    """One computation. Give it the roots with `start`, then an answer for every want until none is left."""
+
+    def __init__(
+        self,
+        chooser: Chooser,
+        follow: FollowOptions,
+        constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
+        *,
+        most_rounds: int = MOST_ROUNDS,
+    ) -> None:
+        self._chooser = chooser
+        self._follow = follow
+        self._most_rounds = most_rounds
+        self._facts = Facts(chooser.policy.max_file_size_bytes)
+        self._scope = Scope(self._facts, chooser, constraints or {}, self._spawn)
+        # Neither pip nor uv has constraints apply to builds.
+        self._building = Scope(self._facts, chooser, {}, self._spawn) if constraints else self._scope
+        self._ledger = Ledger(chooser)
+        self._ready: deque[Generator[list[Want], None, None]] = deque()
+        self._waiting: dict[str, list[_Ticket]] = {}
+        self._wants: list[Want] = []
+        self._tasks: list[Task] = []
+        self._built: dict[str, int] = {}
+        self._outcomes = Outcomes(chooser, self._facts, self._ledger)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """Every root release, with the environments in which it can be installed, and in which not."""
+        return self._outcomes.pairs
+
+    # --- the three calls of a driver --------------------------------------------------------------------------------
+    def start(self, roots: Iterable[Root]) -> list[Want]:
+        """Ask for the roots; the first wants."""
+        for root in roots:
+            edge = Edge(origin=root.origin, requirement=root.text)
+            certain, open_ = self._chooser.marker_masks(root.marker, frozenset())
+            mask = certain | open_
+            verdict = self._chooser.policy.project_verdict(root.project, is_dependency=False)
+            if not mask:
+                self._ledger.warn(f"{root.origin}: {root.text!r} holds in none of the environments")
+            elif verdict.is_allowed:
+                choice = RootChoice(root, edge, mask, certain if root.is_named else 0, self._ledger)
+                self._spawn(self._take_root(choice))
+            elif root.is_named:
+                # A lock names whatever is needed, too, as a requirement does: to exclude it is no contradiction.
+                certain = mask if root.locked is None else 0
+                self._ledger.problem(root.project, edge, (ProblemKind.EXCLUDED, verdict.reason), mask, certain)
+        return self._settle()
+
+    def answer(
+        self, want: Want, answer: Page | CoreMetadata | int | None, lack: tuple[ProblemKind, str] | None = None
+    ) -> list[Want]:
+        """Answer one want; None where there is nothing, with `lack`: the kind and a sentence. The wants that follow."""
+        kind, reason = lack or (ProblemKind.MISSING, "nothing is known of it")
+        if isinstance(want, WantPage):
+            assert answer is None or isinstance(answer, Page)
+            self._facts.pages[want.project] = answer
+            if answer is None:
+                self._facts.lacks[want.project] = (kind, reason)
+        elif isinstance(want, WantSize):
+            assert answer is None or isinstance(answer, int)
+            self._facts.sizing.learn(want.project, want.file, answer)
+        else:
+            assert answer is None or isinstance(answer, CoreMetadata)
+            self._facts.metadata[want.file.identity] = answer
+            if answer is None:
+                self._ledger.doubt(want.file, f"its requirements are not known: {reason}")
+            else:
+                self._ledger.learned(want.file, answer)
+        for ticket in self._waiting.pop(_name_of(want), ()):
+            ticket.missing -= 1
+            if not ticket.missing:
+                self._ready.append(ticket.task)
+        return self._settle()
+
+    def pages(self) -> dict[NormalizedName, Page]:
+        """Every page that was given, with the sizes that were learned."""
+        sizing = self._facts.sizing
+        return {name: sizing.page(page) for name, page in self._facts.pages.items() if page is not None}
+
+    def selection(self) -> Selection:
+        """What was chosen, once every want has been answered."""
+        assert not self._waiting, "wants are still open"
+        return self._ledger.selection(page for page in self._facts.pages.values() if page is not None)
+
+    # --- running tasks ----------------------------------------------------------------------------------------------
+    def _spawn(self, task: Generator[list[Want], None, None]) -> None:
+        self._ready.append(task)
+
+    def _settle(self) -> list[Want]:
+        """Go on with everything that can; what is wanted next."""
+        while True:
+            while self._ready:
+                self._go_on(self._ready.popleft())
+            if self._waiting or not (self._tasks or self._outcomes.to_build):
+                break
+            # Nothing is open: what was taken is judged, and then what of it must be built.
+            if self._tasks:
+                self._judge()
+            else:
+                self._take_builds()
+        wants, self._wants = self._wants, []
+        return wants
+
+    def _go_on(self, task: Generator[list[Want], None, None]) -> None:
+        for wants in task:
+            missing = {_name_of(want): want for want in wants if not self._facts.is_known(want)}
+            if missing:
+                ticket = _Ticket(task, len(missing))
+                for name, want in missing.items():
+                    if name not in self._waiting:
+                        self._wants.append(want)
+                    self._waiting.setdefault(name, []).append(ticket)
+                return
+
+    # --- roots ------------------------------------------------------------------------------------------------------
+    def _take_root(self, choice: RootChoice) -> Generator[list[Want], None, None]:
+        strict, lenient, _ = self._scope.libraries
+        taken = yield from choice.run(strict, lenient)
+        for root, release, mask in taken:
+            self._outcomes.to_build[release] = self._outcomes.to_build.get(release, 0) | mask
+            extras = root.extras | self._root_extras(release, mask, with_yanked=root.rule.is_pin)
+            task = Task(root=root, release=release, mask=mask, extras=extras, scope=self._scope)
+            self._note_root(task)
+            self._begin(task)
+
+    def _root_extras(self, release: Release, mask: int, *, with_yanked: bool) -> frozenset[NormalizedName]:
+        if self._follow.root_extras is not None:
+            return self._follow.root_extras
+        found: set[NormalizedName] = set()
+        for candidate, _ in release.installable(mask, with_yanked=with_yanked):
+            metadata = self._facts.metadata[candidate.file.identity]
+            found.update(map(normalize_extra, metadata.provides_extra) if metadata else ())
+        return frozenset(found)
+
+    def _note_root(self, task: Task) -> None:
+        """Warn of what a root's release asks for and no index can give."""
+        release = task.release
+        for candidate, _ in release.installable(task.mask, with_yanked=task.with_yanked):
+            metadata = self._facts.metadata[candidate.file.identity]
+            for text in metadata.requires_dist if metadata else ():
+                if "@" in text:
+                    self._ledger.warn(f"{release.project} {release.text}: {text!r} points outside of any index")
+            self._outcomes.note_extras(release, metadata, task.root.extras if task.root else ())
+
+    def _begin(self, task: Task) -> None:
+        """Demand the newest of everything that it needs; it is judged once all of that is known."""
+        self._tasks.append(task)
+        for one in task.wanted(task.scope.libraries[0]):
+            if task.root is None or not asks_itself(one, task.release):
+                task.scope.newest.demand(one, one.mask & task.mask)
+
+    # --- builds -----------------------------------------------------------------------------------------------------
+    def _take_builds(self) -> None:
+        """Begin the builds of all that was chosen and that some environment can install from an sdist only."""
+        chosen, self._outcomes.to_build = self._outcomes.to_build, {}
+        if not self._follow.is_build_followed:
+            return
+        for release, mask in chosen.items():
+            for candidate, bits in release.installable(mask, with_yanked=True):
+                metadata = self._facts.metadata.get(candidate.file.identity)
+                known = self._built.get(candidate.file.identity, 0)
+                if candidate.is_sdist and metadata is not None and bits & ~known:
+                    self._built[candidate.file.identity] = known | bits
+                    rows = build_requirements(metadata, bits & ~known, self._chooser)
+                    needed = tuple(Wanted(one, one.specifier, holds | open_) for one, holds, open_ in rows)
+                    self._begin(Task(release=release, mask=bits & ~known, needed=needed, scope=self._building))
+
+    def _take_what_backend_asks(self, task: Task, releases: Iterable[Release], mask: int) -> None:
+        """Old build back-ends ask for more once they run (PEP 517): begin the build again with that."""
+        for release in releases:
+            asked = asked_by_backend(release)
+            if task.root is None and asked is not None and all(one.requirement != asked for one in task.needed):
+                needed = (*task.needed, Wanted(asked, asked.specifier, mask))
+                self._begin(msgspec.structs.replace(task, mask=mask, needed=needed))
+
+    # --- resolving --------------------------------------------------------------------------------------------------
+    def _judge(self) -> None:
+        """Take the newest of everything where that fits together, and begin a search everywhere else."""
+        tasks, self._tasks = self._tasks, []
+        for scope in dict.fromkeys(task.scope for task in tasks):
+            scope.newest.judge()
+            good: list[tuple[Wanted, int]] = []
+            for task in tasks:
+                if task.scope is scope:
+                    good += self._judge_one(task)
+            self._outcomes.use_newest(scope, good)
+
+    def _judge_one(self, task: Task) -> list[tuple[Wanted, int]]:
+        newest = task.scope.newest
+        wanted = task.wanted(task.scope.libraries[0])
+        mask = newest.consistent(task.release, wanted, task.mask, is_build=task.root is None)
+        good = [(one, one.mask & mask) for one in wanted if one.mask & mask]
+        if mask:
+            self._outcomes.pair(task, mask)
+        for one, bits in good:
+            self._outcomes.choose_newest(task.scope, task.release, one, bits, is_build=task.root is None)
+            for release, where in newest.releases(one.requirement.name, bits):
+                self._take_what_backend_asks(task, (release,), where)
+        if task.mask & ~mask:
+            self._spawn(self._search(task, task.mask & ~mask))
+        return good
+
+    def _search(self, task: Task, mask: int) -> Generator[list[Want], None, None]:
+        """Resolve in each environment of a mask, those that cannot be told apart together."""
+        scope, start = task.scope, task.start()
+        while mask:
+            environment = mask & -mask
+            failures: list[Failed] = []
+            alike = mask
+            for library in (*scope.libraries, *scope.fallbacks):
+                if library in scope.fallbacks and not scope.libraries[0].has_met_open:
+                    continue
+                if failures and library.reading is not Reading.BOTH and not failures[-1].is_disputed:
+                    continue
+                outcome = yield from Search(library, start, environment, alike).run(self._most_rounds)
+                alike &= outcome.alike
+                if isinstance(outcome, Found):
+                    chosen = self._outcomes.use(library, task, outcome, alike)
+                    self._take_what_backend_asks(task, chosen, alike)
+                    break
+                failures.append(outcome)
+            else:
+                self._outcomes.fail(task, failures, alike)
+            mask &= ~alike
+
+
+class _Ticket:
+    """A task that waits for several answers."""
+
+    __slots__ = ("missing", "task")
+
+    def __init__(self, task: Generator[list[Want], None, None], missing: int) -> None:
+        self.task = task
+        self.missing = missing
+
+
+def _name_of(want: Want) -> str:
+    if isinstance(want, WantPage):
+        return f"page of {want.project}"
+    return f"size of {want.file.identity}" if isinstance(want, WantSize) else want.file.identity

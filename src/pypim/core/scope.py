@@ -1,0 +1,83 @@
+"""What is resolved by itself, and the readings of the standards that are tried for it, one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.candidates import Chooser
+from pypim.core.library import Library, Wanted, asks_itself
+from pypim.core.newest import NewestGraph
+from pypim.core.search import Start
+from pypim.core.universe import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from pypim.core.candidates import Release
+    from pypim.core.closure import Root, Want
+    from pypim.core.library import Facts
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to resolve by itself: a release that a root took, or the build of an sdist."""
+
+    release: Release
+    """That of the root, or the one that must be built."""
+    mask: int
+    scope: Scope
+    root: Root | None = None
+    """None for a build."""
+    extras: frozenset[NormalizedName] = frozenset()
+    needed: tuple[Wanted, ...] = ()
+    """What a build needs."""
+
+    @property
+    def with_yanked(self) -> bool:
+        """Whether yanked files of the release count, as they do for a pin."""
+        return self.root is not None and self.root.rule.is_pin
+
+    def wanted(self, library: Library) -> list[Wanted]:
+        """What is required at the start: by the release with its extras, those it asks of itself included."""
+        if self.root is None:
+            return list(self.needed)
+        wanted: list[Wanted] = []
+        extras: dict[NormalizedName | None, None] = dict.fromkeys((None, *sorted(self.extras)))
+        waiting = list(extras)
+        while waiting:
+            extra = waiting.pop(0)
+            for one in library.wanted(self.release, self.mask, extra, with_yanked=self.with_yanked):
+                wanted.append(one)
+                if asks_itself(one, self.release):
+                    fresh = [further for further in one.requirement.extras if further not in extras]
+                    extras.update(dict.fromkeys(fresh))
+                    waiting += fresh
+        return wanted
+
+    def start(self) -> Start:
+        """As a search wants it."""
+        if self.root is None:
+            label = f"the build of {self.release.project} {self.release.text}"
+            return Start(wanted=self.needed, label=label)
+        return Start(release=self.release, extras=self.extras, with_yanked=self.with_yanked)
+
+
+class Scope:
+    """The readings that are tried one after the other, and the newest of everything in the first of them."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        chooser: Chooser,
+        constraints: Mapping[NormalizedName, SpecifierSet],
+        spawn: Callable[[Generator[list[Want], None, None]], None],
+    ) -> None:
+        lenient = Chooser(chooser.environments, chooser.policy, chooser.now, minds_upper_bounds=False)
+        readings = ((Reading.BOTH, chooser), (Reading.UV, lenient), (Reading.PIP, chooser))
+        self.libraries = [Library(facts, one, constraints, reading) for reading, one in readings]
+        self.fallbacks = [Library(facts, one, constraints, reading, follows_open=False) for reading, one in readings]
+        self.newest = NewestGraph(self.libraries[0], spawn)

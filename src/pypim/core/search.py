@@ -1,0 +1,212 @@
+"""The complete resolution of one root in one environment, and in all that cannot be told from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.explain import explain_unsatisfied
+from pypim.core.library import asks_itself
+from pypim.core.rules import requirement_rule
+from pypim.core.selection import ProblemKind
+from pypim.core.solver import ABSENT, Impossible, Refusal, Requirement, Solution, Solver, Undecided
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.candidates import Release
+    from pypim.core.closure import Want
+    from pypim.core.library import Library, Wanted
+    from pypim.core.solver import Answer, Question
+    from pypim.core.universe import Universe
+
+MOST_ROUNDS = 50_000
+"""Decisions after which a root is undecided."""
+
+Key = tuple["NormalizedName", "NormalizedName | None"]
+"""A project, without or with one of its extras."""
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """One of the facts that contradict each other, as a sentence without full stop."""
+
+    sentence: str
+    kind: ProblemKind = ProblemKind.UNSATISFIED
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What is resolved: a release with extras that a root chose, or requirements that stand for themselves."""
+
+    release: Release | None = None
+    extras: frozenset[NormalizedName] = frozenset()
+    with_yanked: bool = False
+    wanted: tuple[Wanted, ...] = ()
+    """Requirements without a release: of a build, of a file that is installed as one."""
+    label: str = ""
+    """Who has those requirements, for a message."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A resolution: the number of the release of each project in its universe, and the extras of each."""
+
+    releases: dict[NormalizedName, int]
+    extras: dict[NormalizedName, frozenset[NormalizedName]]
+    alike: int
+    """The environments for which it holds."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """There is no resolution, and why; `is_undecided` where the budget was spent first."""
+
+    causes: tuple[Cause, ...]
+    alike: int
+    is_undecided: bool = False
+    is_disputed: bool = True
+    """Whether another reading of the standards might find one."""
+
+
+class Search:
+    """One search over a library. `alike` shrinks with every question whose answer differs between environments."""
+
+    def __init__(self, library: Library, start: Start, environment: int, others: int) -> None:
+        """`environment` is a mask of one bit; `others` those that the outcome may also be for."""
+        self._library = library
+        self._start = start
+        self._environment = environment
+        self._alike = environment | others
+        self._own_number = -1
+        self._is_disputed = False
+
+    def run(self, most_rounds: int = MOST_ROUNDS) -> Generator[list[Want], None, Found | Failed]:
+        """Search; yields what it must know, and goes on once that was answered."""
+        solver: Solver[Key, Cause] = Solver(most_rounds=most_rounds)
+        needed = yield from self._needed()
+        search = solver.solve(needed)
+        answer: Answer[Key, Cause] | None = None
+        while True:
+            try:
+                question = next(search) if answer is None else search.send(answer)
+            except StopIteration as end:
+                return self._outcome(end.value)
+            answer = yield from self._answer(question)
+
+    def _outcome(self, end: Solution[Key] | Impossible[Cause] | Undecided) -> Found | Failed:
+        if isinstance(end, Undecided):
+            return Failed((Cause(f"no decision after {end.rounds:,} rounds"),), self._alike, is_undecided=True)
+        if isinstance(end, Impossible):
+            return Failed(end.facts, self._alike, is_disputed=self._is_disputed)
+        releases: dict[NormalizedName, int] = {}
+        extras: dict[NormalizedName, set[NormalizedName]] = {}
+        for (project, extra), state in end.states.items():
+            if extra is None:
+                releases[project] = state.bit_length() - 2
+            else:
+                extras.setdefault(project, set()).add(extra)
+        return Found(releases, {name: frozenset(found) for name, found in extras.items()}, self._alike)
+
+    # --- the root ---------------------------------------------------------------------------------------------------
+    def _needed(self) -> Generator[list[Want], None, list[Requirement[Key, Cause]]]:
+        start = self._start
+        if start.release is None:
+            return (yield from self._requirements(start.wanted, start.label, None))
+        release = start.release
+        universe = yield from self._universe(release.project)
+        number = universe.index.get(release.text, -1) if universe is not None else -1
+        if universe is None or number < 0:  # a legacy version, which no requirement can mean
+            wanted = self._own_wanted(release, None)
+            wanted += tuple(w for extra in sorted(start.extras) for w in self._own_wanted(release, extra))
+            return (yield from self._requirements(wanted, f"{release.project} {release.text}", None))
+        self._own_number = number
+        cause = Cause(f"{release.project} {release.text} is asked for")
+        return [
+            Requirement((release.project, extra), universe.every, 2 << number, cause)
+            for extra in (None, *sorted(start.extras))
+        ]
+
+    def _own_wanted(self, release: Release, extra: NormalizedName | None) -> tuple[Wanted, ...]:
+        return self._here(self._library.wanted(release, self._alike, extra, with_yanked=self._start.with_yanked))
+
+    # --- questions --------------------------------------------------------------------------------------------------
+    def _answer(self, question: Question[Key]) -> Generator[list[Want], None, Answer[Key, Cause]]:
+        project, extra = question.key
+        universe = self._library.universe(project)
+        assert universe is not None, "a question is asked only of what was answered before"
+        number = question.state.bit_length() - 2
+        release = universe.releases[number]
+        own = self._start.release
+        if own is not None and own.project == project and number == self._own_number:
+            wanted = self._own_wanted(own, extra)
+        else:
+            usable = yield from self._library.examine(universe, number, self._alike)
+            self._is_disputed = self._is_disputed or universe.is_disputed
+            if not usable & self._environment:
+                self._alike &= ~usable
+                reason = f"{project} {release.text} cannot be used: its metadata is not valid, or for another Python"
+                return Refusal(Cause(reason))
+            self._alike &= usable
+            release = universe.releases[number]
+            wanted = self._here(self._library.wanted(release, self._alike, extra))
+        answer = yield from self._requirements(wanted, f"{project} {release.text}", release)
+        if extra is not None:
+            same = Cause(f"{project}[{extra}] {release.text} is {project} {release.text}")
+            answer.append(Requirement((project, None), universe.every, question.state, same))
+        return answer
+
+    def _requirements(
+        self, wanted: Sequence[Wanted], label: str, release: Release | None
+    ) -> Generator[list[Want], None, list[Requirement[Key, Cause]]]:
+        pages = [want for one in wanted for want in self._library.ask_page(one.requirement.name)]
+        if pages:
+            yield pages
+        found: list[Requirement[Key, Cause]] = []
+        for one in wanted:
+            requirement = one.requirement
+            universe = self._library.universe(requirement.name)
+            cause = f"{label} requires {requirement.text}"
+            if universe is None:
+                kind, reason = self._library.lack(requirement.name)
+                found.append(Requirement((requirement.name, None), ABSENT, 0, Cause(f"{cause}: {reason}", kind)))
+                continue
+            self._is_disputed = self._is_disputed or universe.is_disputed
+            usable, same = universe.usable(self._environment)
+            self._alike &= same | self._environment
+            if release is not None and asks_itself(one, release):
+                allowed = 2 << universe.index[release.text]
+            else:
+                allowed = universe.allowed(one.specifier) & self._with_own(universe, usable)
+            fact = Cause(cause) if allowed else self._no_match(universe, one, cause)
+            found += [
+                Requirement((requirement.name, extra), universe.every, allowed, fact)
+                for extra in (None, *sorted(requirement.extras))
+            ]
+        return found
+
+    def _with_own(self, universe: Universe, usable: int) -> int:
+        """The root's own release counts as usable: it was asked for as it is."""
+        own = self._start.release
+        if own is not None and own.project == universe.project and self._own_number >= 0:
+            return usable | 2 << self._own_number
+        return usable
+
+    def _no_match(self, universe: Universe, wanted: Wanted, cause: str) -> Cause:
+        rule = requirement_rule(wanted.specifier, wanted.requirement.text)
+        kind, reason = explain_unsatisfied(universe.candidates, rule, self._environment)
+        return Cause(f"{cause}: {reason}", kind)
+
+    def _universe(self, project: NormalizedName) -> Generator[list[Want], None, Universe | None]:
+        wants = self._library.ask_page(project)
+        if wants:
+            yield wants
+        return self._library.universe(project)
+
+    def _here(self, wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
+        """What holds in this environment; those in which other requirements hold are not alike."""
+        masks: dict[str, int] = {}
+        for one in wanted:
+            masks[one.requirement.text] = masks.get(one.requirement.text, 0) | one.mask
+        for mask in masks.values():
+            self._alike &= mask if mask & self._environment else ~mask
+        return tuple(one for one in wanted if one.mask & self._environment)

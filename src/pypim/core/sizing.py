@@ -1,0 +1,48 @@
+"""Sizes that a page does not say, as they are learned: `max-file-size` must judge a silent index like any other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile, Page
+
+
+class Sizing:
+    """What is known besides the pages; without a limit nothing need be known. Sizes in bytes."""
+
+    def __init__(self, limit_bytes: int | None) -> None:
+        self.limit_bytes = limit_bytes
+        self._answers: dict[NormalizedName, dict[str, int | None]] = {}
+
+    def unknown(self, project: NormalizedName, files: Iterable[DistFile]) -> list[DistFile]:
+        """Those whose size must be asked for before it can be said whether they are too large."""
+        if self.limit_bytes is None:
+            return []
+        answers = self._answers.get(project, {})
+        return [file for file in files if file.size is None and file.identity not in answers]
+
+    def learn(self, project: NormalizedName, file: DistFile, size: int | None) -> None:
+        """The answer for a file; None where nobody can tell, and the filter lets it pass."""
+        self._answers.setdefault(project, {})[file.identity] = size
+
+    def size(self, project: NormalizedName, file: DistFile) -> int | None:
+        """What the page says, or else what was learned."""
+        return file.size if file.size is not None else self._answers.get(project, {}).get(file.identity)
+
+    def page(self, page: Page) -> Page:
+        """The page as an index would have written it that says the sizes learned so far."""
+        answers = self._answers.get(page.name)
+        if not answers:
+            return page
+        files = tuple(
+            msgspec.structs.replace(file, size=answers.get(file.identity)) if file.size is None else file
+            for file in page.files
+        )
+        return msgspec.structs.replace(page, files=files)
