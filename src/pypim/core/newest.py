@@ -137,7 +137,7 @@ class NewestGraph:
         return good
 
     def holds_together(self, wanted: Iterable[Wanted], mask: int) -> int:
-        """The environments of a mask in which the newest of everything satisfies requirements of nobody in particular."""
+        """The environments of a mask in which the newest of everything satisfies some requirements that nobody has."""
         for one in wanted:
             bits = one.mask & mask
             mask &= ~(bits & ~self._met(one, None, bits))
