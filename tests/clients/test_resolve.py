@@ -31,6 +31,7 @@ PLATFORMS = ("linux", "windows", "macos")
 TARGETS = {"all": {"python": [*PYTHONS], "platforms": [*PLATFORMS]}, "here": {"python": [HERE], "platforms": ["linux"]}}
 MACHINES = list(product(PYTHONS, PLATFORMS))
 MOST_SHARE = 1.3
+MOST_TRIED = 10
 
 
 class Tried(NamedTuple):
@@ -75,14 +76,25 @@ def resolved(url: str, tried: list[Tried]) -> list[dict[str, str] | None]:
         return list(pool.map(one, tried))
 
 
-def everything(mirror: Mirror, roots: list[str]) -> list[Tried]:
-    """All roots together, each as it was asked for, and pinned to each release that is held of it; on every machine."""
-    held = mirror.published()
-    texts = [tuple(roots), *((root,) for root in roots)]
-    for root in roots:
-        versions = sorted({filename.split("-")[1] for filename in held.get(root.partition("[")[0], ())})
-        texts += [(f"{root}=={version}",) for version in versions]
-    return [tried for together in texts for tried in on_each(*together)]
+class Proof(NamedTuple):
+    """What pypim says of one release of a root on one machine."""
+
+    tried: Tried
+    is_installable: bool
+    is_for_uv: bool
+
+
+def proofs(mirror: Mirror) -> list[Proof]:
+    """Of every release that is held for a root; none of them fails that the upstream can satisfy."""
+    (report,) = mirror.run("prove", "--json").expect().document["indexes"]
+    found = []
+    for proof in report["proofs"]:
+        target, _, python, platform = proof["environment"].split()
+        if target == "all" and proof["version"]:
+            assert proof["state"] in {"installable", "impossible"}
+            tried = Tried((f"{proof['root']}=={proof['version']}",), python, platform)
+            found.append(Proof(tried, proof["state"] == "installable", proof["reading"] != "pip"))
+    return found
 
 
 def on_each(*texts: str) -> list[Tried]:
@@ -94,14 +106,21 @@ def on_each(*texts: str) -> list[Tried]:
 def test_what_uv_resolves_from_the_upstream_it_resolves_from_the_mirror(
     serve: ServeWorld, tmp_path: Path, seed: int
 ) -> None:
-    """Every root, as it was asked for and pinned, on machines of every kind; and so does pip on this one."""
+    """Every root, alone and with the others, and every release that is held for a root, on machines of every kind.
+
+    And of those releases `prove` says just what uv says. On this machine the same holds for pip.
+    """
     world, roots = generated(seed), asked(seed, 3)
     upstream = serve(world).url
     mirror = mirror_of(tmp_path / "mirror", upstream, roots)
-    every = everything(mirror, roots)
-    tried = Random(seed).sample(every, min(len(every), 20))
+    asked_for = [*on_each(*roots), *(tried for root in roots for tried in on_each(root))]
+    tried = Random(seed).sample(asked_for, MOST_TRIED)
     wanted = [one for one, chosen in zip(tried, resolved(upstream, tried), strict=True) if chosen is not None]
     assert [one for one, chosen in zip(wanted, resolved(mirror.url, wanted), strict=True) if chosen is None] == []
+    proved = Random(seed).sample(every := proofs(mirror), min(len(every), MOST_TRIED))
+    tried = [proof.tried for proof in proved]
+    for proof, theirs, ours in zip(proved, resolved(upstream, tried), resolved(mirror.url, tried), strict=True):
+        assert (theirs is not None) is (ours is not None) is (proof.is_installable and proof.is_for_uv), proof
     for root in roots[:1] if sys.platform == "linux" else ():
         assert pip_resolve(mirror.url, root).ok or not pip_resolve(upstream, root).ok, root
 
