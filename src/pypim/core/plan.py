@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from packaging.utils import NormalizedName
-
-from pypim.core.model import DistFile
-from pypim.core.selection import Problem, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pypim.core.model import Holding
-    from pypim.core.selection import Selection
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile, Holding
+    from pypim.core.selection import Problem, Reason, Selection
 
 
 class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
