@@ -13,12 +13,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-from bench.upstream import Upstream
+from typing import Generic, Protocol, Self, TypeVar
 
 ROUND_TRIP_MS = 25
 
@@ -66,7 +65,7 @@ _SERVER = """
             types {{ application/vnd.pypi.simple.v1+json v1_json; text/html html; }}
             index $page;
             add_header Vary Accept;
-            add_header Cache-Control "max-age=0";
+            add_header Cache-Control "max-age={fresh_seconds}";
             add_header X-PyPI-Last-Serial $serial;
         }}
         location /pypi/ {{
@@ -77,6 +76,7 @@ _SERVER = """
         location /packages/ {{
             root {files};
             default_type application/octet-stream;
+            {immutable}
         }}
     }}
 """
@@ -98,13 +98,42 @@ def free_port() -> int:
         return port
 
 
-class Served:
+class _Spec(Protocol):
+    @property
+    def serial(self) -> int: ...
+
+
+class Servable(Protocol):
+    """A generated upstream: pages that can be written, and files below `folder`."""
+
+    folder: Path
+
+    @property
+    def serial(self) -> int: ...
+    @property
+    def names(self) -> Sequence[str]: ...
+    def spec(self, name: str) -> _Spec: ...
+    def write_pages(self, folder: Path, root: str, *, only: Sequence[str] | None = None) -> None: ...
+
+
+U = TypeVar("U", bound=Servable)
+
+
+class Served(Generic[U]):
     """An upstream while it is served."""
 
     def __init__(
-        self, upstream: Upstream, work: Path, *, counts_requests: bool = False, is_delayed: bool = False
+        self,
+        upstream: U,
+        work: Path,
+        *,
+        counts_requests: bool = False,
+        is_delayed: bool = False,
+        fresh_seconds: int = 0,
     ) -> None:
+        """`fresh_seconds` is how long clients are told to take pages for fresh; above 0, files never change."""
         self.upstream = upstream
+        self._fresh_seconds = fresh_seconds
         self._work = work.resolve()
         self._log = self._work / "access.log"
         self._counts_requests = counts_requests
@@ -176,7 +205,13 @@ class Served:
 
     def _config(self) -> str:
         servers = "".join(
-            _SERVER.format(port=port, pages=self._work / name, files=self.upstream.folder.resolve() / "files")
+            _SERVER.format(
+                port=port,
+                pages=self._work / name,
+                files=self.upstream.folder.resolve() / "files",
+                fresh_seconds=self._fresh_seconds,
+                immutable='add_header Cache-Control "max-age=365000000, immutable";' if self._fresh_seconds else "",
+            )
             for port, name in zip(self._ports, ("direct", "delayed"), strict=True)
         )
         return _CONFIG.format(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.upstream import Upstream
@@ -119,6 +119,36 @@ versions = "newest"
 """
 
 
+def pypim_plan(
+    root: str, folder: Path, roots: Sequence[str], pythons: Iterable[str], platforms: Iterable[str]
+) -> Command:
+    """Plan the newest release of each root and all that each needs by itself, from a file like the one uv is given."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    _written(folder, "roots.txt", "\n".join(roots) + "\n")
+    pythons, platforms = _listed(pythons), _listed(platforms)
+    config = _written(folder, "pypim.toml", _PYPIM_PLAN, root=root, pythons=pythons, platforms=platforms)
+    return [str(BIN / "pypim"), "-c", config, "plan", "--no-progress"]
+
+
+_PYPIM_PLAN = """
+[store]
+path = "data"
+
+[upstreams.bench]
+url = "{root}/simple/"
+
+[targets.here]
+python = [{pythons}]
+platforms = [{platforms}]
+
+[indexes.main]
+kind = "mirror"
+upstream = "bench"
+targets = ["here"]
+requirements = ["roots.txt"]
+"""
+
+
 def pypim_verify(folder: Path) -> Command:
     """Check every file that a finished sync in this folder holds."""
     return [str(BIN / "pypim"), "-c", str(folder / "pypim.toml"), "verify", "--no-progress"]
@@ -176,12 +206,12 @@ def pip_download(root: str, folder: Path, roots: Sequence[str]) -> Command:
     return [sys.executable, "-m", "pip", *options, "download", *where, *roots]
 
 
-def uv_compile(root: str, folder: Path, roots: Sequence[str]) -> Command:
+def uv_compile(root: str, folder: Path, roots: Sequence[str], name: str = "roots") -> Command:
     """Resolve the roots without fetching a file: the least that planning can cost."""
-    source = _written(folder, "roots.in", "\n".join(roots) + "\n")
+    source = _written(folder, f"{name}.in", "\n".join(roots) + "\n")
     options = ["--no-config", "--no-python-downloads", "--cache-dir", str(folder / "cache"), "--quiet"]
     where = ["--default-index", f"{root}/simple/", "--python", sys.executable]
-    return [str(BIN / "uv"), *options, "pip", "compile", source, *where, "--output-file", str(folder / "roots.txt")]
+    return [str(BIN / "uv"), *options, "pip", "compile", source, *where, "--output-file", str(folder / f"{name}.txt")]
 
 
 def sha256sum(folder: Path) -> Command:
@@ -204,6 +234,10 @@ def _found(name: str) -> str:
     if found is None:
         sys.exit(f"The measurements need {name}, which is not installed. As root: sh tools/debian.sh")
     return found
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(f'"{text}"' for text in texts)
 
 
 def _written(folder: Path, name: str, text: str, **values: str) -> str:

@@ -2,67 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import peers, recipes
-from bench.measure import Run, RunError, Series, run
+from bench import peers, plan_rows, recipes
 from bench.nginx import Served
+from bench.report import OURS, Figure, Report, attempt, fresh
 from bench.upstream import Upstream
-
-OURS = "pypim"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number beside its goal."""
-
-    label: str
-    value: float
-    goal: float
-    unit: str = "x"
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether it is at most the goal."""
-        return self.value <= self.goal
-
-    def __str__(self) -> str:
-        sign = "ok  " if self.is_reached else "MISS"
-        return f"  {sign} {self.label}: {self.value:.3g} {self.unit} (goal: at most {self.goal:g})"
-
-
-@dataclass
-class Report:
-    """What a row found."""
-
-    row: str
-    notes: list[str] = field(default_factory=list)
-    series: dict[str, Series] = field(default_factory=dict)
-    figures: list[Figure] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-    def add(self, name: str, measured: Run) -> None:
-        """Put a run to its series."""
-        self.series.setdefault(name, Series(name)).runs.append(measured)
-
-    def ratio(self, peer: str, goal: float, measure: str = "wall_s") -> None:
-        """Compare our median with a peer's, where both have run."""
-        if OURS not in self.series or peer not in self.series:
-            return
-        value = getattr(self.series[OURS], measure) / max(getattr(self.series[peer], measure), 1e-9)
-        self.figures.append(Figure(f"{measure.partition('_')[0]}, {OURS} / {peer}", value, goal))
-
-    def __str__(self) -> str:
-        lines = [f"== {self.row}", *(f"  {note}" for note in self.notes)]
-        lines += [f"  {series}" for series in self.series.values()]
-        lines += [str(figure) for figure in self.figures]
-        lines += [f"  FAILED {failure}" for failure in self.failures]
-        return "\n".join(lines)
 
 
 def upstream(name: str) -> Upstream:
@@ -81,7 +29,7 @@ _RECIPES = {
 
 
 @contextmanager
-def served(name: str, *, counts_requests: bool = False, is_delayed: bool = False) -> Iterator[Served]:
+def served(name: str, *, counts_requests: bool = False, is_delayed: bool = False) -> Iterator[Served[Upstream]]:
     """Serve a generated upstream."""
     with Served(upstream(name), peers.OUT / "nginx", counts_requests=counts_requests, is_delayed=is_delayed) as running:
         yield running
@@ -103,25 +51,6 @@ def race(report: Report, commands: Commands, runs: int, *, expected: dict[str, i
             elif expected and name in expected and peers.held(folder) != expected[name]:
                 out_of_race.add(name)
                 report.failures.append(f"{name} has {peers.held(folder)} files, not {expected[name]}")
-
-
-def attempt(report: Report, name: str, command: list[str], folder: Path) -> bool:
-    """Run a contestant once; a failure is reported and costs it the race, not the others."""
-    print(f"{report.row}: {name}", file=sys.stderr)
-    try:
-        report.add(name, run(command, folder.with_suffix(".log")))
-    except (RunError, OSError) as error:
-        report.failures.append(f"{name}: {error}")
-        return False
-    return True
-
-
-def fresh(row: str, name: str) -> Path:
-    """Return an empty folder for a contestant."""
-    folder = peers.OUT / "runs" / row / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def sync(runs: int) -> Report:
@@ -224,7 +153,7 @@ def changed(runs: int) -> Report:
     return report
 
 
-def _synced(report: Report, running: Served, names: Iterable[str]) -> dict[str, tuple[Path, list[str]]]:
+def _synced(report: Report, running: Served[Upstream], names: Iterable[str]) -> dict[str, tuple[Path, list[str]]]:
     """Bring each contestant's mirror up to date, unmeasured; return those that managed."""
     makers = {"bandersnatch": peers.bandersnatch, OURS: peers.pypim_sync}
     ready: dict[str, tuple[Path, list[str]]] = {}
@@ -296,6 +225,7 @@ ROWS: dict[str, Callable[[int], Report]] = {
     "change": changed,
     "verify": verify,
     "dependencies": dependencies,
+    **plan_rows.ROWS,
     "memory": memory,
     "startup": startup,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -272,6 +273,7 @@ def test_there_are_at_least_ten_queries() -> None:
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
+GRAPH = "plan --graph FILE.json"
 JSON_CALLS: dict[str, tuple[str, ...]] = {
     "sync": ("--keep-going",),
     "plan": ("--keep-going",),
@@ -281,6 +283,7 @@ JSON_CALLS: dict[str, tuple[str, ...]] = {
     "status": (),
     "why": ("markupsafe",),
     "why-not": ("flask<2",),
+    "prove": (),
     "verify": (),
     "prune": ("--dry-run",),
     "config check": (),
@@ -298,7 +301,12 @@ def test_documents_have_the_keys_that_the_reference_lists(command: str, asked: M
 def test_init_and_errors_have_the_keys_that_the_reference_lists(tmp_path: Path) -> None:
     matches(pypim("init", tmp_path, "--json").expect().document, DOCUMENTS["init"], "init")
     matches(pypim("init", tmp_path, "--json").document, DOCUMENTS["an error"], "an error")
-    assert {*JSON_CALLS, "init", "an error"} == set(DOCUMENTS)
+    assert {*JSON_CALLS, "init", "an error", GRAPH} == set(DOCUMENTS)
+
+
+def test_the_graph_of_a_plan_has_the_keys_that_the_reference_lists(asked: Mirror, tmp_path: Path) -> None:
+    asked.run("plan", "--keep-going", "--graph", tmp_path / "plan.json").expect(1)
+    matches(json.loads((tmp_path / "plan.json").read_text()), DOCUMENTS[GRAPH], GRAPH)
 
 
 def test_every_object_of_a_document_is_described() -> None:

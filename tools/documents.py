@@ -12,15 +12,19 @@ from packaging.utils import NormalizedName
 from pypim.cli.doctor import Check
 from pypim.cli.inspect import IndexStatus, ListedFile, ListedRelease
 from pypim.cli.sync import MetadataDocument, UpdateDocument
+from pypim.cli.why import IndexKept
 from pypim.core.chains import Chain, Kept, Link
 from pypim.core.explain import FileVerdict
 from pypim.core.faults import ConfigFault
+from pypim.core.graph import Graph, GraphEdge, GraphFile, GraphNode, GraphRoot
 from pypim.core.model import DistFile
 from pypim.core.names import SafeFilename
 from pypim.core.plan import Plan, PlannedFile, PlannedRelease
 from pypim.core.selection import Problem, Reason
 from pypim.sync.model import Report
+from pypim.sync.prove import Proof, ProveReport
 from pypim.sync.remove import PruneReport
+from pypim.sync.unchosen import Conflict
 from pypim.sync.verify import Damage, VerifyReport
 from pypim.sync.why_not import Objections
 from tools.wording import Notation, fields_of, type_words
@@ -34,13 +38,6 @@ class IndexVerifyReport(msgspec.Struct):
 
     index: str
     report: VerifyReport
-
-
-class IndexKept(msgspec.Struct):
-    """A release that an index keeps."""
-
-    index: str
-    release: Kept
 
 
 class ErrorDocument(msgspec.Struct):
@@ -61,12 +58,14 @@ SYNC = {"command": str, "indexes": tuple[Report, ...], "free_bytes": int | None,
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "sync": SYNC,
     "plan": SYNC,
+    "plan --graph FILE.json": {"indexes": tuple[Graph, ...]},
     "update": {"command": str, "indexes": tuple[UpdateDocument, ...]},
     "metadata": {"command": str, "indexes": tuple[MetadataDocument, ...]},
     "list": {"command": str, "releases": tuple[ListedRelease, ...]},
     "status": {"command": str, "indexes": tuple[IndexStatus, ...], "free_bytes": int | None},
     "why": {"command": str, "kept": tuple[IndexKept, ...]},
     "why-not": {"command": str, "indexes": tuple[Objections, ...]},
+    "prove": {"command": str, "indexes": tuple[ProveReport, ...]},
     "verify": {"command": str, "indexes": tuple[IndexVerifyReport, ...]},
     "prune": {"command": str, "report": PruneReport},
     "init": {"path": str, "converted_from": str | None, "not_carried_over": tuple[str, ...]},
@@ -83,10 +82,16 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
         Chain,
         Check,
         ConfigFault,
+        Conflict,
         Damage,
         DistFile,
         ErrorDocument,
         FileVerdict,
+        Graph,
+        GraphEdge,
+        GraphFile,
+        GraphNode,
+        GraphRoot,
         IndexKept,
         IndexStatus,
         IndexVerifyReport,
@@ -100,6 +105,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
         PlannedFile,
         PlannedRelease,
         Problem,
+        Proof,
+        ProveReport,
         PruneReport,
         Reason,
         Report,

@@ -40,7 +40,7 @@ EXIT_STATUSES = {
     6: "The upstream cannot be reached, or does not answer as an index should.",
     7: "Bytes are not what they were promised to be: a wrong hash or size, a damaged file.",
     8: "The store cannot be used: not writable, disk full, locked by another run, or written by a newer pypim.",
-    9: "It cannot be resolved: no file of any release satisfies what was asked for.",
+    9: "It cannot be resolved or proved: no file of any release satisfies what was asked for.",
     INTERRUPTED_STATUS: "Interrupted, by Ctrl-C. What was fetched is kept.",
 }
 """What a caller can tell from the status alone."""

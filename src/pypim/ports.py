@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pypim.core.model import CoreMetadata, DistFile, Holding, Page, ProjectList
     from pypim.core.plan import Outline
-    from pypim.core.records import Fetched, Finding, Generation, Removal, Run, StoredResponse
+    from pypim.core.records import Fetched, Finding, Generation, KeptPage, KeptPlan, Removal, Run, StoredResponse
     from pypim.core.selection import Selection
 
 
@@ -28,14 +28,12 @@ class Index(Protocol):
 
     async def project_list(self) -> ProjectList:
         """Every project. Raises UpstreamFault or Refused."""
-        ...
 
     async def project(self, name: NormalizedName) -> Page:
         """One project's page, complete as far as the index can say.
 
         Raises ProjectNotFound only when the index said so for certain; UpstreamFault or Refused otherwise.
         """
-        ...
 
 
 class MetadataReader(Protocol):
@@ -43,11 +41,9 @@ class MetadataReader(Protocol):
 
     async def metadata(self, project: NormalizedName, file: DistFile) -> CoreMetadata:
         """Raises MetadataNotFound, UpstreamFault or IntegrityFault. The same file is never asked for twice."""
-        ...
 
     def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
         """The wheel itself was seen to say this; whether something else had been believed of it until now."""
-        ...
 
 
 class SizeReader(Protocol):
@@ -58,7 +54,19 @@ class SizeReader(Protocol):
 
         Raises UpstreamFault or Refused.
         """
-        ...
+
+
+class Known(Protocol):
+    """What of an upstream need not be asked for, for many at once and without waiting."""
+
+    def pages(self, names: Sequence[NormalizedName]) -> dict[NormalizedName, Page]:
+        """Those pages that count without asking."""
+
+    def metadata(self, files: Sequence[DistFile]) -> dict[str, CoreMetadata]:
+        """The core metadata that was learned before, by the identity of the file."""
+
+    def fresh_until(self, names: Sequence[NormalizedName], *, with_list: bool) -> float:
+        """Until when the pages of all of these projects are fresh, and the list of all; 0 where one is not."""
 
 
 class Incoming(Protocol):
@@ -67,21 +75,17 @@ class Incoming(Protocol):
     @property
     def status(self) -> int:
         """The HTTP status; 200, 206, 304 or 404 for `file:`."""
-        ...
 
     @property
     def url(self) -> str:
         """The final URL, after redirects."""
-        ...
 
     @property
     def headers(self) -> Mapping[str, str]:
         """Header names in lower case; repeated ones joined by ', '."""
-        ...
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives, undecoded. Raises UpstreamFault (transient) when it ends before it should."""
-        ...
 
 
 class Fetcher(Protocol):
@@ -93,11 +97,9 @@ class Fetcher(Protocol):
         Raises NotAuthenticated, NotAuthorised, UpstreamUnavailable, UpstreamTimeout, or UpstreamMalformed (also
         when the body is longer than `limit_bytes` after decoding, or a redirect must not be followed).
         """
-        ...
 
     def open(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Incoming]:
         """An answer to be streamed; the same statuses and faults; retried until the head has arrived, not after."""
-        ...
 
 
 class Pages(Protocol):
@@ -105,19 +107,21 @@ class Pages(Protocol):
 
     def response(self, url: str) -> StoredResponse | None:
         """The newest answer kept for that URL."""
-        ...
 
     def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
         """Keep an answer in place of any older one; `decoded`, when given, fills the decoded tables."""
-        ...
+
+    def kept_pages(self, urls: Sequence[str]) -> dict[str, KeptPage]:
+        """What those of many answers decoded to that can be had without decoding them again."""
+
+    def fresh_until(self, urls: Sequence[str]) -> float:
+        """Until when the answers of all of these URLs are fresh; 0 where one is not kept, or never is."""
 
     def last_serial(self, root_url: str) -> int | None:
         """The highest serial that any answer from below that URL told; None where none did."""
-        ...
 
-    def touch_response(self, url: str, fetched_at: float) -> None:
-        """The kept answer was found to be still valid (304) at that time."""
-        ...
+    def touch_response(self, url: str, fetched_at: float, fresh_until: float | None = None) -> None:
+        """The kept answer was found to be still valid (304) at that time, and need not be asked for until then."""
 
 
 class MetadataCache(Protocol):
@@ -125,11 +129,12 @@ class MetadataCache(Protocol):
 
     def metadata(self, key: str) -> CoreMetadata | None:
         """What is known of that file."""
-        ...
+
+    def metadata_of(self, keys: Sequence[str]) -> dict[str, CoreMetadata]:
+        """What is known of many files at once."""
 
     def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:
         """Remember it, with the METADATA or PKG-INFO bytes where there are any."""
-        ...
 
 
 class Sizes(Protocol):
@@ -137,11 +142,9 @@ class Sizes(Protocol):
 
     def size(self, sha256: str) -> int | None:
         """What is known of that file."""
-        ...
 
     def keep_size(self, sha256: str, size: int) -> None:
         """Remember it."""
-        ...
 
 
 class Capabilities(Protocol):
@@ -152,11 +155,9 @@ class Capabilities(Protocol):
 
     def capability(self, upstream: str, name: str) -> bool | None:
         """None while nobody tried, or the answer is too old to be believed."""
-        ...
 
     def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
         """Remember the answer, with the time."""
-        ...
 
 
 class StagedBlob(Protocol):
@@ -165,31 +166,24 @@ class StagedBlob(Protocol):
     @property
     def size(self) -> int:
         """Bytes written so far; above 0 at the start when an interrupted download can be resumed."""
-        ...
 
     def write(self, chunk: bytes) -> None:
         """Append and hash. Raises OutOfSpace or StoreUnwritable."""
-        ...
 
     def restart(self) -> None:
         """Forget what was written (the upstream does not resume, or the bytes were wrong)."""
-        ...
 
     def digest(self, algorithm: str) -> str:
         """Hex digest of the bytes so far: "sha256" and "blake2b_256" come for free, others read the file again."""
-        ...
 
     def open(self) -> BinaryIO:
         """Read what is there so far."""
-        ...
 
     def close(self) -> None:
         """Let go of it; the bytes stay for a later resume."""
-        ...
 
     def discard(self) -> None:
         """Let go of it and delete the bytes."""
-        ...
 
 
 class Blobs(Protocol):
@@ -197,7 +191,6 @@ class Blobs(Protocol):
 
     def stage(self, key: str) -> StagedBlob:
         """A place for incoming bytes; `key` names the content, so that an interrupted download finds its part."""
-        ...
 
     async def keep(self, staged: StagedBlob, holding: Holding, metadata: bytes | None) -> None:
         """Make the bytes durable, give them their name, and the `.metadata` its own; returns when both are durable.
@@ -205,38 +198,30 @@ class Blobs(Protocol):
         Many calls at once share the cost of syncing. Keeping what is already there is not an error.
         Raises OutOfSpace or StoreUnwritable; then nothing is under its name.
         """
-        ...
 
     def path(self, holding: Holding) -> Path:
         """Where the bytes are."""
-        ...
 
     def delete(self, holding: Holding) -> None:
         """Remove the bytes and the `.metadata`; not an error when they are gone."""
-        ...
 
     async def confirm(self, holdings: Iterable[Holding]) -> None:
         """Make durable what stands there already, bytes and names; a killed run may have left them to the system.
 
         Raises OutOfSpace, StoreUnwritable or StoreUnreadable.
         """
-        ...
 
     def found(self, holding: Holding) -> bool:
         """Whether a file of that size stands there; its bytes are not read."""
-        ...
 
     def stray(self, known: Iterable[Holding]) -> dict[str, int]:
         """Files of the store that belong to none of these holdings: relative path → bytes; stale parts too."""
-        ...
 
     def delete_stray(self, paths: Iterable[str]) -> None:
         """Delete files that `stray` named."""
-        ...
 
     def free_bytes(self) -> int | None:
         """Room on the device; None where the system does not say."""
-        ...
 
 
 class Holdings(Protocol):
@@ -244,15 +229,12 @@ class Holdings(Protocol):
 
     def holdings(self) -> Iterable[tuple[str, Holding]]:
         """Every (identity, holding); the identity is the listed file's `DistFile.identity`."""
-        ...
 
     def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
         """Commit (identity, project, holding) rows in one durable transaction; again is not an error."""
-        ...
 
     def forget(self, identities: Iterable[str]) -> None:
         """Remove rows, before the bytes are deleted."""
-        ...
 
 
 class Tree(Protocol):
@@ -264,35 +246,27 @@ class Tree(Protocol):
         What stands there with the right size is left alone, unless `replaces`. Raises CorruptBlob where the store
         lacks a file that it is said to hold, OutOfSpace or StoreUnwritable.
         """
-        ...
 
     def lacking(self, holdings: Iterable[Holding]) -> list[Holding]:
         """Those that do not stand there with their size, or without their `.metadata`; no bytes are read."""
-        ...
 
     def copy_of(self, holding: Holding) -> Path | None:
         """Where the tree has bytes of its own for a placed file, or for its `.metadata`; None where both are links."""
-        ...
 
     def displace(self, holdings: Iterable[Holding]) -> None:
         """Undo `place`; nothing to do where the tree's `packages/` is the store's own."""
-        ...
 
     def write(self, pages: Mapping[str, bytes]) -> None:
         """Replace files (relative path → content), each atomically, all of them durable before any gets its name."""
-        ...
 
     def read(self, path: str) -> bytes | None:
         """What stands there now; None where nothing does."""
-        ...
 
     def pages(self) -> list[str]:
         """The names of all folders below `simple/`."""
-        ...
 
     def remove(self, paths: Iterable[str]) -> None:
         """Delete files and the folders that become empty; not an error when they are gone."""
-        ...
 
 
 class Generations(Protocol):
@@ -300,38 +274,30 @@ class Generations(Protocol):
 
     def current(self, index: str) -> Generation | None:
         """The newest finished generation."""
-        ...
 
     def is_interrupted(self, index: str) -> bool:
         """Whether a generation was begun and never finished: what is published may be of either."""
-        ...
 
     def listed(self, *, besides: str | None = None) -> set[str]:
         """The identities of all files that the current or an unfinished generation of any index names.
 
         `besides` is an index whose own generations do not count.
         """
-        ...
 
     def selection(self, generation: int) -> Selection:
         """What it holds, as it was given to `begin`."""
-        ...
 
     def current_selection(self, index: str) -> Selection | None:
         """What the newest finished generation of an index holds; None where there is none."""
-        ...
 
     def outline(self, index: str) -> Outline:
         """The same without the files, which costs much less; an empty one where there is none."""
-        ...
 
     def begin(self, index: str, selection: Selection, started_at: float) -> Generation:
         """Record the next generation with its selection, not yet finished; an unfinished older one is replaced."""
-        ...
 
     def finish(self, generation: Generation, finished_at: float) -> None:
         """The flip: from now on it is the current one; older generations of the index are dropped."""
-        ...
 
 
 class Published(Protocol):
@@ -339,19 +305,15 @@ class Published(Protocol):
 
     def page_digests(self, index: str) -> dict[NormalizedName, str]:
         """Project → digest of the page as it was last written."""
-        ...
 
     def keep_page_digests(self, index: str, digests: Mapping[NormalizedName, str | None]) -> None:
         """Record pages that were written (None: removed)."""
-        ...
 
     def removals(self, index: str) -> dict[str, Removal]:
         """Identity → file that the index no longer lists and that waits to be deleted."""
-        ...
 
     def keep_removals(self, index: str, waiting: Iterable[Removal], settled: Iterable[str]) -> None:
         """Add files that wait; drop those whose wait is over or that are listed again (by identity)."""
-        ...
 
 
 class Findings(Protocol):
@@ -359,11 +321,25 @@ class Findings(Protocol):
 
     def finding(self, index: str) -> Finding | None:
         """That of the last complete sync; None after a run that has not finished."""
-        ...
 
     def keep_finding(self, index: str, finding: Finding | None) -> None:
         """Remember it; None forgets it, which a run does before it changes anything."""
-        ...
+
+
+class Plans(Protocol):
+    """The last plan of each index, so that the next one need not be computed while nothing has changed."""
+
+    def version(self) -> int | None:
+        """A number that changes with all that is learned of upstreams, held or listed.
+
+        None where something was learned in this run that is not kept: nothing can be remembered of it.
+        """
+
+    def plan(self, index: str) -> KeptPlan | None:
+        """What was remembered last."""
+
+    def keep_plan(self, index: str, plan: KeptPlan) -> None:
+        """Remember it, where that is possible: it is a short way only, and nobody relies on it."""
 
 
 class Runs(Protocol):
@@ -371,19 +347,15 @@ class Runs(Protocol):
 
     def begin_run(self, command: str, index: str, started_at: float) -> int:
         """A run began; its number."""
-        ...
 
     def finish_run(self, number: int, finished_at: float, outcome: str, summary: bytes) -> None:
         """It ended; `summary` is the report as JSON."""
-        ...
 
     def last_run(self, index: str) -> Run | None:
         """The newest finished run of that index."""
-        ...
 
     def newest_outcome(self, index: str) -> str | None:
         """The outcome of the newest run, finished or not; None while there is none: it was killed, or never began."""
-        ...
 
 
 class Clock(Protocol):
@@ -391,24 +363,19 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The time in UTC, aware."""
-        ...
 
 
 class Reporter(Protocol):
     """Listens to a run's progress: a live display, plain lines, or nothing."""
 
     def stage(self, name: str, *, total: int | None = None, total_bytes: int | None = None) -> None:
-        """A stage begins ("list", "metadata", "transfer", "publish", "verify"); totals where known."""
-        ...
+        """A stage begins ("list", "metadata", "transfer", "prove", "publish", "verify"); totals where known."""
 
     def advance(self, items: int = 1, *, size_bytes: int = 0, total: int | None = None) -> None:
         """Items of the current stage were finished; `total` corrects the stage's total."""
-        ...
 
     def note(self, message: str) -> None:
         """Something a person should read: a warning, a file left out."""
-        ...
 
     def close(self) -> None:
         """The run is over; restore the terminal."""
-        ...

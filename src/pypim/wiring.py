@@ -9,6 +9,7 @@ import sys
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -21,14 +22,18 @@ from pypim.config.access import fetch_options
 from pypim.config.asked import asked_of
 from pypim.config.environment import environment
 from pypim.config.model import Layout
-from pypim.core.errors import ProjectNotFound
+from pypim.core.errors import InvalidConfig, NotFound, ProjectNotFound
 from pypim.core.filenames import project_of
+from pypim.core.freshness import Trust
 from pypim.core.names import parse_name
 from pypim.core.policy import Policy
 from pypim.core.target import environments
 from pypim.core.urls import split_user_info
+from pypim.index.conditional import Belief
 from pypim.index.flat import FlatIndex
+from pypim.index.known import KeptFacts
 from pypim.index.metadata import RemoteMetadata
+from pypim.index.offline import OfflineFetcher
 from pypim.index.remote import RemoteIndex
 from pypim.index.sizes import RemoteSizes
 from pypim.index.undecided import UndecidedIndex
@@ -36,17 +41,23 @@ from pypim.net.fetchers import open_fetcher
 from pypim.store import atomic
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
+from pypim.store.catalog_plans import LatePlans
 from pypim.store.lock import StoreLock
 from pypim.store.memory import OverlayCapabilities, OverlayMetadataCache, OverlayPages, OverlaySizes
 from pypim.store.tree import LocalTree
 from pypim.sync.model import Pattern, Request, Stack
+from pypim.sync.recall import inputs_of, recall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from pypim.config.model import Config, Index, Upstream
-    from pypim.ports import Capabilities, MetadataCache, Pages, Reporter, Sizes
+    from pypim.ports import Capabilities, Fetcher, MetadataCache, Pages, Plans, Reporter, Sizes
     from pypim.ports import Index as IndexPort
+    from pypim.store.catalog_plans import CatalogPlans
+    from pypim.sync.held import Held
+    from pypim.sync.prove import Judge
+    from pypim.sync.recall import RecalledPlan
 
 _Result = TypeVar("_Result")
 
@@ -142,43 +153,89 @@ def open_store(config: Config, *, writable: bool) -> Iterator[OpenStore]:
 
 
 @asynccontextmanager
-async def open_stack(store: OpenStore, index: Index, reporter: Reporter) -> AsyncIterator[Stack]:
-    """The ports of one index, with its upstream's client open. Raises InvalidConfig where that cannot be set up."""
+async def open_stack(
+    store: OpenStore, index: Index, reporter: Reporter, trust: Trust = Trust.NOTHING
+) -> AsyncIterator[Stack]:
+    """The ports of one index, with its upstream's client open. Raises InvalidConfig where that cannot be set up.
+
+    With `Trust.KEPT` there is no client, but for a folder of this machine, which is nobody who could be asked.
+    """
     catalog, clock = store.catalog, SystemClock()
+    plans: Plans = catalog.plans
     pages: Pages = catalog.pages
     cache: MetadataCache = catalog.metadata
     sizes: Sizes = catalog.sizes
     capabilities: Capabilities = catalog.capabilities
     if not store.is_writable:
-        pages, cache = OverlayPages(pages), OverlayMetadataCache(cache)
-        sizes, capabilities = OverlaySizes(sizes), OverlayCapabilities(capabilities)
+        overlays = (
+            OverlayPages(pages),
+            OverlayMetadataCache(cache),
+            OverlaySizes(sizes),
+            OverlayCapabilities(capabilities),
+        )
+        pages, cache, sizes, capabilities = overlays
+        open_plans = partial(_plans_for_writing, store.config)
+        plans = LatePlans(catalog.plans, store.config.store.path / CATALOG_NAME, open_plans, overlays)
     upstream = index.upstream
     address = split_user_info(upstream.url)[0]
     if store.is_writable:
         catalog.pages.forget_elsewhere(upstream.name, address)
-    async with open_fetcher(upstream.url, fetch_options(upstream, environment())) as fetcher:
+    async with _open_fetcher(upstream, trust) as fetcher:
         flat = FlatIndex(upstream.name, upstream.page_url, fetcher)
-        simple = RemoteIndex(upstream.name, upstream.url, fetcher, pages, capabilities, clock)
+        simple = RemoteIndex(upstream.name, upstream.url, fetcher, pages, capabilities, Belief(clock, trust))
         by_layout: dict[Layout, IndexPort] = {
             Layout.FLAT: flat,
             Layout.SIMPLE: simple,
             Layout.AUTO: UndecidedIndex(simple, flat, address, capabilities),
         }
+        layout = _layout_of(upstream)
         yield Stack(
-            index=by_layout[_layout_of(upstream)],
+            index=by_layout[layout],
             metadata=RemoteMetadata(address, fetcher, cache, capabilities, store.blobs),
             sizes=RemoteSizes(fetcher, sizes),
+            known=KeptFacts(
+                upstream.url, pages, cache, Belief(clock, Trust.NOTHING if layout is Layout.FLAT else trust)
+            ),
             fetcher=fetcher,
             blobs=store.blobs,
             holdings=catalog.holdings,
             generations=catalog.generations,
             published=catalog.published,
             findings=catalog.findings,
+            plans=plans,
             runs=catalog.runs,
             clock=clock,
             reporter=reporter,
             tree=published_tree(store.config, index),
         )
+
+
+@contextmanager
+def _plans_for_writing(config: Config) -> Iterator[CatalogPlans]:
+    with Catalog.open(config.store.path / CATALOG_NAME) as catalog:
+        yield catalog.plans
+
+
+def recalled_plan(store: OpenStore, index: Index, trust: Trust) -> RecalledPlan | None:
+    """The plan of an index that was made before, where it would be the same again."""
+
+    def read(path: str) -> str:
+        return store.config.read_text(Path(path))
+
+    try:
+        now = SystemClock().now().timestamp()
+        return recall(store.catalog.plans, index.name, _digest_of(index, []), read, trust, now)
+    except InvalidConfig:
+        return None  # a file cannot be read any more: whoever makes the plan says so
+
+
+@asynccontextmanager
+async def _open_fetcher(upstream: Upstream, trust: Trust) -> AsyncIterator[Fetcher]:
+    if trust is Trust.KEPT and not upstream.url.startswith("file:"):
+        yield OfflineFetcher()
+        return
+    async with open_fetcher(upstream.url, fetch_options(upstream, environment())) as fetcher:
+        yield fetcher
 
 
 def _layout_of(upstream: Upstream) -> Layout:
@@ -199,6 +256,48 @@ def published_tree(config: Config, index: Index) -> LocalTree | None:
     return LocalTree(index.publish, files, staging)
 
 
+@asynccontextmanager
+async def open_judge(kind: str, store: OpenStore, index: Index, request: Request, held: Held) -> AsyncIterator[Judge]:
+    """Real uv or pip ("uv", "pip") before what an index has published, or before pages that lead into the store.
+
+    Raises NotFound where there is no such program, InvalidUsage where it is too old.
+    """
+    from pypim.sync.judges import PipJudge, Surrounding, UvJudge, shown_pages
+
+    program = find_program(kind)
+    if program is None:
+        hint = f"Install {kind}, or prove with the resolver that is built in: leave out --with."
+        raise NotFound(f"{kind} is neither on PATH nor beside {sys.executable}", hint=hint)
+    with tempfile.TemporaryDirectory(prefix="pypim-") as scratch:
+        home, folder = Path(scratch, "home"), index.publish
+        atomic.make_folder(home)
+        if folder is None:
+            folder = Path(scratch, "tree")
+            atomic.make_folder(folder)
+            LocalTree(folder, store.config.store.files, Path(scratch, "staging")).write(shown_pages(held, store.blobs))
+        constraints = Path(scratch, "constraints.txt") if request.constraints else None
+        if constraints is not None:
+            write_text(constraints, "".join(f"{name}{text}\n" for name, text in request.constraints.items()))
+        surrounding = Surrounding(
+            index_url=f"{folder.resolve().as_uri()}/simple/",
+            home=home,
+            variables=environment(),
+            constraints=constraints,
+            prereleases=request.policy.prereleases,
+            find=find_program,
+        )
+        judge: Judge = await (UvJudge if kind == "uv" else PipJudge).open(program, surrounding)
+        yield judge
+
+
+def find_program(name: str) -> Path | None:
+    """A program on PATH, or beside the interpreter that runs this one."""
+    folders = [*environment().get("PATH", "").split(os.pathsep), str(Path(sys.executable).parent)]
+    suffix = ".exe" if sys.platform == "win32" else ""
+    candidates = (Path(folder, name + suffix) for folder in folders if folder)
+    return next((path for path in candidates if path.is_file() and os.access(path, os.X_OK)), None)
+
+
 def request_of(config: Config, index: Index) -> Request:
     """What an index shall hold. Raises InvalidConfig or InvalidRequirement, with the file and line."""
     targeted = environments(index.targets)
@@ -213,7 +312,9 @@ def request_of(config: Config, index: Index) -> Request:
         follow=index.follow,
         constraints=asked.constraints,
         on_removal=index.on_removal,
-        digest=_digest_of(index, [*asked.texts, *(root.text for root in asked.roots)]),
+        told=_digest_of(index, []),
+        inputs=inputs_of(asked.texts),
+        digest=_digest_of(index, [*(text for _, text in asked.texts), *(root.text for root in asked.roots)]),
         jobs=index.jobs,
         limit_bytes=policy.max_file_size_bytes or LARGEST_FILE_BYTES,
         notes=asked.notes,

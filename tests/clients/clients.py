@@ -104,6 +104,12 @@ def pip_install(index_url: str, requirements: Requirements, environment: Environ
     return run([*_PIP, *chosen, *options, *_listed(requirements)])
 
 
+def pip_resolve(index_url: str, requirements: Requirements) -> ClientResult:
+    """Let pip find out what it would install on this machine from this index alone, and install nothing."""
+    options = ["--dry-run", "--ignore-installed", "--only-binary", ":all:", "--index-url", index_url]
+    return run([*_PIP, "install", *options, *_listed(requirements)])
+
+
 def pip_download(index_url: str, requirements: Requirements, folder: Path, *options: str) -> ClientResult:
     """Download with pip from this index alone into a folder."""
     return run([*_PIP, "download", "--index-url", index_url, "--dest", str(folder), *options, *_listed(requirements)])

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from pypim.core.errors import MetadataNotFound, ProjectNotFound, UpstreamFault
 from pypim.core.model import MetadataSource
 from pypim.core.records import FetchOptions
+from pypim.index.conditional import Belief
 from pypim.index.flat import FlatIndex
 from pypim.index.metadata import RemoteMetadata
 from pypim.index.remote import RemoteIndex
@@ -46,7 +47,7 @@ async def opened(url: str, folder: Path, *, is_flat: bool) -> AsyncIterator[tupl
     async with open_fetcher(url, FetchOptions(proxy="", retries=0)) as fetcher:
         blobs = LocalBlobs(folder / "files", folder / "staging")
         reader = RemoteMetadata("up", fetcher, MemoryMetadataCache(), capabilities, blobs)
-        remote = RemoteIndex("up", url, fetcher, MemoryPages(), capabilities, SystemClock())
+        remote = RemoteIndex("up", url, fetcher, MemoryPages(), capabilities, Belief(SystemClock()))
         yield (FlatIndex("up", url, fetcher) if is_flat else remote), reader
 
 

@@ -1,4 +1,4 @@
-"""Small worlds as values: what an index offers, written as data, and the selection that a closure makes of it.
+"""Small worlds as values: what an index offers, written as data, and the selection that is made of it.
 
 The metadata is written out as METADATA and read again, so that a world can hold whatever real files hold.
 """
@@ -17,11 +17,13 @@ from packaging.specifiers import SpecifierSet
 from pypim.core.candidates import Chooser
 from pypim.core.closure import Closure, FollowOptions, Root, Want, WantMetadata, WantPage, WantSize
 from pypim.core.filenames import parse_filename
+from pypim.core.locked import LockedFile, LockedRelease
 from pypim.core.metadata import parse_metadata
 from pypim.core.model import CoreMetadata, DistFile, MetadataSource, Page, ProjectStatus
 from pypim.core.names import normalize_extra, parse_name, parse_safe_filename
 from pypim.core.policy import Filters, Policy
 from pypim.core.requirements import parse_requirement_argument
+from pypim.core.resolve import Resolution
 from pypim.core.rules import parse_rule, requirement_rule
 from pypim.core.selection import ProblemKind, Selection
 from pypim.core.target import TargetSpec, environments
@@ -93,6 +95,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     hashes: tuple[str, ...] = ()
     """Names of files whose sha256 is allowed, or "algorithm:hex"."""
     is_named: bool = True
+    locked: tuple[str, ...] | None = None
+    """The file names that a lock names of the release that the requirement pins."""
 
     def root(self) -> Root:
         """As the closure wants it."""
@@ -109,14 +113,21 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
             origin="command line" if self.rule is None else "packages",
             text=self.rule or line.text,
             is_named=self.is_named,
+            locked=None if self.locked is None else self._locked(parse_name(requirement.name), requirement.specifier),
         )
+
+    def _locked(self, project: NormalizedName, specifier: SpecifierSet) -> LockedRelease:
+        (pin,) = specifier
+        names = map(parse_safe_filename, self.locked or ())
+        files = (LockedFile(name, frozenset((f"sha256:{digest(name)}",))) for name in names)
+        return LockedRelease(project, pin.version, tuple(files))
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """How dependencies are followed, as the configuration says it."""
 
     follow: bool = True
-    versions: Literal["newest", "all"] = "newest"
+    versions: Literal["newest", "all", "resolve"] = "newest"
     extras: Literal["requested", "all"] | tuple[str, ...] = "requested"
     max_depth: int = 0
     build: bool = True
@@ -127,6 +138,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbi
         return FollowOptions(
             is_followed=self.follow,
             is_every_match=self.versions == "all",
+            is_resolved=self.versions == "resolve",
             root_extras=None if self.extras == "all" else frozenset(map(normalize_extra, extras)),
             max_depth=self.max_depth,
             is_build_followed=self.build,
@@ -170,14 +182,15 @@ class World(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         """For the targets and filters."""
         return Chooser(environments(self.targets), Policy.compile(self.filters, "filters"), NOW)
 
-    def closure(self) -> Closure:
+    def closure(self) -> Closure | Resolution:
         """Not yet started."""
         constraints: dict[NormalizedName, SpecifierSet] = {}
         for text in self.constraints:
             found = parse_requirement_argument(text, "constraints").requirement
             name = parse_name(found.name)
             constraints[name] = constraints.get(name, SpecifierSet()) & found.specifier
-        return Closure(self.chooser(), self.dependencies.options(), constraints)
+        computation = Resolution if self.dependencies.versions == "resolve" else Closure
+        return computation(self.chooser(), self.dependencies.options(), constraints)
 
 
 Projects = Mapping[str, Mapping[str, Sequence[str] | Offer]]
@@ -208,6 +221,20 @@ def choose(world: World, order: Order = first) -> Selection:
 def drive(world: World, order: Order = first) -> tuple[Selection, list[Want]]:
     """Drive a closure to its end; also everything that it wanted."""
     closure = world.closure()
+    wanted = answer_all(world, closure, order)
+    return closure.selection(), wanted
+
+
+def resolve(world: World, order: Order = first) -> tuple[Resolution, Selection]:
+    """The same of a world whose dependencies are resolved; what was resolved, and the selection."""
+    resolution = world.closure()
+    assert isinstance(resolution, Resolution)
+    answer_all(world, resolution, order)
+    return resolution, resolution.selection()
+
+
+def answer_all(world: World, closure: Closure | Resolution, order: Order = first) -> list[Want]:
+    """Start a closure and answer whatever it wants, in some order; all of that."""
     waiting = list(closure.start(world.asked()))
     wanted: list[Want] = []
     while waiting:
@@ -217,7 +244,7 @@ def drive(world: World, order: Order = first) -> tuple[Selection, list[Want]]:
         kind = world.lacks.get(want.project, ProblemKind.MISSING)
         lack = None if answer is not None else (kind, f"{want.project} cannot be had")
         waiting += closure.answer(want, answer, lack)
-    return closure.selection(), wanted
+    return wanted
 
 
 def small(projects: Projects, *roots: str | Asked, **fields: object) -> World:

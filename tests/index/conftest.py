@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pypim.core.records import FetchOptions
+from pypim.index.conditional import Belief
 from pypim.index.metadata import RemoteMetadata
 from pypim.index.remote import RemoteIndex
 from pypim.net.fetchers import open_fetcher
@@ -56,7 +57,7 @@ class Kept:
     async def run(self, url: str) -> AsyncIterator[tuple[RemoteIndex, RemoteMetadata]]:
         async with self.fetcher(url) as fetcher:
             yield (
-                RemoteIndex("up", url, fetcher, self.pages, self.capabilities, self.clock),
+                RemoteIndex("up", url, fetcher, self.pages, self.capabilities, Belief(self.clock)),
                 RemoteMetadata("up", fetcher, self.cache, self.capabilities, self.blobs),
             )
 

@@ -177,7 +177,8 @@ def test_pages_follow_what_the_upstream_yanks(serve: ServeWorld, mirror: Mirror)
     fine = files_below(mirror.tree)
     server.world = server.world.releasing("app", one, replace(two, yanked=True))
     server.world = server.world.releasing("lib", release("1.0", yanked="too hot"))
-    report = mirror.sync("--keep-going", status=1)
+    assert "it is yanked now" in mirror.refuses("--keep-going", status=9)["message"]
+    report = mirror.sync("--keep-going", "--force", status=1)
     assert removed(report) == wheels("app 2.0")
     assert mirror.published() == {"app": wheels("app 1.0"), "gone": wheels("gone 1.0"), "lib": wheels("lib 1.0")}
     assert [file["yanked"] for file in mirror.page("lib")["files"]] == ["too hot"]
@@ -259,8 +260,9 @@ def test_a_project_that_is_gone_upstream_stops_a_run_and_unlists_nothing(serve: 
     before = files_below(mirror.tree)
     server.world = server.world.without("gone")
     mirror.refuses(status=3)
+    mirror.refuses("--keep-going", status=9)
     assert files_below(mirror.tree) == before
-    mirror.sync("--keep-going", status=1)
+    mirror.sync("--keep-going", "--force", status=1)
     assert list(mirror.published()) == ["app", "lib"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 
 import pytest
 
@@ -86,7 +88,7 @@ def test_requirements_files_bring_roots_constraints_and_further_files(serve: Ser
         '-r more/web.txt   # relative to this file\n-c limits.txt\nnever-asked-for ; sys_platform == "win32"\n'
     )
     mirror.folder.joinpath("more").mkdir()
-    mirror.folder.joinpath("more", "web.txt").write_text("django >= 5.1 \\\n  , < 6\n")
+    mirror.folder.joinpath("more", "web.txt").write_text("django >= 5.1 \\\n  , < 5.2\n")
     mirror.folder.joinpath("limits.txt").write_text("asgiref<3.8\nsqlparse==0.4\nnever-asked-for==7\n")
     error = mirror.refuses(status=9)
     assert "asgiref" in error["message"]
@@ -206,3 +208,27 @@ def test_each_target_has_its_own_newest_release(serve: ServeWorld, mirror: Mirro
     }
     # A root may be meant for some of the targets only; the others are named, and are no failure.
     assert {problem["project"] for problem in report["problems"]} == {"win"}
+
+
+def test_what_a_requirements_file_names_is_installed_together(serve: ServeWorld, mirror: Mirror) -> None:
+    """Its lines are resolved as one besides each by itself, as `pip install -r` does; apart they may not fit."""
+    world = World.of(
+        project("a", "1.0", requires=["c<2"]),
+        project("b", release("2.0", requires=["c>=2"]), release("1.0", requires=["c"])),
+        project("c", "1.0", "2.0"),
+    )
+    mirror.configure(serve(world).url, requirements=["requirements.txt"])
+    file = mirror.folder / "requirements.txt"
+    file.write_text("a\nb\n")
+    assert releases_in(mirror.plan()) == ["a 1.0", "b 1.0", "b 2.0", "c 1.0", "c 2.0"]
+    mirror.sync()
+    index = ("--default-index", f"{mirror.tree.as_uri()}/simple/")
+    options = ("--no-config", "--no-cache", "--no-python-downloads", "--no-header", "--no-annotate", "--quiet")
+    command = (sys.executable, "-m", "uv", "pip", "compile", *options, *index, "--python-version", "3.12", str(file))
+    compiled = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert compiled.stdout.split() == ["a==1.0", "b==1.0", "c==1.0"]
+    file.write_text("a\nb>=2\n")
+    report = mirror.sync()
+    (warning,) = report["warnings"]
+    assert "requirements.txt: its lines cannot be installed together" in warning
+    assert "c<2" in warning

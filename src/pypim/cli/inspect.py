@@ -1,4 +1,4 @@
-"""The commands that ask: list, status, why and why-not."""
+"""The commands that show what there is: list and status."""
 
 from __future__ import annotations
 
@@ -11,24 +11,15 @@ import msgspec
 from pypim.cli.command import Command, examples
 from pypim.cli.options import workspace_options
 from pypim.cli.output import counted, format_size
-from pypim.core.errors import NotFound, ProjectNotFound
+from pypim.core.errors import ProjectNotFound
 from pypim.core.urls import split_user_info
 
 if TYPE_CHECKING:
-    from packaging.utils import NormalizedName
-
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
-    from pypim.cli.workspace import Workspace
     from pypim.config.model import Index
-    from pypim.core.chains import Chain
     from pypim.core.model import DistFile, Holding
-    from pypim.core.requirements import RequirementLine
-    from pypim.ports import Reporter
-    from pypim.sync.why_not import Objections
     from pypim.wiring import OpenStore
-
-_MOST_CHAINS = 10
 
 
 class ListedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,135 +150,6 @@ def status(session: Session, workspace: WorkspaceArguments) -> int:
             session.say(f"{format_size(free_bytes)} free")
 
     return session.emit({"command": "status", "indexes": rows, "free_bytes": free_bytes}, prose)
-
-
-@click.command(
-    cls=Command,
-    epilog=examples(
-        ("pypim why asgiref", "Every reason that keeps it."),
-        ("pypim why django==4.2.16 --to ./mirror", "One release of it."),
-    ),
-)
-@workspace_options
-@click.argument("project", metavar="PROJECT[==VERSION]")
-@click.pass_obj
-def why(session: Session, workspace: WorkspaceArguments, project: str) -> int:
-    """Show the chains of requirements and rules that keep a project, shortest first."""
-    from pypim.core.chains import Kept, chains_of
-    from pypim.core.names import parse_name
-    from pypim.wiring import open_store
-
-    found = session.workspace(workspace)
-    text, _, version = project.partition("==")
-    name = parse_name(text.strip())
-    kept: list[tuple[str, Kept]] = []
-    with open_store(found.config, writable=False) as store:
-        for index in found.indexes:
-            selection = store.catalog.generations.current_selection(index.name)
-            if selection is not None:
-                kept += [(index.name, release) for release in chains_of(selection, name, version.strip() or None)]
-    if not kept:
-        raise _not_held(found, name, project)
-
-    def prose() -> None:
-        for index_name, release in kept:
-            session.say(f"{release.project} {release.version} is in {index_name} because of")
-            for chain in release.chains[:_MOST_CHAINS]:
-                session.say(f"  {_chain_text(chain)}")
-            if len(release.chains) > _MOST_CHAINS:
-                session.say(f"  … and {len(release.chains) - _MOST_CHAINS} more reasons (all of them with --json)")
-
-    documents = [{"index": index_name, "release": release} for index_name, release in kept]
-    return session.emit({"command": "why", "kept": documents}, prose)
-
-
-def _not_held(found: Workspace, name: NormalizedName, asked: str) -> NotFound:
-    """The error for what is not held: the project at all, or the release that was asked for."""
-    from pypim.core.chains import chains_of
-    from pypim.wiring import open_store
-
-    versions: list[str] = []
-    with open_store(found.config, writable=False) as store:
-        for index in found.indexes:
-            if (selection := store.catalog.generations.current_selection(index.name)) is not None:
-                versions += [release.version for release in chains_of(selection, name)]
-    hint = f"Ask `pypim why-not {asked!r}` for what keeps it out."
-    if versions:
-        return NotFound(f"{asked} is not held; {name} is in {', '.join(versions)}", hint=hint)
-    error = ProjectNotFound(name, ", ".join(index.name for index in found.indexes))
-    error.hint = f"It is not held. {hint}"
-    return error
-
-
-def _chain_text(chain: Chain) -> str:
-    steps = " → ".join(map(str, chain.links))
-    return f"{steps}  [{', '.join(chain.environments)}]"
-
-
-@click.command(
-    "why-not",
-    cls=Command,
-    epilog=examples(
-        ("pypim why-not 'django<5'", "What keeps older releases out."),
-        ("pypim why-not torch --to ./mirror", "Why it is not mirrored at all."),
-    ),
-)
-@workspace_options
-@click.argument("requirement", metavar="REQ")
-@click.pass_obj
-def why_not(session: Session, workspace: WorkspaceArguments, requirement: str) -> int:
-    """Show the rule, filter, tag, Python bound, hash or age that keeps a requirement out, and what to change.
-
-    The upstream is asked for the project's page; nothing on disk changes. The exit status is 3 where it has no such
-    project.
-    """
-    from pypim.cli.workspace import Needs
-    from pypim.core.requirements import parse_requirement_argument
-    from pypim.wiring import open_store, run
-
-    found = session.workspace(workspace, Needs.USED)
-    line = parse_requirement_argument(requirement, "REQ")
-    reporter = session.reporter()
-
-    try:
-        with open_store(found.config, writable=False) as store:
-            answers = run(_object_to(session, found, line, store, reporter))
-    finally:
-        reporter.close()
-
-    def prose() -> None:
-        for answer in answers:
-            session.say(f"{answer.index}: {answer.verdict}")
-            for row in answer.files:
-                session.say(f"  {row.filename}: {row.reason or 'nothing keeps it out'}")
-            if answer.remedy:
-                session.say(f"  {answer.remedy}")
-
-    return session.emit({"command": "why-not", "indexes": answers}, prose)
-
-
-async def _object_to(
-    session: Session, found: Workspace, line: RequirementLine, store: OpenStore, reporter: Reporter
-) -> list[Objections]:
-    """What each index says. Raises ProjectNotFound where the upstream of none has the project."""
-    from pypim.sync.why_not import Objections, object_to
-    from pypim.wiring import open_stack, request_of
-
-    answers: list[Objections] = []
-    unknown: list[ProjectNotFound] = []
-    for index in found.indexes:
-        async with open_stack(store, index, reporter) as stack:
-            try:
-                answer = await object_to(stack, request_of(found.config, index), line)
-            except ProjectNotFound as error:
-                unknown.append(error)
-                answer = Objections(
-                    index=index.name, requirement=line.text, is_kept=False, verdict=error.message, remedy=error.hint
-                )
-        answers.append(msgspec.structs.replace(answer, remedy=session.pasteable(answer.remedy)))
-    if len(unknown) == len(answers):
-        raise unknown[0]
-    return answers
 
 
 def _status_of(store: OpenStore, index: Index) -> IndexStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -37,10 +38,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Ask": {
         "list": ("pypim.cli.inspect:list_held", "List what is held."),
         "status": ("pypim.cli.inspect:status", "Show state and size of each index, and its last sync."),
-        "why": ("pypim.cli.inspect:why", "Show the chain of requirements and rules that keeps a project."),
-        "why-not": ("pypim.cli.inspect:why_not", "Show the rule, filter or conflict that keeps a requirement out."),
+        "why": ("pypim.cli.why:why", "Show the chains of requirements and rules that keep a project."),
+        "why-not": ("pypim.cli.why:why_not", "Show the rule, filter or conflict that keeps a requirement out."),
     },
     "Keep": {
+        "prove": ("pypim.cli.prove:prove", "Prove that all that is asked for installs from the index alone."),
         "verify": ("pypim.cli.maintain:verify", "Read what is held again and compare it with its hashes."),
         "prune": ("pypim.cli.maintain:prune", "Drop what nothing refers to any more."),
     },
@@ -79,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run the program; every error becomes one message on standard error and the status that is returned."""
     session = Session()
+    # A run makes very many values that live to its end, and few cycles: to look for those often takes a third of it.
+    gc.set_threshold(100_000, 20, 100)
     _stop_in_good_order()
     try:
         status = _invoke(list(arguments), session)

@@ -11,12 +11,14 @@ import msgspec
 
 from pypim.config.inline import Told
 from pypim.core.errors import InvalidRequirement
+from pypim.core.freshness import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Result = TypeVar("_Result")
 
+GRAPH_SUFFIXES = (".dot", ".gv", ".json")
 FORMATS = ("wheel", "sdist", "egg", "wininst", "msi", "rpm", "dumb", "dmg", "deb")
 
 
@@ -36,6 +38,17 @@ class SyncArguments(msgspec.Struct, frozen=True, kw_only=True):
     is_replacing: bool = False
     is_dry_run: bool = False
     keeps_going: bool = False
+    is_forced: bool = False
+    is_offline: bool = False
+    graph: Path | None = None
+    """Where the graph of the plan goes, absolute."""
+
+    @property
+    def trust(self) -> Trust:
+        """A sync always asks whether what was kept is still so; a plan believes the upstream's own word of it."""
+        if self.is_offline:
+            return Trust.KEPT
+        return Trust.FRESH if self.is_dry_run else Trust.NOTHING
 
 
 def workspace_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
@@ -56,8 +69,9 @@ def sync_options(*, has_dry_run: bool) -> Callable[[Callable[..., _Result]], Cal
         def wrapper(*args: object, **given: object) -> _Result:
             return command(*args, arguments=_sync_arguments(given))
 
-        dry_run = [_DRY_RUN] if has_dry_run else []
-        return _with_options(wrapper, [_REQUIREMENTS, *_ROOT_OPTIONS, *_WORKSPACE_OPTIONS, *dry_run, *_CHOICE_OPTIONS])
+        dry_run = [_DRY_RUN, _FORCE] if has_dry_run else []
+        options = [*_ROOT_OPTIONS, *_WORKSPACE_OPTIONS, *dry_run, offline_option, _GRAPH, *_CHOICE_OPTIONS]
+        return _with_options(wrapper, [_REQUIREMENTS, *options])
 
     return decorate
 
@@ -86,8 +100,11 @@ def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
         workspace=_workspace(given["to"], given["index"]),
         told=told,
         is_replacing=given["replace"],
-        is_dry_run=given.get("dry_run", False),
+        is_dry_run=given.get("dry_run", True),
         keeps_going=given["keep_going"],
+        is_forced=given.get("force", False),
+        is_offline=given["offline"],
+        graph=_graph_path(given["graph"], is_dry_run=given.get("dry_run", True)),
     )
 
 
@@ -114,6 +131,19 @@ def _formats(formats: tuple[str, ...], *, only_wheels: bool, only_sdists: bool) 
     if only_wheels:
         return ("wheel",)
     return ("sdist",) if only_sdists else tuple(dict.fromkeys(formats))
+
+
+def _graph_path(text: str | None, *, is_dry_run: bool) -> Path | None:
+    """Raises click's UsageError where it is not known how to write it, or nothing is planned only."""
+    if text is None:
+        return None
+    context = click.get_current_context(silent=True)
+    path = Path(text).absolute()
+    if path.suffix.lower() not in GRAPH_SUFFIXES:
+        raise click.UsageError(f"--graph {text}: FILE has to end in {', '.join(GRAPH_SUFFIXES)}.", context)
+    if not is_dry_run:
+        raise click.UsageError("--graph shows a plan: give --dry-run, or use `pypim plan --graph`.", context)
+    return path
 
 
 def _group(text: str) -> str:
@@ -181,6 +211,17 @@ _WORKSPACE_OPTIONS = [
     click.option("--index", metavar="NAME", help="Only this index of the configuration; else all of them."),
 ]
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing, as `pypim plan`.")
+_FORCE = click.option("--force", is_flag=True, help="Publish also what breaks something that installs now.")
+offline_option = click.option(
+    "--offline", is_flag=True, help="Ask nobody: what the catalog knows counts, and what it does not is an error."
+)
+"""Of every command that asks an upstream about projects."""
+_GRAPH = click.option(
+    "--graph",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write the dependency graph of the plan: for Graphviz where FILE ends in .dot or .gv, or as .json.",
+)
 _CHOICE_OPTIONS = [
     click.option("--keep-going", is_flag=True, help="Leave out what fails, name it at the end, and exit with 1."),
     click.option(

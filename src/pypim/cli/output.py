@@ -25,7 +25,8 @@ _MINUTE = 60
 _HOUR = 3600
 _TENS = 10
 _COMMAND = re.compile(
-    r"`(pypim (?:config (?:check|show)|doctor|list|metadata|plan|prune|status|sync|update|verify|why|why-not)\b[^`]*)`"
+    r"`(pypim (?:config (?:check|show)|doctor|list|metadata|plan|prove|prune|status|sync|update|verify|why|why-not)\b"
+    r"[^`]*)`"
 )
 
 
@@ -115,12 +116,17 @@ class Session:
 
         return choose_reporter(self.options, sys.stderr, environment())
 
-    def workspace(self, arguments: SyncArguments | WorkspaceArguments, needs: Needs | None = None) -> Workspace:
-        """The configuration and the indexes that a command is about. Raises InvalidConfig, InvalidUsage, NotFound."""
+    def workspace(
+        self, arguments: SyncArguments | WorkspaceArguments, needs: Needs | None = None, *, looks_beyond: bool = True
+    ) -> Workspace:
+        """The configuration and the indexes that a command is about. Raises InvalidConfig, InvalidUsage, NotFound.
+
+        Without `looks_beyond` the files that it names are not looked at yet.
+        """
         from pypim.cli.workspace import Needs, find_workspace, same_workspace
 
         self._same_workspace = same_workspace(self.options.config_file, arguments)
-        return find_workspace(self.options.config_file, arguments, needs or Needs.NOTHING)
+        return find_workspace(self.options.config_file, arguments, needs or Needs.NOTHING, looks_beyond=looks_beyond)
 
     def pasteable(self, text: str) -> str:
         """The text, its commands in backquotes completed by the --to, -c and --index that this run was given."""

@@ -30,6 +30,9 @@ NOUNS = {
     "publish": "page",
     "verify": "file",
     "prune": "file",
+    "prove": "root",
+    "judge": "question",
+    "explain": "failure",
 }
 """What a stage counts; any other stage counts items."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -9,15 +12,17 @@ import msgspec
 
 from pypim.cli.command import Command, examples
 from pypim.cli.options import sync_options, workspace_options
-from pypim.cli.output import counted
+from pypim.cli.output import counted, render_json
 from pypim.core.errors import NotFound, Refused, Unresolvable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pypim.cli.options import SyncArguments, WorkspaceArguments
     from pypim.cli.output import Session
     from pypim.cli.workspace import Workspace
+    from pypim.core.graph import Graph
+    from pypim.core.selection import Selection
     from pypim.ports import Reporter
     from pypim.sync.model import Report, Request
     from pypim.wiring import OpenStore
@@ -51,7 +56,8 @@ def sync(session: Session, arguments: SyncArguments) -> int:
 
     With --to DIR no configuration is needed: what you say is kept in that folder, added to what was said before, and
     repeated by `pypim sync --to DIR`. Nothing is visible before its hash was checked; a run that was interrupted has
-    lost nothing, and the next one goes on from there.
+    lost nothing, and the next one goes on from there. What can be installed from the index now stays installable, or
+    nothing is published and the exit status is 9: --force publishes all the same.
     """
     return _run(session, arguments, is_dry_run=arguments.is_dry_run)
 
@@ -64,12 +70,13 @@ def sync(session: Session, arguments: SyncArguments) -> int:
             "pypim plan 'apache-airflow[postgres]' --platform linux --to ./mirror",
             "Without a configuration.",
         ),
+        ("pypim plan --graph plan.dot && dot -Tsvg plan.dot -o plan.svg", "Who needs what, as a picture."),
     ),
 )
 @sync_options(has_dry_run=False)
 @click.pass_obj
 def plan(session: Session, arguments: SyncArguments) -> int:
-    """Show what a sync would add and remove, with sizes and reasons. Nothing on disk changes.
+    """Show what a sync would add and remove, with sizes and reasons. Nothing that is held or published changes.
 
     Takes the options of `sync` and is the same as `sync --dry-run`.
     """
@@ -80,13 +87,18 @@ def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int
     from pypim.cli.report import lacking_line, plan_lines, summary_lines
     from pypim.wiring import request_of
 
-    workspace = session.workspace(arguments)
-    requests = [
-        request_of(workspace.config, index) for index in workspace.indexes
-    ]  # a fault in them leaves no store behind
-    for note in (*workspace.notes, *(note for request in requests for note in request.notes)):
-        session.note(note)
-    reports, free_bytes = _with_store(session, workspace, requests, arguments, is_dry_run=is_dry_run)
+    recalled = _recalled(session, arguments) if is_dry_run and arguments.graph is None else None
+    if recalled is None:
+        workspace = session.workspace(arguments)
+        requests = [
+            request_of(workspace.config, index) for index in workspace.indexes
+        ]  # a fault in them leaves no store behind
+        for note in (*workspace.notes, *(note for request in requests for note in request.notes)):
+            session.note(note)
+        with _lasting_values() if is_dry_run else nullcontext():
+            reports, free_bytes = _with_store(session, workspace, requests, arguments, is_dry_run=is_dry_run)
+    else:
+        reports, free_bytes = recalled
     document = SyncDocument(
         command="plan" if is_dry_run else "sync",
         indexes=reports,
@@ -97,14 +109,44 @@ def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int
     def prose() -> None:
         for report in reports:
             lines = plan_lines(report, free_bytes) if is_dry_run else summary_lines(report)
-            for line in lines:
-                session.say(line)
+            session.say("\n".join(lines))  # at once, for there may be very many
         if document.lacking_bytes:
             session.say(lacking_line(document.lacking_bytes))
 
     status = 0 if all(report.is_complete for report in reports) else 1
     # With -q a sync is silent only when there is nothing to tell: what is missing has to reach cron's mail.
     return session.emit(document, prose, is_summary=not is_dry_run and status == 0, exit_status=status)
+
+
+@contextmanager
+def _lasting_values() -> Iterator[None]:
+    """A plan is made of very many values that live until it is made: there are next to no cycles to look for."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _recalled(session: Session, arguments: SyncArguments) -> tuple[tuple[Report, ...], int | None] | None:
+    """The reports and the room that is left, where every plan was made before and would be the same again."""
+    from pypim.wiring import open_store, recalled_plan
+
+    workspace = session.workspace(arguments, looks_beyond=False)
+    with open_store(workspace.config, writable=False) as store:
+        plans = []
+        for index in workspace.indexes:
+            plan = recalled_plan(store, index, arguments.trust)
+            if plan is None:
+                return None
+            plans.append(plan)
+        free_bytes = store.blobs.free_bytes()
+    reports = tuple(plan.report for plan in plans)
+    for note in (*workspace.notes, *(note for plan in plans for note in plan.notes)):
+        session.note(note)
+    _note_how_to_forget(session, workspace, reports)
+    return reports, free_bytes
 
 
 def _with_store(
@@ -126,10 +168,14 @@ def _with_store(
         raise
     finally:
         reporter.close()
+    _note_how_to_forget(session, workspace, reports)
+    return reports, free_bytes
+
+
+def _note_how_to_forget(session: Session, workspace: Workspace, reports: Sequence[Report]) -> None:
     if any(problem.is_root and problem.is_certain for report in reports for problem in report.problems):
         for note in _how_to_forget(workspace):
             session.note(note)
-    return reports, free_bytes
 
 
 def _how_to_forget(workspace: Workspace) -> list[str]:
@@ -153,25 +199,36 @@ async def _sync_all(
     *,
     is_dry_run: bool,
 ) -> tuple[Report, ...]:
+    from pypim.core.graph import graph_of, render_dot
     from pypim.sync.run import sync as sync_index
     from pypim.wiring import open_stack, write_text
 
-    def remember() -> None:
-        for path, text in workspace.changed_files.items():
-            write_text(path, text)
+    graphs: list[Graph] = []
+
+    def on_planned(index: str, selection: Selection) -> None:
+        if arguments.graph is not None:
+            sizes = {identity: holding.blob.size for identity, holding in store.catalog.holdings.holdings()}
+            graphs.append(graph_of(index, selection, sizes))
+        if not is_dry_run:
+            for path, text in workspace.changed_files.items():
+                write_text(path, text)
 
     reports = []
     for index, request in zip(workspace.indexes, requests, strict=True):
-        async with open_stack(store, index, reporter) as stack:
+        async with open_stack(store, index, reporter, arguments.trust) as stack:
             reports.append(
                 await sync_index(
                     stack,
                     request,
                     keeps_going=arguments.keeps_going,
                     is_dry_run=is_dry_run,
-                    on_planned=remember,
+                    is_forced=arguments.is_forced,
+                    on_planned=partial(on_planned, index.name),
                 )
             )
+    if arguments.graph is not None:
+        is_json = arguments.graph.suffix.lower() == ".json"
+        write_text(arguments.graph, render_json({"indexes": graphs}) if is_json else render_dot(graphs))
     return tuple(reports)
 
 

@@ -50,7 +50,11 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_workspace(
-    config_file: str | None, arguments: SyncArguments | WorkspaceArguments, needs: Needs = Needs.NOTHING
+    config_file: str | None,
+    arguments: SyncArguments | WorkspaceArguments,
+    needs: Needs = Needs.NOTHING,
+    *,
+    looks_beyond: bool = True,
 ) -> Workspace:
     """Raises InvalidConfig (with all that is wrong with what is needed), InvalidUsage, InvalidRequirement, NotFound."""
     workspace, told, is_replacing = arguments, Told(), False
@@ -58,7 +62,8 @@ def find_workspace(
         workspace, told, is_replacing, needs = arguments.workspace, arguments.told, arguments.is_replacing, Needs.USED
     assert isinstance(workspace, WorkspaceArguments)
     check_options(told)
-    look_beyond = None if needs is Needs.NOTHING else partial(_faults_beyond, needs, workspace, told)
+    has_more = looks_beyond and needs is not Needs.NOTHING
+    look_beyond = partial(_faults_beyond, needs, workspace, told) if has_more else None
     if workspace.to is None:
         if is_replacing:
             raise InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it.")

@@ -35,17 +35,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     roots: tuple[Root, ...]
     constraints: dict[NormalizedName, SpecifierSet]
     notes: tuple[str, ...]
-    texts: tuple[str, ...]
-    """Everything that was read."""
+    texts: tuple[tuple[str, str], ...]
+    """Everything that was read, with its path."""
 
 
 def asked_of(config: Config, index: Index, targeted: Sequence[Environment], variables: Mapping[str, str]) -> Asked:
     """Read what the files say. Raises InvalidConfig with every fault of every file, InvalidRequirement."""
-    texts: list[str] = []
+    texts: list[tuple[str, str]] = []
 
     def read(name: str) -> str:
-        texts.append(config.read_text(Path(name)))
-        return texts[-1]
+        texts.append((name, config.read_text(Path(name))))
+        return texts[-1][1]
 
     roots = [*index.roots]
     notes: list[str] = []
@@ -70,12 +70,14 @@ def asked_of(config: Config, index: Index, targeted: Sequence[Environment], vari
 
 def _roots_of(found: RequirementsFile, path: str) -> Iterable[Root]:
     for line in found.requirements:
-        yield _root_of(line, COMMAND_LINE if is_memory(Path(path)) else line.where)
+        # What the command line names is installed by itself; what a file names, together.
+        is_alone = is_memory(Path(path))
+        yield _root_of(line, COMMAND_LINE if is_alone else line.where, "" if is_alone else path)
     for release in found.releases:
         yield _locked_root(release, path)
 
 
-def _root_of(line: RequirementLine, origin: str) -> Root:
+def _root_of(line: RequirementLine, origin: str, file: str = "") -> Root:
     requirement = line.requirement
     return Root(
         project=parse_name(requirement.name),
@@ -85,6 +87,7 @@ def _root_of(line: RequirementLine, origin: str) -> Root:
         hashes=line.hashes,
         origin=origin,
         text=line.text,
+        file=file,
     )
 
 

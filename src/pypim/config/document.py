@@ -70,8 +70,11 @@ class DependenciesTable(_Table, frozen=True):
     follow: Annotated[bool, _told("Mirror what the chosen releases require, too.")] = True
     versions: Annotated[
         Literal["newest", "all", "resolve"],
-        _told('Of each requirement "newest": the newest release that matches; "all": every one that matches.'),
-    ] = "newest"
+        _told(
+            'Of each requirement "resolve": what a complete resolver needs, so that all roots install from the mirror '
+            'alone; "newest": the newest release that matches; "all": every one that matches.'
+        ),
+    ] = "resolve"
     extras: Annotated[
         Literal["requested", "all"] | tuple[str, ...],
         _told('Which extras of a project are followed: those "requested", "all", or those in this list.'),

@@ -5,6 +5,7 @@ Environments are bits of a mask, so that a question about many machines is one o
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from pypim.core.model import ProjectStatus
 from pypim.core.target import lower_bound, python_allows, wheel_rank
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from packaging.markers import Marker
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pypim.core.target import Environment
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A listed file that no filter takes away, and the environments that can use it, as masks."""
 
     file: DistFile
@@ -57,9 +58,19 @@ class Release(msgspec.Struct, frozen=True, eq=False):
     project: NormalizedName
     version: Version | None
     text: str
-    candidates: tuple[Candidate, ...]
+    given: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]]
+    """Its candidates, or what makes them: most releases are older than any that is looked at."""
     hashes: frozenset[str] = frozenset()
     """The hashes that its files were limited to."""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The files, in the order of the page."""
+        given = self.given
+        if not isinstance(given, tuple):
+            given = given()
+            msgspec.structs.force_setattr(self, "given", given)
+        return given
 
     @property
     def key(self) -> tuple[NormalizedName, str]:
@@ -72,7 +83,7 @@ class Release(msgspec.Struct, frozen=True, eq=False):
             return self
         found = ((c, c.mask & mask if c.file.filename == file.filename else c.mask) for c in self.candidates)
         narrowed = tuple(Candidate(c.file, c.parsed, c.listed, usable) for c, usable in found)
-        return msgspec.structs.replace(self, candidates=narrowed)
+        return msgspec.structs.replace(self, given=narrowed)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Release):
@@ -95,7 +106,13 @@ class Release(msgspec.Struct, frozen=True, eq=False):
 
         Every usable wheel, for two machines of one environment may prefer different ones; sdists where there is none.
         """
-        usable = [c for c in self.candidates if c.mask & mask and (with_yanked or not c.file.is_yanked)]
+        candidates = self.candidates
+        if len(candidates) == 1:  # most releases of most projects
+            one = candidates[0]
+            bits = one.mask & mask
+            counts = bits and (with_yanked or one.file.yanked is False) and (one.is_wheel or one.is_sdist)
+            return [(one, bits)] if counts else []
+        usable = [c for c in candidates if c.mask & mask and (with_yanked or not c.file.is_yanked)]
         built = mask
         for candidate in usable:
             if candidate.is_wheel:
@@ -138,6 +155,9 @@ class Chooser:
         self.policy = policy
         self.now = now
         self.everything = (1 << len(self.environments)) - 1
+        formats = policy.formats
+        takes_wheels = not (policy.exclude or policy.allow or policy.has_file_filters)
+        self._takes_every_wheel = takes_wheels and (formats is None or FileKind.WHEEL in formats)
         self._universal = sum(1 << i for i, e in enumerate(self.environments) if e.tags is None)
         self._tag_masks: dict[frozenset[Tag], int] = {}
         self._python_masks: dict[str | None, int] = {None: self.everything}
@@ -154,19 +174,40 @@ class Chooser:
             return Candidates(page.name, (), (), f"the project is quarantined (PEP 792) and offers no files{told}")
         groups: dict[Version | str, _Group] = {}
         exclusions: list[Exclusion] = []
+        wheels: dict[str | None, _Group] = {}
+        """By the version as it is written: to compare versions takes longer."""
+        takes_every_wheel = self._takes_every_wheel and not hashes
         for file in page.files:
             parsed = parse_filename(file.filename, page.name)
-            key = parsed.version if parsed.version is not None else (parsed.version_text or "")
-            group = groups.setdefault(key, _Group([], set()))
-            group.texts.add(parsed.version_text)
-            reason = self._objection(page.name, file, parsed, hashes)
-            if reason:
-                exclusions.append(Exclusion(file.filename, parsed.version_text or "", reason))
-                continue
-            listed = self.tag_mask(parsed) & self.python_mask(file.requires_python)
-            group.candidates.append(Candidate(file, parsed, listed, listed))
-        releases = [_release(page.name, key, group, hashes) for key, group in groups.items() if group.candidates]
+            is_wheel = parsed.kind is FileKind.WHEEL
+            group = wheels.get(parsed.version_text) if is_wheel else None
+            if group is None:
+                group = _group_of(groups, parsed)
+                if is_wheel:
+                    wheels[parsed.version_text] = group
+            if not (is_wheel and takes_every_wheel):
+                reason = self._objection(page.name, file, parsed, hashes)
+                if reason:
+                    exclusions.append(Exclusion(file.filename, parsed.version_text or "", reason))
+                    continue
+            group.files.append((file, parsed))
+        releases = [self._release(page.name, key, group, hashes) for key, group in groups.items() if group.files]
         return Candidates(page.name, _newest_first(releases), tuple(exclusions))
+
+    def _release(self, project: NormalizedName, key: Version | str, group: _Group, hashes: frozenset[str]) -> Release:
+        """One release. 1.0 and 1.0.0 are the same version (PEP 440); the shortest text stands for all."""
+        given = partial(self._judged, group.files)
+        if isinstance(key, str):
+            return Release(project, None, key, given, hashes)
+        if len(group.texts) == 1:
+            return Release(project, key, _normal(group.texts[0]) or str(key), given, hashes)
+        written = [found for text in group.texts if text and (found := parse_version(text)) is not None]
+        version = min(written, key=lambda found: (len(str(found)), str(found)))
+        return Release(project, version, str(version), given, hashes)
+
+    def _judged(self, files: list[_File]) -> tuple[Candidate, ...]:
+        listed = ((f, p, self.tag_mask(p) & self.python_mask(f.requires_python)) for f, p in files)
+        return _usable([Candidate(file, parsed, mask, mask) for file, parsed, mask in listed])
 
     def marker_masks(self, marker: Marker | None, extras: frozenset[NormalizedName]) -> tuple[int, int]:
         """The environments in which a marker holds for certain, and those in which it is open."""
@@ -206,7 +247,7 @@ class Chooser:
         """The sorted names of the environments in a mask."""
         found = self._names.get(mask)
         if found is None:
-            found = tuple(sorted(e.name for i, e in enumerate(self.environments) if mask >> i & 1))
+            found = tuple(sorted({e.name for i, e in enumerate(self.environments) if mask >> i & 1}))
             self._names[mask] = found
         return found
 
@@ -216,6 +257,8 @@ class Chooser:
         What installers may take there; an sdist also in an environment that stands for many machines, or always when
         `filters.formats` asks for sdists by name; legacy kinds pass the filters only when asked for.
         """
+        if len(release.candidates) == 1 and release.candidates[0].is_wheel:  # most releases of most projects
+            return [c.file for c, _ in release.installable(mask, with_yanked=with_yanked)]
         installable = {c.file.identity for c, _ in release.installable(mask, with_yanked=with_yanked)}
         # What the metadata of these sdists says does not count, for nobody asks for it.
         sources = mask if self.policy.keeps_sdists else mask & self._universal
@@ -238,28 +281,38 @@ class Chooser:
         return self.policy.file_verdict(project, file, parsed, self.now).reason
 
 
+_File = tuple["DistFile", "ParsedFilename"]
+
+
 class _Group(msgspec.Struct, frozen=True):
     """The files of one version, and how it is written in the names of all that are listed, kept out or not."""
 
-    candidates: list[Candidate]
-    texts: set[str | None]
+    files: list[_File]
+    texts: list[str | None]
 
 
-def _release(project: NormalizedName, key: Version | str, group: _Group, hashes: frozenset[str]) -> Release:
-    """One release of these files. 1.0 and 1.0.0 are the same version (PEP 440); the shortest text stands for all."""
-    candidates = _usable(group.candidates)
-    if isinstance(key, str):
-        return Release(project, None, key, candidates, hashes)
-    version = key
-    if len(group.texts) > 1:
-        written = [found for text in group.texts if text and (found := parse_version(text)) is not None]
-        version = min(written, key=lambda found: (len(str(found)), str(found)))
-    return Release(project, version, str(version), candidates, hashes)
+def _group_of(groups: dict[Version | str, _Group], parsed: ParsedFilename) -> _Group:
+    """The group of a file's version, in which the way it is written there is noted."""
+    key = parsed.version if parsed.version is not None else (parsed.version_text or "")
+    group = groups.get(key)
+    if group is None:
+        group = groups[key] = _Group([], [parsed.version_text])
+    elif parsed.version_text not in group.texts:
+        group.texts.append(parsed.version_text)
+    return group
+
+
+@lru_cache(maxsize=16384)
+def _normal(text: str | None) -> str | None:
+    """A version as the standard writes it; None for anything else."""
+    version = parse_version(text) if text else None
+    return None if version is None else str(version)
 
 
 def _usable(found: list[Candidate]) -> tuple[Candidate, ...]:
     """Legacy kinds are carried beside wheels and sdists, but make a release usable only where they stand alone."""
-    if all(c.is_wheel or c.is_sdist for c in found) or not any(c.is_wheel or c.is_sdist for c in found):
+    standard = [c.parsed.kind is FileKind.WHEEL or c.parsed.kind is FileKind.SDIST for c in found]
+    if all(standard) or not any(standard):
         return tuple(found)
     return tuple(c if c.is_wheel or c.is_sdist else Candidate(c.file, c.parsed, 0, 0) for c in found)
 

@@ -1,4 +1,4 @@
-"""The chains of a selection: for every reason that keeps a release, the way from a root to it."""
+"""The chains of a selection: what keeps a release, from the root that asks for it to the last requirement."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.company import MOST_DEMANDS, Companies
 from pypim.core.filenames import parse_version
+from pypim.core.steps import ReleaseKey, Steps
+from pypim.core.ways import MOST_STEPS, WaySearch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from packaging.utils import NormalizedName
 
     from pypim.core.selection import ChosenRelease, Reason, Selection
+    from pypim.core.steps import OwnRequirement, Step
+    from pypim.core.ways import Way
 
-ReleaseKey = tuple[str, str]
-"""Project and version, as a selection names a release."""
+__all__ = ["BUILD", "Background", "Chain", "Kept", "Link", "ReleaseKey", "chains_of", "shortest_links"]
 
 BUILD = " (to build it)"
 """Stands behind a requirement that builds what requires it, in lines for people."""
@@ -30,36 +34,96 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """The root's origin, or "project version" of a chosen release."""
     requirement: str
     is_build: bool = False
-    """Whether `by` needs the next release to be built from its sdist, rather than to run."""
+    """Whether `by` has it built from its sdist, rather than needs it to run."""
+    extra: str = ""
+    """The extra of `by` that brings the requirement in; empty where none does."""
+    project: str = ""
+    """Of the release that it leads to."""
+    version: str = ""
 
     def __str__(self) -> str:
-        return f"{self.by}: {self.requirement}{BUILD if self.is_build else ''}"
+        by = self.by.replace(" ", f"[{self.extra}] ", 1) if self.extra else self.by
+        return f"{by}: {self.requirement}{BUILD if self.is_build else ''}"
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """A shortest way from a root to a release over one of its reasons."""
+    """A way from a root to a release, each link asking for the release whose requirement the next one is."""
 
     links: tuple[Link, ...]
     environments: tuple[str, ...]
-    """Where the last link holds."""
+    """Where all of its links hold."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A release that is kept, and every chain that keeps it, shortest first."""
+    """A release that is kept, and the chains that keep it, shortest first."""
 
     project: str
     version: str
     chains: tuple[Chain, ...]
+    is_complete: bool = True
+    """Whether these are all chains there are; with false, the shortest are among them, and were not all looked for."""
 
 
-def chains_of(selection: Selection, project: NormalizedName, version: str | None = None) -> list[Kept]:
-    """The chains for every chosen release of a project, or for one version of it."""
-    shortest = shortest_links(selection.releases)
-    return [
-        Kept(project=release.project, version=release.version, chains=_chains(release, shortest))
-        for release in selection.releases
-        if release.project == project and (version is None or _is_same(version, release.version))
-    ]
+class Background(msgspec.Struct, frozen=True, kw_only=True):
+    """What a selection does not say itself, and chains depend on."""
+
+    own: Callable[[ReleaseKey], Iterable[OwnRequirement]] | None = None
+    """What a release requires of itself."""
+    root_extras: frozenset[NormalizedName] | None = frozenset()
+    """The extras that every root gets besides its own; None for all."""
+    is_resolved: bool = False
+    """Whether each root was resolved by itself, so that one release of every project comes with it."""
+
+
+def chains_of(
+    selection: Selection,
+    project: NormalizedName,
+    version: str | None = None,
+    background: Background | None = None,
+    *,
+    most_steps: int | None = MOST_STEPS,
+) -> list[Kept]:
+    """The chains for every chosen release of a project, or for one version of it.
+
+    Where there are very many, those that were found in `most_steps`, and the shortest from every root (None: all).
+    """
+    known = background or Background()
+    steps = Steps(selection, known.own, root_extras=known.root_extras)
+    failed = _failed(steps, selection)
+    companies = Companies(steps, failed, MOST_DEMANDS if most_steps else None) if known.is_resolved else None
+    kept = []
+    for release in selection.releases:
+        if release.project == project and (version is None or _is_same(version, release.version)):
+            key = (release.project, release.version)
+            ways = WaySearch(steps, key, companies).ways(most_steps)
+            if not ways.found:  # what it is kept for is not as it was when it was chosen
+                ways = WaySearch(steps, key, None).ways(most_steps)
+            chains = tuple(_chain(steps, way) for way in ways.found) or _last_links(release, selection)
+            kept.append(
+                Kept(project=release.project, version=release.version, chains=chains, is_complete=ways.is_complete)
+            )
+    return kept
+
+
+def _failed(steps: Steps, selection: Selection) -> dict[tuple[str, str, str], int]:
+    """The roots that cannot be installed, and where."""
+    found: dict[tuple[str, str, str], int] = {}
+    for problem in selection.problems:
+        if problem.is_root:
+            key = (problem.chain[0], problem.project, problem.requirement)
+            found[key] = found.get(key, 0) | steps.mask(problem.environments)
+    return found
+
+
+def _chain(steps: Steps, way: Way) -> Chain:
+    return Chain(links=tuple(map(_link_of, way.steps)), environments=steps.names(way.mask))
+
+
+def _link_of(step: Step) -> Link:
+    link = _link(step.reason)
+    project, version = step.child
+    extra = (step.by[1] if step.by is not None else None) or ""
+    return msgspec.structs.replace(link, extra=extra, project=project, version=version)
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -89,12 +153,14 @@ def shortest_links(releases: Iterable[ChosenRelease]) -> dict[ReleaseKey, tuple[
     return found
 
 
-def _chains(release: ChosenRelease, shortest: Mapping[ReleaseKey, tuple[Link, ...]]) -> tuple[Chain, ...]:
+def _last_links(release: ChosenRelease, selection: Selection) -> tuple[Chain, ...]:
+    """Of a release that nothing leads to any more: why it once was chosen."""
+    shortest = shortest_links(selection.releases)
     found = []
     for reason in release.reasons:
-        # The parent may be gone: a release that stays listed after its time keeps the reasons it once had.
+        link = msgspec.structs.replace(_link(reason), project=release.project, version=release.version)
         before = shortest.get((reason.parent_project, reason.parent_version), ())
-        found.append(Chain(links=(*before, _link(reason)), environments=reason.environments))
+        found.append(Chain(links=(*before, link), environments=reason.environments))
     return tuple(sorted(found, key=lambda chain: (len(chain.links), [link.by for link in chain.links])))
 
 

@@ -33,12 +33,30 @@ class Choice:
         key = (rule.specifier, rule.count, rule.is_pin, mask)
         found = self._taken.get(key)
         if found is None:
-            found = self._taken[key] = {}
+            found = self._newest(rule, mask)
+        if found is None:
+            found = {}
             usable = [(release, release.mask(with_yanked=rule.is_pin)) for release in self.candidates.releases]
             for releases, bits in _by_environment(usable, mask):
                 for release in self._choose_alike(releases, rule):
                     found[release] = found.get(release, 0) | bits
+        self._taken[key] = found
         return found
+
+    def _newest(self, rule: Rule, mask: int) -> dict[Release, int] | None:
+        """What most rules take: the newest final release of each environment; None where that is not the question."""
+        if rule.specifier or rule.count != 1 or rule.is_pin or self._policy.prereleases:
+            return None
+        found: dict[Release, int] = {}
+        for release in self.candidates.releases:
+            if not mask:
+                break
+            if release.version is None or release.version.is_prerelease:
+                continue
+            if bits := release.mask(with_yanked=False) & mask:
+                found[release] = bits
+                mask &= ~bits
+        return None if mask else found
 
     def _choose_alike(self, releases: Sequence[Release], rule: Rule) -> list[Release]:
         """What the rule takes of the releases that some environments can use alike, newest first."""

@@ -54,6 +54,8 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
     """The rule or requirement as written."""
     is_named: bool = True
     """False where a pattern found the project: filters then pass over it, and it is no failure if it offers nothing."""
+    file: str = ""
+    """The requirements file that names it, for what one file names is installed together; empty where it is alone."""
     locked: LockedRelease | None = None
     """The very files that are held, for every target and without what they require; None: the rule chooses."""
 

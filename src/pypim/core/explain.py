@@ -74,6 +74,8 @@ class FileVerdict(msgspec.Struct, frozen=True):
     filename: str
     version: str
     reason: str
+    remedy: str = ""
+    """What lets it in, where something can; without capital and full stop."""
 
 
 def explain_files(

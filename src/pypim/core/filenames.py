@@ -39,7 +39,7 @@ class FileKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-class ParsedFilename(msgspec.Struct, frozen=True):
+class ParsedFilename(msgspec.Struct, frozen=True, gc=False):
     """A file name taken apart."""
 
     kind: FileKind
@@ -93,7 +93,6 @@ def parse_version(text: str) -> Version | None:
         return None
 
 
-@lru_cache(maxsize=32768)
 def parse_filename(filename: str, project: NormalizedName) -> ParsedFilename:
     """Take a file name apart, knowing the project on whose page it stands; never raises.
 
@@ -102,7 +101,13 @@ def parse_filename(filename: str, project: NormalizedName) -> ParsedFilename:
     UNKNOWN, as installers see them.
     """
     if filename.endswith(".whl"):
-        return _parse_wheel(filename, project)
+        name, _, rest = filename[:-4].partition("-")
+        return _parse_wheel(rest) if _names(name, project) else _unknown("whl")
+    return _parse_other(filename, project)
+
+
+@lru_cache(maxsize=32768)
+def _parse_other(filename: str, project: NormalizedName) -> ParsedFilename:
     stem, extension = _split_extension(filename)
     if extension in _SDIST_EXTENSIONS:
         return _parse_archive(stem, extension, project)
@@ -131,35 +136,43 @@ def project_of(filename: str) -> NormalizedName | None:
     return _name_before_version(stem)
 
 
-def _parse_wheel(filename: str, project: NormalizedName) -> ParsedFilename:
-    """PEP 427: `{distribution}-{version}(-{build})?-{python}-{abi}-{platform}.whl`."""
-    parts = filename[:-4].split("-")
-    name = parts[0]
-    if (
-        len(parts) not in {5, 6}
-        or "__" in name
-        or canonicalize_name(name) != project
-        or not _DISTRIBUTION.fullmatch(name)
-    ):
+@lru_cache(maxsize=16384)
+def _names(distribution: str, project: NormalizedName) -> bool:
+    """Whether the first part of a wheel's name is that of the project."""
+    return (
+        "__" not in distribution
+        and canonicalize_name(distribution) == project
+        and _DISTRIBUTION.fullmatch(distribution) is not None
+    )
+
+
+@lru_cache(maxsize=65536)
+def _parse_wheel(rest: str) -> ParsedFilename:
+    """PEP 427: `{distribution}-{version}(-{build})?-{python}-{abi}-{platform}.whl`, from the version to the platform.
+
+    Very many wheels have the same rest: it is read once.
+    """
+    parts = rest.split("-")
+    if len(parts) not in {4, 5}:
         return _unknown("whl")
     build: BuildTag = ()
-    if len(parts) == 6:  # noqa: PLR2004 - the six parts of the sentence above
-        match = _BUILD.fullmatch(parts[2])
+    if len(parts) == 5:  # noqa: PLR2004 - the five parts of the sentence above
+        match = _BUILD.fullmatch(parts[1])
         if match is None:
             return _unknown("whl")
         build = (int(match[1]), match[2])
     tags = _parse_tags("-".join(parts[-3:]))
-    version = parse_version(parts[1])
-    if tags is None or (version is None and not parts[1][:1].isdigit()):
+    version = parse_version(parts[0])
+    if tags is None or (version is None and not parts[0][:1].isdigit()):
         return _unknown("whl")
     return ParsedFilename(
         kind=FileKind.WHEEL,
-        version_text=parts[1],
+        version_text=parts[0],
         version=version,
         build=build,
         tags=tags,
         python_tags=tuple(parts[-3].split(".")),
-        tag_text="-".join(parts[2:]),
+        tag_text="-".join(parts[1:]),
         extension="whl",
     )
 

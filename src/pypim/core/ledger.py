@@ -92,6 +92,10 @@ class Ledger:
                 known = self._locked.get(held.file.identity, frozenset())
                 self._locked[held.file.identity] = known | held.hashes
 
+    def is_chosen(self, release: ReleaseKey) -> bool:
+        """Whether anything has chosen that release so far."""
+        return release in self._edges
+
     def problem(
         self, project: NormalizedName, edge: Edge, what: tuple[ProblemKind, str], mask: int, certain: int
     ) -> None:

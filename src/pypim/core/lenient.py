@@ -36,6 +36,8 @@ class ParsedRequirement(msgspec.Struct, frozen=True):
     """As written, or as it was repaired; always readable by `packaging`."""
     is_repaired: bool
     """Whether the text was not valid; a marker that cannot be read is left out, so that the dependency is kept."""
+    has_lost_marker: bool = False
+    """Whether its marker names something that no installer knows, for which each passes over the whole release."""
 
 
 _HEAD = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\[\]]*)\])?\s*", re.ASCII)
@@ -57,12 +59,23 @@ _REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+_SPECIFIER = r"(?:~=|==|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+"
+_PLAIN = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*"
+    rf"((?:{_SPECIFIER}(?:\s*,\s*{_SPECIFIER})*)?)\s*(?:;(.*))?",
+    re.ASCII,
+)
+"""A name, specifiers, a marker: as nearly all requirements are written, and read in a fifth of the time."""
+
+
 @lru_cache(maxsize=65536)
 def parse_requirement(text: str) -> ParsedRequirement | None:
     """Read one requirement, repairing what the most lenient installer repairs; None where nobody can. Never raises."""
     text = text.strip()
     if len(text) > _MAX_TEXT_CHARS or "\n" in text:
         return None
+    if (plain := _parse_plain(text)) is not None:
+        return plain
     try:
         requirement = Requirement(text)
     except (ValueError, RecursionError):
@@ -83,6 +96,23 @@ def parse_specifier_set(text: str) -> SpecifierSet | None:
     return _try_specifiers(text) or _repaired_specifiers(text)
 
 
+def _parse_plain(text: str) -> ParsedRequirement | None:
+    """The requirement where all of its parts are plain and valid; each part is read once, for many repeat it."""
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        return None
+    specifier = _plain_specifier(match[2])
+    marker = None if match[3] is None else _try_marker(match[3])
+    if specifier is None or (match[3] is not None and marker is None):
+        return None
+    return ParsedRequirement(parse_name(match[1]), frozenset(), specifier, marker, None, text, is_repaired=False)
+
+
+@lru_cache(maxsize=16384)
+def _plain_specifier(text: str) -> SpecifierSet | None:
+    return _try_specifiers(text)
+
+
 def with_marker(requirement: str, marker: str) -> str:
     """The requirement with one more condition: both its own marker and the given one must hold."""
     head, own_marker = _split_marker(requirement)
@@ -98,7 +128,10 @@ def _repaired(text: str) -> ParsedRequirement | None:
         return None
     if marker_text and (marker := _try_marker(marker_text)) is not None:
         base.marker = marker
-    return _parsed(base, str(base), is_repaired=True)
+    parsed = _parsed(base, str(base), is_repaired=True)
+    if parsed is None or not marker_text or base.marker is not None or _is_foreign_marker(marker_text):
+        return parsed
+    return msgspec.structs.replace(parsed, has_lost_marker=True)
 
 
 def _repaired_head(head: str) -> Requirement | None:
@@ -166,6 +199,7 @@ def _try_specifiers(text: str) -> SpecifierSet | None:
         return None
 
 
+@lru_cache(maxsize=16384)
 def _try_marker(text: str) -> Marker | None:
     if _is_foreign_marker(text):
         return None

@@ -72,9 +72,9 @@ class Library:
         self.chooser = chooser
         self.reading = reading
         self._constraints = constraints
-        self._follows_open = follows_open
+        self.follows_open = follows_open
         self.has_met_open = False
-        """Whether some marker was open anywhere."""
+        """Whether some marker was open anywhere, or some metadata unknown."""
         self._candidates: dict[NormalizedName, Candidates] = {}
         self._universes: dict[NormalizedName, Universe | None] = {}
         self._wanted: dict[tuple[str, NormalizedName | None], tuple[Wanted, ...]] = {}
@@ -95,6 +95,12 @@ class Library:
         if found is None:
             found = self._candidates[page.name] = self.chooser.candidates(page)
         return found
+
+    def candidates_now(self, project: NormalizedName) -> Candidates:
+        """Those of a page that was answered, with what was learned of it since, for a sentence."""
+        page = self.facts.pages[project]
+        assert page is not None, "only what has a page has candidates"
+        return self.candidates(page)
 
     def lack(self, project: NormalizedName) -> tuple[ProblemKind, str]:
         """Why there is no universe of a project."""
@@ -122,6 +128,17 @@ class Library:
         """What constraints say of a project."""
         return self._constraints.get(project)
 
+    def unmet(self, wanted: Wanted, mask: int) -> int:
+        """The environments of a mask in which no release can meet a requirement, as far as is known."""
+        universe = self.universe(wanted.requirement.name)
+        if universe is None:
+            return mask
+        allowed = universe.allowed(wanted.specifier)
+        for number in range(len(universe.releases)):
+            if allowed >> (number + 1) & 1:
+                mask &= ~universe.mask(number)
+        return mask
+
     def examine(self, universe: Universe, number: int, mask: int) -> Generator[list[Want], None, int]:
         """Ask for what decides whether the environments of a mask can use a release; those that can."""
         mask &= universe.mask(number)
@@ -131,32 +148,49 @@ class Library:
         yield from self.learn(universe.releases[number], mask, with_yanked=self.reading is Reading.PIP)
         for candidate, bits in self.preferred(universe.releases[number], mask):
             metadata = self.facts.metadata[candidate.file.identity]
-            if metadata is None or self._is_invalid(metadata):
+            if metadata is None:
+                # Nobody knows what it requires: the last resort.
+                self.has_met_open = True
+                if self.follows_open:
+                    universe.refuse(number, bits)
+                continue
+            if self._is_invalid(metadata):
                 universe.refuse(number, bits)
                 continue
             allowed = self.chooser.python_mask(metadata.requires_python)
             if bits & ~allowed:
-                universe.narrow(number, candidate.file, allowed)
-                self._of_release.clear()
-            if self.reading is not Reading.PIP:
-                self._refuse_addresses(universe, number, metadata, bits)
+                # An installer that takes this file for its tags does not go on to another one of the same release.
+                universe.refuse(number, bits & ~allowed)
+            if addressed := self._addressed(metadata, bits):
+                universe.refuse(number, addressed)
         return mask & universe.mask(number)
 
+    def readable(self, release: Release, mask: int, *, with_yanked: bool) -> int:
+        """The environments of a mask in which installers do not pass over a release that was asked for as it is."""
+        for candidate, bits in self.preferred(release, mask, with_yanked=with_yanked):
+            mask &= ~(bits & ~self.chooser.python_mask(candidate.file.requires_python))
+            metadata = self.facts.metadata.get(candidate.file.identity)
+            if metadata is not None:
+                mask &= ~(bits & ~self.chooser.python_mask(metadata.requires_python))
+                mask &= ~(bits if self._is_invalid(metadata) else self._addressed(metadata, bits))
+        return mask
+
     def _weigh(self, universe: Universe, number: int, mask: int) -> Generator[list[Want], None, None]:
-        """Rule out files that are found to be too large."""
+        """Rule out files that are found to be too large; then others may be what an installer takes."""
         limit_bytes = self.facts.sizing.limit_bytes
-        if limit_bytes is None:
-            return
-        release = universe.releases[number]
-        files = [c.file for c in release.candidates if c.mask & mask]
-        wants = self.ask_sizes(release.project, files)
-        if wants:
-            yield wants
-        for file in files:
-            size = self.facts.sizing.size(release.project, file)
-            if size is not None and size > limit_bytes:
+        while limit_bytes is not None:
+            release = universe.releases[number]
+            files = [c.file for c, _ in release.installable(mask, with_yanked=self.reading is Reading.PIP)]
+            wants = self.ask_sizes(release.project, files)
+            if wants:
+                yield wants
+            sizes = [(file, self.facts.sizing.size(release.project, file)) for file in files]
+            too_large = [file for file, size in sizes if size is not None and size > limit_bytes]
+            for file in too_large:
                 universe.narrow(number, file, 0)
                 self._of_release.clear()
+            if not too_large:
+                return
 
     def learn(self, release: Release, mask: int, *, with_yanked: bool) -> Generator[list[Want], None, None]:
         """Ask for the metadata of every file that an installer may take in the environments of a mask."""
@@ -217,11 +251,17 @@ class Library:
             found = tuple(
                 Wanted(requirement, self.constrained(requirement.name, requirement.specifier), mask)
                 for requirement, certain, is_open in self._noting(rows)
-                if (mask := certain | (is_open if self._follows_open else 0)) and requirement.url is None
+                if (mask := certain | (is_open if self.follows_open else 0)) and self._counts(requirement)
             )
             if metadata is not None:
                 self._wanted[key] = found
         return found
+
+    def _counts(self, requirement: ParsedRequirement) -> bool:
+        """Whether this index is to meet it: what a filter excludes as a whole is meant to come from elsewhere."""
+        if requirement.url is not None:
+            return False
+        return self.chooser.policy.project_verdict(requirement.name, is_dependency=True).is_allowed
 
     def _noting(
         self, rows: Iterable[tuple[ParsedRequirement, int, int]]
@@ -249,15 +289,17 @@ class Library:
             return metadata.has_unreadable_requirements
         return metadata.has_unreadable_requirements or metadata.has_repaired_requirements
 
-    def _refuse_addresses(self, universe: Universe, number: int, metadata: CoreMetadata, bits: int) -> None:
-        """What must be fetched from an address of its own is not installable from an index alone."""
-        for text in metadata.requires_dist:
+    def _addressed(self, metadata: CoreMetadata, bits: int) -> int:
+        """Where something is required from an address of its own, which is not installable from an index alone."""
+        found = 0
+        for text in metadata.requires_dist if self.reading is not Reading.PIP else ():
             if "@" not in text:
                 continue
             requirement = parse_requirement(text)
             if requirement is not None and requirement.url is not None:
                 certain, is_open = self.chooser.marker_masks(requirement.marker, frozenset())
-                universe.refuse(number, bits & (certain | is_open))
+                found |= bits & (certain | is_open)
+        return found
 
 
 def asks_itself(wanted: Wanted, release: Release) -> bool:

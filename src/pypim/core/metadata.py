@@ -187,7 +187,7 @@ def _from_headers(headers: Headers, source: MetadataSource, *, is_lower_bound: b
         source=source,
         is_lower_bound=is_lower_bound,
         has_repaired_requirements=any(one is not None and one.is_repaired for one in parsed),
-        has_unreadable_requirements=None in parsed,
+        has_unreadable_requirements=any(one is None or one.has_lost_marker for one in parsed),
         faults=faults,
     )
 

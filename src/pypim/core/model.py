@@ -7,14 +7,11 @@ Source: PyPA specification "Simple repository API" (PEP 503, 592, 629, 658, 691,
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import msgspec
+from packaging.utils import NormalizedName
 
 from pypim.core.names import SafeFilename
-
-if TYPE_CHECKING:
-    from packaging.utils import NormalizedName
 
 
 class ProjectStatus(StrEnum):
@@ -123,7 +120,7 @@ class CoreMetadata(msgspec.Struct, frozen=True, kw_only=True):
     has_repaired_requirements: bool = False
     """Whether some requirement is not valid and was repaired; pip passes over such a release."""
     has_unreadable_requirements: bool = False
-    """Whether some requirement cannot be read by anybody; pip and uv pass over such a release."""
+    """Whether some requirement, or its marker, cannot be read by anybody; pip and uv pass over such a release."""
     faults: tuple[str, ...] = ()
     """One sentence for every line that could not be read or had to be repaired."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pypim.core.candidates import Release
     from pypim.core.closure import Want
     from pypim.core.library import Library, Wanted
+    from pypim.core.search import Settled
 
 Key = tuple["NormalizedName", "NormalizedName | None"]
 """A project, without or with one of its extras."""
@@ -121,7 +122,7 @@ class NewestGraph:
 
         `wanted` is what the root's own release requires, its extras included; or its build, of which it is no part.
         """
-        good = mask
+        good = mask if is_build else self._library.readable(release, mask, with_yanked=True)
         wanted = list(wanted)
         for one in wanted:
             bits = one.mask & mask
@@ -135,10 +136,40 @@ class NewestGraph:
             good &= ~self._meets_another(release, wanted, good)
         return good
 
-    def reached(self, wanted: Iterable[tuple[Wanted, int]]) -> Iterator[Link]:
-        """Every link that hangs below some requirements in the environments of their masks, each with its part."""
+    def holds_together(self, wanted: Iterable[Wanted], mask: int) -> int:
+        """The environments of a mask in which the newest of everything satisfies some requirements that nobody has."""
+        for one in wanted:
+            bits = one.mask & mask
+            mask &= ~(bits & ~self._met(one, None, bits))
+            for target in _targets(one):
+                mask &= ~(bits & self._bad.get(target, 0))
+        return mask
+
+    def settled(self, wanted: Iterable[tuple[Wanted, int]]) -> Settled:
+        """The newest release of all that some requirements, which hold, need in the environments of their masks."""
+        wanted = list(wanted)
+        needed: dict[NormalizedName, int] = {}
+        for one, bits in (*wanted, *((link.wanted, link.mask) for link in self.reached(wanted))):
+            needed[one.requirement.name] = needed.get(one.requirement.name, 0) | bits
+        return {
+            name: tuple((number, bits & mask) for number, bits in self._newest.get(name, {}).items() if bits & mask)
+            for name, mask in needed.items()
+        }
+
+    def reached(self, wanted: Iterable[tuple[Wanted, int]], *, holds: bool = True) -> Iterator[Link]:
+        """Every link that hangs below some requirements in the environments of their masks, each with its part.
+
+        Without `holds` some of the requirements are not met; what hangs below those is left out.
+        """
         seen: dict[Key, int] = {}
-        waiting: list[tuple[Key, int]] = [(t, bits) for one, bits in wanted for t in _targets(one)]
+        waiting: list[tuple[Key, int]] = []
+
+        def follow(one: Wanted, release: Release | None, bits: int) -> None:
+            met = bits if holds else self._met(one, release, bits)
+            waiting.extend((target, met) for target in _targets(one) if met)
+
+        for one, bits in wanted:
+            follow(one, None, bits)
         while waiting:
             key, mask = waiting.pop()
             fresh = mask & ~seen.get(key, 0)
@@ -148,7 +179,7 @@ class NewestGraph:
             for link in self._links.get(key, ()):
                 if bits := link.mask & fresh:
                     yield Link(link.release, link.wanted, bits)
-                    waiting += [(target, bits) for target in _targets(link.wanted)]
+                    follow(link.wanted, link.release, bits)
 
     def releases(self, project: NormalizedName, mask: int) -> Iterator[tuple[Release, int]]:
         """The newest releases of a project in the environments of a mask."""
@@ -156,6 +187,11 @@ class NewestGraph:
         for number, bits in self._newest.get(project, {}).items():
             if universe is not None and bits & mask:
                 yield universe.releases[number], bits & mask
+
+    def admits(self, wanted: Wanted, release: Release) -> bool:
+        """Whether a requirement admits one of the newest releases."""
+        universe = self._library.universe(release.project)
+        return universe is not None and universe.admits(wanted.specifier, universe.index[release.text])
 
     def _met(self, wanted: Wanted, release: Release | None, mask: int) -> int:
         """The environments of a mask in which the newest release satisfies a requirement, of `release` if given."""
@@ -175,6 +211,8 @@ class NewestGraph:
         """The environments in which a release needs, on some way, another release of its own project."""
         found = 0
         own = sum(bits for one, bits in self.releases(release.project, mask) if one.text == release.text)
+        if not mask & ~own:
+            return 0
         for link in self.reached((one, one.mask & mask) for one in wanted if not asks_itself(one, release)):
             if link.wanted.requirement.name == release.project:
                 found |= link.mask & ~own

@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.expand import lacks_extra
+from pypim.core.expand import lacks_extra, wanted_requirements
 from pypim.core.ledger import Edge
 from pypim.core.library import asks_itself
+from pypim.core.newest import Link
+from pypim.core.rules import requirement_rule
 from pypim.core.selection import ProblemKind
 from pypim.core.universe import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.utils import NormalizedName
 
     from pypim.core.candidates import Chooser, Release
+    from pypim.core.chains import ReleaseKey
     from pypim.core.closure import Root
     from pypim.core.ledger import Ledger
     from pypim.core.library import Facts, Library, Wanted
@@ -51,6 +54,7 @@ class Outcomes:
         self.pairs: list[Pair] = []
         self.to_build: dict[Release, int] = {}
         """What was chosen since builds were last looked for, and where."""
+        self._failed: list[tuple[Task, list[Failed], int, bool]] = []
 
     def note_extras(self, release: Release, metadata: CoreMetadata | None, extras: Iterable[NormalizedName]) -> None:
         """Tell of extras that something asks for and the release is known not to provide."""
@@ -58,9 +62,9 @@ class Outcomes:
             if metadata is not None and lacks_extra(metadata, extra):
                 self._ledger.lacks_extra(release, extra)
 
-    def use_newest(self, scope: Scope, wanted: Iterable[tuple[Wanted, int]]) -> None:
+    def use_newest(self, scope: Scope, wanted: Iterable[tuple[Wanted, int]], *, holds: bool = True) -> None:
         """Choose the newest of everything below some requirements."""
-        for link in scope.newest.reached(wanted):
+        for link in scope.newest.reached(wanted, holds=holds):
             self.choose_newest(scope, link.release, link.wanted, link.mask)
 
     def choose_newest(
@@ -71,79 +75,166 @@ class Outcomes:
             return
         edge = Edge(parent=parent.key, requirement=wanted.requirement.text, is_build=is_build)
         for release, bits in scope.newest.releases(wanted.requirement.name, mask):
-            self._choose(release, bits, edge, wanted)
+            if scope.newest.admits(wanted, release):
+                self._choose(release, bits, edge, wanted)
 
     def _choose(self, release: Release, mask: int, edge: Edge, wanted: Wanted) -> None:
         with_yanked = not release.mask(with_yanked=False) & mask
         self._ledger.choose(release, mask, edge, with_yanked=with_yanked)
         self.to_build[release] = self.to_build.get(release, 0) | mask
+        self.note_excluded(release, mask, wanted.requirement.extras)
         if wanted.requirement.extras:
             for candidate, _ in release.installable(mask, with_yanked=with_yanked):
                 metadata = self._facts.metadata.get(candidate.file.identity)
                 self.note_extras(release, metadata, wanted.requirement.extras)
 
+    def note_excluded(self, release: Release, mask: int, extras: Iterable[NormalizedName]) -> None:
+        """Name what a chosen release requires and a filter keeps out as a whole; it was set on purpose."""
+        policy = self._chooser.policy
+        if not policy.exclude:
+            return
+        for candidate, bits in release.installable(mask, with_yanked=True):
+            metadata = self._facts.metadata.get(candidate.file.identity)
+            for extra in (None, *extras) if metadata is not None else ():
+                assert metadata is not None, "without metadata there is no extra to look at"
+                for requirement, certain, is_open in wanted_requirements(metadata, extra, bits, self._chooser):
+                    verdict = policy.project_verdict(requirement.name, is_dependency=True)
+                    if not verdict.is_allowed:
+                        edge = Edge(parent=release.key, requirement=requirement.text)
+                        what = (ProblemKind.EXCLUDED, verdict.reason)
+                        self._ledger.problem(requirement.name, edge, what, certain | is_open, 0)
+
     def use(self, library: Library, task: Task, outcome: Found, mask: int) -> list[Release]:
-        """Choose what a search found, each because of every requirement that it satisfies; all of them."""
+        """Choose what a search found, each because of the requirements that demand it; all of them."""
         own = task.release
-        chosen = {}
-        for name, number in outcome.releases.items():
-            universe = library.universe(name)
-            assert universe is not None, "only what has a universe is found"
-            release = universe.releases[number]
-            chosen[name] = own if task.root is not None and release.key == own.key else release
-        for name, release in chosen.items():
-            if release is not own:
-                extras = (None, *sorted(outcome.extras.get(name, frozenset())))
-                wanted = [one for extra in extras for one in library.wanted(release, mask, extra)]
-                self._choose_wanted(release, wanted, chosen, mask)
-        self._choose_wanted(own, task.wanted(library), chosen, mask, is_build=task.root is None)
+        chosen = _chosen(library, outcome)
+        if task.root is not None and (found := chosen.get(own.project)) is not None and found.key == own.key:
+            chosen[own.project] = own
+        steps = _steps_of(library, outcome, {n: r for n, r in chosen.items() if r is not own}, chosen, mask)
+        wanted = task.wanted(library)
+        if task.root is not None:
+            # What it needs may ask for further extras of it.
+            for extra in sorted(outcome.extras.get(own.project, frozenset()) - task.extras):
+                wanted += library.wanted(own, mask, extra, with_yanked=task.with_yanked)
+        steps += _steps(own, wanted, chosen, mask, is_build=task.root is None)
+        for step in _telling(steps, task):
+            self._choose(step.release, step.mask, step.edge, step.wanted)
         if library in task.scope.fallbacks:
             told = "can be resolved only without requirements whose markers this target leaves open"
             self._ledger.warn(f"{own.project} {own.text}: {told}")
+            self._use_newest_of(task, mask)
         self.pair(task, mask, reading=library.reading)
         return list(chosen.values())
 
-    def _choose_wanted(
-        self,
-        parent: Release,
-        wanted: Iterable[Wanted],
-        chosen: Mapping[NormalizedName, Release],
-        mask: int,
-        *,
-        is_build: bool = False,
-    ) -> None:
-        for one in wanted:
-            bits = one.mask & mask
-            release = chosen.get(one.requirement.name)
-            if bits and release is not None and (is_build or release is not parent):
-                edge = Edge(parent=parent.key, requirement=one.requirement.text, is_build=is_build)
-                self._choose(release, bits, edge, one)
+    def choose_root(self, root: Root, release: Release, mask: int) -> None:
+        """Choose a release for a root besides those that its rule took."""
+        self._ledger.choose(release, mask, Edge(origin=root.origin, requirement=root.text), with_yanked=False)
+        self.to_build[release] = self.to_build.get(release, 0) | mask
 
-    def fail(self, task: Task, failures: list[Failed], mask: int) -> None:
-        """Report what cannot be resolved; what the newest of everything would be is kept all the same."""
-        release, root = task.release, task.root
+    def fail(self, task: Task, failures: list[Failed], mask: int, *, has_older: bool = False) -> None:
+        """Report what cannot be resolved; what the newest of everything would be is kept all the same.
+
+        With `has_older`, another release of the root stands in for it, and nothing more is needed.
+        """
         is_undecided = any(failure.is_undecided for failure in failures)
         reason = _sentence(failures[0], is_undecided=is_undecided)
-        kinds = {cause.kind for cause in failures[0].causes}
+        if not has_older:
+            self._use_newest_of(task, mask)
+        self.pair(task, mask, failure=reason, is_undecided=is_undecided)
+        self._failed.append((task, failures, mask, has_older))
+
+    def tell_failures(self) -> None:
+        """Name what stands in the way of each failure; only now, for that depends on all that is chosen."""
+        failed, self._failed = self._failed, []
+        for task, failures, mask, has_older in failed:
+            is_undecided = any(failure.is_undecided for failure in failures)
+            if has_older or not self.name_lacks(task, failures, mask):
+                reason = _sentence(failures[0], is_undecided=is_undecided)
+                self._name_conflict(task, failures[0], reason, mask, has_older=has_older)
+
+    def use_together(self, library: Library, roots: Iterable[Root], outcome: Found, mask: int) -> None:
+        """Choose what a search found for several roots at once, which are installed together."""
+        chosen = _chosen(library, outcome)
+        for root in roots:
+            certain, is_open = self._chooser.marker_masks(root.marker, frozenset())
+            release = chosen.get(root.project)
+            if release is not None and (bits := mask & (certain | is_open)):
+                self.choose_root(root, release, bits)
+        for step in _steps_of(library, outcome, chosen, chosen, mask):
+            self._choose(step.release, step.mask, step.edge, step.wanted)
+
+    def warn_apart(self, file: str, failure: Failed, mask: int) -> None:
+        """Tell that the lines of a file cannot be installed together; each of them has what it needs by itself."""
+        where = ", ".join(self._chooser.names(mask))
+        reason = _sentence(failure, is_undecided=failure.is_undecided)
+        self._ledger.warn(f"{file}: its lines cannot be installed together on {where}: {reason}")
+
+    def name_lacks(self, task: Task, failures: list[Failed], mask: int, *, are_open: bool = False) -> bool:
+        """Name each requirement that nothing meets, with its chain; False where that is not what stands in the way.
+
+        With `are_open`, markers leave open whether any of them is needed at all.
+        """
+        lacks = [cause.lack for cause in failures[0].causes if cause.lack is not None]
+        if not lacks or not all(self._ledger.is_chosen(lack.parent or task.release.key) for lack in lacks):
+            return False
+        certain = 0 if are_open else self._certain(task, mask)
+        library = task.scope.libraries[0]
+        wanted = [(one, one.mask & mask) for one in task.wanted(library)]
+        is_named = are_open or not certain
+        links = [Link(task.release, one, bits) for one, bits in wanted if bits]
+        for link in (*links, *task.scope.newest.reached(wanted, holds=False)):
+            if asks_itself(link.wanted, link.release) or not self._ledger.is_chosen(link.release.key):
+                continue
+            missing = library.unmet(link.wanted, link.mask)
+            if not missing:
+                continue
+            is_build = task.root is None and link.release is task.release
+            edge = Edge(parent=link.release.key, requirement=link.wanted.requirement.text, is_build=is_build)
+            _, is_open = self._chooser.marker_masks(link.wanted.requirement.marker, frozenset())
+            is_named = is_named or bool(missing & certain & ~is_open)
+            self._name_lack(library, link.wanted, edge, missing, missing & certain & ~is_open)
+        return is_named
+
+    def _name_lack(self, library: Library, wanted: Wanted, edge: Edge, mask: int, certain: int) -> None:
+        project = wanted.requirement.name
+        if library.universe(project) is None:
+            self._ledger.problem(project, edge, library.lack(project), mask, certain)
+        else:
+            rule = requirement_rule(wanted.specifier, wanted.requirement.text)
+            self._ledger.unsatisfied(library.candidates_now(project), rule, edge, mask, certain)
+
+    def _name_conflict(self, task: Task, failure: Failed, reason: str, mask: int, *, has_older: bool) -> None:
+        """Name the root, with the requirements that contradict each other."""
+        release, root = task.release, task.root
+        kinds = {cause.kind for cause in failure.causes}
         order = (ProblemKind.FAULT, ProblemKind.EXCLUDED, ProblemKind.MISSING)
         kind = next((kind for kind in order if kind in kinds), ProblemKind.UNSATISFIED)
         if root is None:
-            # Whoever installs may have what builds it from elsewhere, or a wheel of their own.
-            edge = Edge(
-                parent=release.key, requirement=", ".join(o.requirement.text for o in task.needed), is_build=True
-            )
+            needed = ", ".join(one.requirement.text for one in task.needed)
+            edge = Edge(parent=release.key, requirement=needed, is_build=True)
             about = f"{release.project} {release.text} cannot be built from what the index has: {reason}"
-            self._ledger.problem(release.project, edge, (kind, about), mask, 0)
         else:
             edge = Edge(origin=root.origin, requirement=root.text)
-            certain, _ = self._chooser.marker_masks(root.marker, frozenset())
-            about = f"{release.project} {release.text} cannot be installed: {reason}"
-            self._ledger.problem(root.project, edge, (kind, about), mask, certain & mask if root.is_named else 0)
-        self.pair(task, mask, failure=reason, is_undecided=is_undecided)
+            stands_in = ", and an older release stands in for it" if has_older else ""
+            about = f"{release.project} {release.text} cannot be installed{stands_in}: {reason}"
+        certain = 0 if has_older else self._certain(task, mask)
+        self._ledger.problem(release.project, edge, (kind, about), mask, certain)
+
+    def _certain(self, task: Task, mask: int) -> int:
+        """The environments in which the root is asked for by name and for certain.
+
+        Nothing of a build is: whoever installs may have from elsewhere what builds it, or a wheel of their own.
+        """
+        if task.root is None or not task.root.is_named:
+            return 0
+        certain, _ = self._chooser.marker_masks(task.root.marker, frozenset())
+        return certain & mask
+
+    def _use_newest_of(self, task: Task, mask: int) -> None:
         wanted = [(one, one.mask & mask) for one in task.wanted(task.scope.libraries[0])]
         for one, bits in wanted:
-            self.choose_newest(task.scope, release, one, bits, is_build=root is None)
-        self.use_newest(task.scope, wanted)
+            self.choose_newest(task.scope, task.release, one, bits, is_build=task.root is None)
+        self.use_newest(task.scope, wanted, holds=False)
 
     def pair(
         self,
@@ -166,6 +257,84 @@ class Outcomes:
                     is_undecided=is_undecided,
                 )
             )
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """A requirement in a resolution, and the release that meets it there."""
+
+    release: Release
+    mask: int
+    edge: Edge
+    wanted: Wanted
+
+
+def _chosen(library: Library, outcome: Found) -> dict[NormalizedName, Release]:
+    """The releases of a resolution."""
+    chosen = {}
+    for name, number in outcome.releases.items():
+        universe = library.universe(name)
+        assert universe is not None, "only what has a universe is found"
+        chosen[name] = universe.releases[number]
+    return chosen
+
+
+def _steps_of(
+    library: Library,
+    outcome: Found,
+    parents: Mapping[NormalizedName, Release],
+    chosen: Mapping[NormalizedName, Release],
+    mask: int,
+) -> list[_Step]:
+    """What the releases of a resolution require of each other."""
+    steps: list[_Step] = []
+    for name, release in parents.items():
+        extras = (None, *sorted(outcome.extras.get(name, frozenset())))
+        wanted = [one for extra in extras for one in library.wanted(release, mask, extra)]
+        steps += _steps(release, wanted, chosen, mask)
+    return steps
+
+
+def _steps(
+    parent: Release,
+    wanted: Iterable[Wanted],
+    chosen: Mapping[NormalizedName, Release],
+    mask: int,
+    *,
+    is_build: bool = False,
+) -> Iterator[_Step]:
+    for one in wanted:
+        bits = one.mask & mask
+        release = chosen.get(one.requirement.name)
+        if bits and release is not None and (is_build or release is not parent):
+            edge = Edge(parent=parent.key, requirement=one.requirement.text, is_build=is_build)
+            yield _Step(release, bits, edge, one)
+
+
+def _telling(steps: list[_Step], task: Task) -> list[_Step]:
+    """Those that say why a release is needed: not what the newest release, which others keep, would meet as well.
+
+    All of them where the others would not lead from the root to every release.
+    """
+    newest = task.scope.newest
+    telling = [
+        step
+        for step in steps
+        if not any(
+            release.text != step.release.text and newest.admits(step.wanted, release)
+            for release, _ in newest.releases(step.release.project, step.mask)
+        )
+    ]
+    own: ReleaseKey = task.release.key
+    reached = {own}
+    waiting = [own]
+    below: dict[ReleaseKey | None, list[ReleaseKey]] = {}
+    for step in telling:
+        below.setdefault(step.edge.parent, []).append(step.release.key)
+    while waiting:
+        fresh = [key for key in below.get(waiting.pop(), ()) if key not in reached]
+        reached.update(fresh)
+        waiting += fresh
+    return telling if all(step.release.key in reached for step in steps) else steps
 
 
 def _sentence(failure: Failed, *, is_undecided: bool) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from packaging.utils import NormalizedName
+
+from pypim.core.model import DistFile
+from pypim.core.selection import Problem, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from packaging.utils import NormalizedName
-
-    from pypim.core.model import DistFile, Holding
-    from pypim.core.selection import Problem, Reason, Selection
+    from pypim.core.model import Holding
+    from pypim.core.selection import Selection
 
 
 class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -142,6 +142,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def project_verdict(self, name: NormalizedName, *, is_dependency: bool) -> Verdict:
         """Whether anything of a project may be chosen. The allow-list speaks of roots only: what they need passes."""
+        if not (self.exclude or self.allow):
+            return ALLOWED
         for pattern in self.exclude.about(name):
             if pattern.specifier is None:
                 return _denied("exclude", pattern.text)

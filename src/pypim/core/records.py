@@ -9,6 +9,8 @@ import msgspec
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+    from pypim.core.model import Page
+
 
 class Fetched(msgspec.Struct, frozen=True):
     """A whole answer, its body decoded from any content encoding."""
@@ -32,7 +34,32 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     serial: int | None
     fetched_at: float
     """Seconds since the epoch."""
+    fresh_until: float | None = None
+    """Until when the upstream said that it need not be asked again, likewise; None where it said nothing."""
     body: bytes
+
+
+class KeptPage(msgspec.Struct, frozen=True):
+    """What the newest answer kept for the page of a project says, without the answer itself."""
+
+    page: Page
+    fetched_at: float
+    """Seconds since the epoch."""
+    fresh_until: float | None
+
+
+class KeptPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan as it is remembered, and what it was computed from."""
+
+    request: str
+    """Digest of what the configuration and the command line say, and of the program's version."""
+    inputs: tuple[tuple[str, str], ...]
+    """Path and sha256 of every file that was read for it."""
+    version: int
+    """That of all that was known, see `Plans.version`."""
+    fresh_until: float
+    """Until when every page that it looked at is fresh, in seconds since the epoch; 0 where one is not."""
+    answer: bytes
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

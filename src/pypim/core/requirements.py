@@ -6,6 +6,7 @@ Reading is given from outside, so nothing here touches a file. Source: pip's doc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import PurePath
 
 import msgspec
@@ -18,6 +19,7 @@ from pypim.core.locked import LockedRelease
 from pypim.core.locks import is_lock
 from pypim.core.requirement_lines import (
     Fault,
+    Found,
     Include,
     Note,
     RequirementText,
@@ -88,7 +90,9 @@ class _UnusableError(Exception):
         self.hint = hint
 
 
+@lru_cache(maxsize=65536)
 def _requirement(text: str) -> Requirement:
+    """What it says; a file is read when it is checked and when it is used. Raises _UnusableError."""
     try:
         requirement = Requirement(text)
     except (_Unreadable, RecursionError) as fault:
@@ -118,6 +122,16 @@ def _hint(text: str) -> str:
     return _SYNTAX_HINT
 
 
+def _entries(text: str, variables: Mapping[str, str]) -> tuple[tuple[int, Found], ...]:
+    return tuple((number, found) for number, line in logical_lines(text) for found in parse_line(line, variables))
+
+
+@lru_cache(maxsize=64)
+def _plain_entries(text: str) -> tuple[tuple[int, Found], ...]:
+    """Those of a text without variables: a file is read when it is checked and when it is used."""
+    return _entries(text, {})
+
+
 class _Reading:
     """One reading of a file with its includes; collects what it finds."""
 
@@ -141,9 +155,9 @@ class _Reading:
         except (OSError, UnicodeError, PypimError) as fault:
             self._cannot_read(path, fault, included_at)
             return
-        for number, line in logical_lines(text):
-            for found in parse_line(line, self._variables):
-                self._take(found, path, number, is_constraint=is_constraint)
+        entries = _entries(text, self._variables) if "${" in text else _plain_entries(text)
+        for number, found in entries:
+            self._take(found, path, number, is_constraint=is_constraint)
 
     def raise_faults(self, root: str) -> None:
         """Raise what was collected, if anything: what is wrong with the first file comes first."""

@@ -22,9 +22,10 @@ from pypim.core.model import CoreMetadata, Page
 from pypim.core.names import normalize_extra
 from pypim.core.outcomes import Outcomes
 from pypim.core.root_choice import RootChoice
-from pypim.core.scope import Scope, Task
-from pypim.core.search import MOST_ROUNDS, Failed, Found, Search
+from pypim.core.scope import Scope, Task, as_wanted
+from pypim.core.search import MOST_ROUNDS, Failed, Found, Search, Start
 from pypim.core.selection import ProblemKind
+from pypim.core.target import patch_ends
 from pypim.core.universe import Reading
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
 
     from pypim.core.candidates import Release
     from pypim.core.closure import FollowOptions, Root, Want
+    from pypim.core.library import Library
     from pypim.core.outcomes import Pair
     from pypim.core.selection import Selection
-
-_MOST_CAUSES = 8  # so many facts are quoted of a contradiction; a person wants the gist
+    from pypim.core.target import Environment
 
 
 class Resolution:
@@ -52,6 +53,7 @@ class Resolution:
         *,
         most_rounds: int = MOST_ROUNDS,
     ) -> None:
+        chooser = Chooser(patch_ends(chooser.environments), chooser.policy, chooser.now)
         self._chooser = chooser
         self._follow = follow
         self._most_rounds = most_rounds
@@ -65,7 +67,13 @@ class Resolution:
         self._wants: list[Want] = []
         self._tasks: list[Task] = []
         self._built: dict[str, int] = {}
+        self._files: dict[str, list[tuple[Root, Wanted]]] = {}
         self._outcomes = Outcomes(chooser, self._facts, self._ledger)
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """What the masks of `pairs` count: those of the chooser, and some of them once more (see `patch_ends`)."""
+        return self._chooser.environments
 
     @property
     def pairs(self) -> list[Pair]:
@@ -85,6 +93,7 @@ class Resolution:
             elif verdict.is_allowed:
                 choice = RootChoice(root, edge, mask, certain if root.is_named else 0, self._ledger)
                 self._spawn(self._take_root(choice))
+                self._note_file(root, mask)
             elif root.is_named:
                 # A lock names whatever is needed, too, as a requirement does: to exclude it is no contradiction.
                 certain = mask if root.locked is None else 0
@@ -125,7 +134,16 @@ class Resolution:
     def selection(self) -> Selection:
         """What was chosen, once every want has been answered."""
         assert not self._waiting, "wants are still open"
-        return self._ledger.selection(page for page in self._facts.pages.values() if page is not None)
+        self._outcomes.tell_failures()
+        selection = self._ledger.selection(page for page in self._facts.pages.values() if page is not None)
+        sizing = self._facts.sizing
+        if sizing.limit_bytes is None:
+            return selection
+        releases = tuple(
+            msgspec.structs.replace(release, files=sizing.files(release.project, release.files))
+            for release in selection.releases
+        )
+        return msgspec.structs.replace(selection, releases=releases)
 
     # --- running tasks ----------------------------------------------------------------------------------------------
     def _spawn(self, task: Generator[list[Want], None, None]) -> None:
@@ -166,6 +184,7 @@ class Resolution:
             extras = root.extras | self._root_extras(release, mask, with_yanked=root.rule.is_pin)
             task = Task(root=root, release=release, mask=mask, extras=extras, scope=self._scope)
             self._note_root(task)
+            self._outcomes.note_excluded(release, mask, extras)
             self._begin(task)
 
     def _root_extras(self, release: Release, mask: int, *, with_yanked: bool) -> frozenset[NormalizedName]:
@@ -193,6 +212,56 @@ class Resolution:
         for one in task.wanted(task.scope.libraries[0]):
             if task.root is None or not asks_itself(one, task.release):
                 task.scope.newest.demand(one, one.mask & task.mask)
+
+    # --- files that are installed as one ----------------------------------------------------------------------------
+    def _note_file(self, root: Root, mask: int) -> None:
+        if root.file and root.locked is None:
+            wanted = as_wanted(root, root.extras, mask)
+            specifier = self._scope.libraries[0].constrained(root.project, wanted.specifier)
+            wanted = Wanted(wanted.requirement, specifier, mask)
+            self._files.setdefault(root.file, []).append((root, wanted))
+            self._scope.newest.demand(wanted, mask)
+
+    def _judge_files(self) -> None:
+        """Where the newest of everything does not fit the lines of a file together, search for what does."""
+        files, self._files = self._files, {}
+        for file, lines in files.items():
+            if len(lines) > 1:
+                wanted = [one for _, one in lines]
+                mask = self._chooser.everything
+                bad = mask & ~self._scope.newest.holds_together(wanted, mask)
+                self._spawn(self._join(file, lines, bad))
+
+    def _join(self, file: str, lines: list[tuple[Root, Wanted]], mask: int) -> Generator[list[Want], None, None]:
+        while mask:
+            if joined := (yield from self._join_rest(file, lines, mask)):
+                mask &= ~joined
+                continue
+            start = Start(wanted=tuple(one for _, one in lines), label=file)
+            attempt = yield from self._attempt(self._scope, start, mask)
+            for library, outcome in attempt.found:
+                self._outcomes.use_together(library, [root for root, _ in lines], outcome, attempt.alike)
+            if not attempt.found:
+                self._outcomes.warn_apart(file, attempt.failures[0], attempt.alike)
+            mask &= ~attempt.alike
+
+    def _join_rest(self, file: str, lines: list[tuple[Root, Wanted]], mask: int) -> Generator[list[Want], None, int]:
+        """Leave the lines alone that have the newest of everything, and fit the others to them; where that works.
+
+        Of very many lines most fit together as they are, and to search through all that they need takes long.
+        """
+        newest, environment = self._scope.newest, mask & -mask
+        apart = {root.project for root, one in lines if not newest.holds_together((one,), environment)}
+        rest = [line for line in lines if line[0].project in apart]
+        good = [one for root, one in lines if root.project not in apart]
+        mask = newest.holds_together(good, mask)
+        settled = newest.settled((one, one.mask & mask) for one in good)
+        start = Start(wanted=tuple(one for _, one in rest), label=file, settled=settled)
+        outcome = yield from Search(self._scope.libraries[0], start, environment, mask).run(self._most_rounds)
+        if not isinstance(outcome, Found):
+            return 0
+        self._outcomes.use_together(self._scope.libraries[0], [root for root, _ in rest], outcome, outcome.alike)
+        return outcome.alike
 
     # --- builds -----------------------------------------------------------------------------------------------------
     def _take_builds(self) -> None:
@@ -222,8 +291,11 @@ class Resolution:
     def _judge(self) -> None:
         """Take the newest of everything where that fits together, and begin a search everywhere else."""
         tasks, self._tasks = self._tasks, []
+        self._scope.newest.judge()
+        self._judge_files()
         for scope in dict.fromkeys(task.scope for task in tasks):
-            scope.newest.judge()
+            if scope is not self._scope:
+                scope.newest.judge()
             good: list[tuple[Wanted, int]] = []
             for task in tasks:
                 if task.scope is scope:
@@ -247,26 +319,80 @@ class Resolution:
 
     def _search(self, task: Task, mask: int) -> Generator[list[Want], None, None]:
         """Resolve in each environment of a mask, those that cannot be told apart together."""
-        scope, start = task.scope, task.start()
         while mask:
-            environment = mask & -mask
-            failures: list[Failed] = []
-            alike = mask
-            for library in (*scope.libraries, *scope.fallbacks):
-                if library in scope.fallbacks and not scope.libraries[0].has_met_open:
-                    continue
-                if failures and library.reading is not Reading.BOTH and not failures[-1].is_disputed:
-                    continue
-                outcome = yield from Search(library, start, environment, alike).run(self._most_rounds)
+            attempt = yield from self._attempt(task.scope, task.start(), mask)
+            if not attempt.is_for_both:
+                attempt = yield from self._step_back(task, attempt)
+            self._use(task, attempt.found, attempt.alike)
+            mask &= ~attempt.alike
+
+    def _attempt(self, scope: Scope, start: Start, mask: int) -> Generator[list[Want], None, _Attempt]:
+        """Resolve in the first environment of a mask: as both installers read it, or else as each of them does."""
+        environment, alike = mask & -mask, mask
+        found: list[tuple[Library, Found]] = []
+        failures: list[Failed] = []
+        for both, *each in (scope.libraries, scope.fallbacks):
+            if failures and not scope.libraries[0].has_met_open:
+                break
+            for library in (both, *each):
+                outcome = yield from self._run(library, start, environment, alike)
                 alike &= outcome.alike
                 if isinstance(outcome, Found):
-                    chosen = self._outcomes.use(library, task, outcome, alike)
-                    self._take_what_backend_asks(task, chosen, alike)
+                    found.append((library, outcome))
+                else:
+                    failures.append(outcome)
+                if library is both and (found or not failures[-1].is_disputed):
                     break
-                failures.append(outcome)
-            else:
-                self._outcomes.fail(task, failures, alike)
-            mask &= ~alike
+            if found:
+                break
+        return _Attempt(found, failures, alike)
+
+    def _run(
+        self, library: Library, start: Start, environment: int, others: int
+    ) -> Generator[list[Want], None, Found | Failed]:
+        outcome = yield from Search(library, start, environment, others).run(self._most_rounds)
+        if isinstance(outcome, Found) or library.reading is not Reading.PIP:
+            return outcome
+        search = Search(library, start, environment, outcome.alike, is_strict=False)
+        return (yield from search.run(self._most_rounds))
+
+    def _use(self, task: Task, found: Iterable[tuple[Library, Found]], mask: int) -> None:
+        for library, outcome in found:
+            chosen = self._outcomes.use(library, task, outcome, mask)
+            self._take_what_backend_asks(task, chosen, mask)
+
+    def _step_back(self, task: Task, attempt: _Attempt) -> Generator[list[Want], None, _Attempt]:
+        """Where an installer cannot have the release that a root took, it goes on to an older one: hold that too."""
+        root, others = task.root, _Attempt([], [], attempt.alike)
+        if root is not None and task.may_step_back:
+            start = Start(wanted=(as_wanted(root, task.extras, attempt.alike),), label=root.origin)
+            others = yield from self._attempt(task.scope, start, attempt.alike)
+        if not attempt.found:
+            self._outcomes.fail(task, attempt.failures, others.alike, has_older=bool(others.found))
+        known = {library for library, _ in attempt.found}
+        older: dict[Release, None] = {}
+        for library, outcome in others.found:
+            universe = library.universe(task.release.project)
+            if universe is not None and library not in known:
+                older[universe.releases[outcome.releases[task.release.project]]] = None
+        for release in older if root is not None else ():
+            assert root is not None, "nothing else steps back"
+            self._outcomes.choose_root(root, release, others.alike)
+            self._begin(msgspec.structs.replace(task, release=release, mask=others.alike, is_stand_in=True))
+        return _Attempt(attempt.found, attempt.failures, others.alike)
+
+
+class _Attempt(msgspec.Struct, frozen=True):
+    """What came of a search: a resolution in the readings that have one, or why there is none, and for whom."""
+
+    found: list[tuple[Library, Found]]
+    failures: list[Failed]
+    alike: int
+
+    @property
+    def is_for_both(self) -> bool:
+        """Whether pip and uv can each install it."""
+        return len(self.found) > 1 or any(library.reading is Reading.BOTH for library, _ in self.found)
 
 
 class _Ticket:

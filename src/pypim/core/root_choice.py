@@ -10,6 +10,7 @@ from pypim.core.choice import Choice
 from pypim.core.closure import WantPage
 from pypim.core.exact import find_locked
 from pypim.core.rules import requirement_rule
+from pypim.core.target import lower_bound
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -32,6 +33,7 @@ class RootChoice:
         self._mask = mask
         self._certain = certain
         self._ledger = ledger
+        self._has_learned = False
 
     def run(self, library: Library, lenient: Library) -> Generator[list[Want], None, list[tuple[Root, Release, int]]]:
         """(the root with its constrained rule, a release, where); `lenient` is asked where the first has nothing."""
@@ -47,10 +49,11 @@ class RootChoice:
         rule = self._constrained(library)
         candidates, taken = yield from self._taken(library, page, rule, self._mask)
         satisfied = _union(taken)
-        if lacking := self._mask & ~satisfied:
+        lacking = self._mask & ~satisfied
+        if lacking and (self._has_learned or any(map(_may_be_read_otherwise, page.files))):
             _, others = yield from self._taken(lenient, page, rule, lacking)
             satisfied |= _union(others)
-            taken = _joined(taken, others)
+            taken += others
         for release, bits in taken:
             self._ledger.choose(release, bits, self._edge, with_yanked=rule.is_pin)
         if lacking := self._mask & ~satisfied:
@@ -123,6 +126,7 @@ class RootChoice:
                     allowed = library.chooser.python_mask(metadata.requires_python)
                     if allowed != library.chooser.everything:
                         learned.setdefault(candidate.file.identity, (candidate.file, allowed))
+        self._has_learned = bool(learned)
         return len(learned) > before
 
 
@@ -133,6 +137,6 @@ def _union(taken: list[tuple[Release, int]]) -> int:
     return found
 
 
-def _joined(taken: list[tuple[Release, int]], others: list[tuple[Release, int]]) -> list[tuple[Release, int]]:
-    """Each release as it was read; one that both readings take stands twice, for different environments."""
-    return [*taken, *((release, bits) for release, bits in others if bits)]
+def _may_be_read_otherwise(file: DistFile) -> bool:
+    """Whether Requires-Python says more than from which Python on, which uv does not mind."""
+    return file.requires_python is not None and lower_bound(file.requires_python) != file.requires_python

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.candidates import Chooser
+from pypim.core.lenient import ParsedRequirement
 from pypim.core.library import Library, Wanted, asks_itself
 from pypim.core.newest import NewestGraph
 from pypim.core.search import Start
@@ -35,6 +36,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     extras: frozenset[NormalizedName] = frozenset()
     needed: tuple[Wanted, ...] = ()
     """What a build needs."""
+    is_stand_in: bool = False
+    """Whether the release stands in for the one that the rule of the root takes."""
+
+    @property
+    def may_step_back(self) -> bool:
+        """Whether another release may stand in: not for a pin, nor where all that match are taken anyway."""
+        root = self.root
+        if root is None or self.is_stand_in:
+            return False
+        return not root.rule.is_pin and root.rule.count is not None and not root.hashes
 
     @property
     def with_yanked(self) -> bool:
@@ -81,3 +92,12 @@ class Scope:
         self.libraries = [Library(facts, one, constraints, reading) for reading, one in readings]
         self.fallbacks = [Library(facts, one, constraints, reading, follows_open=False) for reading, one in readings]
         self.newest = NewestGraph(self.libraries[0], spawn)
+
+
+def as_wanted(root: Root, extras: frozenset[NormalizedName], mask: int) -> Wanted:
+    """What a root asks for, as a requirement: any release that its rule admits."""
+    specifier = root.rule.specifier
+    named = f"[{','.join(sorted(extras))}]" if extras else ""
+    text = f"{root.project}{named}{specifier}"
+    requirement = ParsedRequirement(root.project, extras, specifier, None, None, text, is_repaired=False)
+    return Wanted(requirement, specifier, mask)

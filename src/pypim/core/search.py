@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from packaging.specifiers import SpecifierSet
 
 from pypim.core.explain import explain_unsatisfied
 from pypim.core.library import asks_itself
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.candidates import Release
+    from pypim.core.chains import ReleaseKey
     from pypim.core.closure import Want
     from pypim.core.library import Library, Wanted
     from pypim.core.solver import Answer, Question
@@ -26,8 +28,20 @@ if TYPE_CHECKING:
 MOST_ROUNDS = 50_000
 """Decisions after which a root is undecided."""
 
+_UNUSABLE = "cannot be used: its metadata is not valid, or for another Python"
+
 Key = tuple["NormalizedName", "NormalizedName | None"]
 """A project, without or with one of its extras."""
+
+
+class Lack(msgspec.Struct, frozen=True):
+    """A requirement that nothing in the index meets."""
+
+    project: NormalizedName
+    requirement: str
+    reason: str
+    parent: ReleaseKey | None
+    """The release that requires it; None for what is asked for at the start."""
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -35,6 +49,12 @@ class Cause(msgspec.Struct, frozen=True):
 
     sentence: str
     kind: ProblemKind = ProblemKind.UNSATISFIED
+    lack: Lack | None = None
+    """Where it is a requirement that nothing can meet, whatever else is chosen."""
+
+
+Settled = dict["NormalizedName", tuple[tuple[int, int], ...]]
+"""Project → the number of the release that stays as it is, and the environments of a mask in which it does."""
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +67,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Requirements without a release: of a build, of a file that is installed as one."""
     label: str = ""
     """Who has those requirements, for a message."""
+    settled: Settled = {}
+    """What others, with whom it is installed together, need and have; all that this requires is settled, too."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -64,6 +86,8 @@ class Failed(msgspec.Struct, frozen=True):
     causes: tuple[Cause, ...]
     alike: int
     is_undecided: bool = False
+    follows_open: bool = True
+    """Whether requirements counted whose markers the environment leaves open."""
     is_disputed: bool = True
     """Whether another reading of the standards might find one."""
 
@@ -71,14 +95,22 @@ class Failed(msgspec.Struct, frozen=True):
 class Search:
     """One search over a library. `alike` shrinks with every question whose answer differs between environments."""
 
-    def __init__(self, library: Library, start: Start, environment: int, others: int) -> None:
-        """`environment` is a mask of one bit; `others` those that the outcome may also be for."""
+    def __init__(
+        self, library: Library, start: Start, environment: int, others: int, *, is_strict: bool = True
+    ) -> None:
+        """`environment` is a mask of one bit; `others` those that the outcome may also be for.
+
+        Without `is_strict`, what pip makes of all requirements of a project together is looked at in the end only.
+        """
         self._library = library
+        self._is_strict = is_strict
         self._start = start
         self._environment = environment
         self._alike = environment | others
         self._own_number = -1
         self._is_disputed = False
+        self._asked: dict[NormalizedName, list[tuple[Release | None, SpecifierSet]]] = {}
+        """Project → who requires it (None for the start), and which versions."""
 
     def run(self, most_rounds: int = MOST_ROUNDS) -> Generator[list[Want], None, Found | Failed]:
         """Search; yields what it must know, and goes on once that was answered."""
@@ -97,21 +129,45 @@ class Search:
         if isinstance(end, Undecided):
             return Failed((Cause(f"no decision after {end.rounds:,} rounds"),), self._alike, is_undecided=True)
         if isinstance(end, Impossible):
-            return Failed(end.facts, self._alike, is_disputed=self._is_disputed)
+            return Failed(
+                end.facts, self._alike, follows_open=self._library.follows_open, is_disputed=self._is_disputed
+            )
         releases: dict[NormalizedName, int] = {}
         extras: dict[NormalizedName, set[NormalizedName]] = {}
-        for (project, extra), state in end.states.items():
+        for (name, extra), state in end.states.items():
             if extra is None:
-                releases[project] = state.bit_length() - 2
+                releases[name] = state.bit_length() - 2
             else:
-                extras.setdefault(project, set()).add(extra)
+                extras.setdefault(name, set()).add(extra)
+        if not self._is_strict and (refused := self._not_taken(releases)) is not None:
+            return Failed(
+                (Cause(f"pip takes no yanked release or pre-release of {refused} that is left"),), self._alike
+            )
         return Found(releases, {name: frozenset(found) for name, found in extras.items()}, self._alike)
+
+    def _not_taken(self, releases: dict[NormalizedName, int]) -> NormalizedName | None:
+        """A project of which pip would not take the release, for all that is required of it together."""
+        chosen: set[Release | None] = {None}
+        for name, number in releases.items():
+            universe = self._library.universe(name)
+            assert universe is not None, "only what has a universe is found"
+            chosen.add(universe.releases[number])
+        own = self._start.release
+        for name, number in releases.items():
+            universe = self._library.universe(name)
+            specifier = SpecifierSet()
+            for who, asked in self._asked.get(name, ()):
+                specifier = specifier & asked if who in chosen else specifier
+            is_own = own is not None and own.project == name and number == self._own_number
+            if universe is not None and not is_own and not universe.is_taken(number, specifier, self._environment):
+                return name
+        return None
 
     # --- the root ---------------------------------------------------------------------------------------------------
     def _needed(self) -> Generator[list[Want], None, list[Requirement[Key, Cause]]]:
         start = self._start
         if start.release is None:
-            return (yield from self._requirements(start.wanted, start.label, None))
+            return (yield from self._requirements(self._here(start.wanted), start.label, None))
         release = start.release
         universe = yield from self._universe(release.project)
         number = universe.index.get(release.text, -1) if universe is not None else -1
@@ -132,23 +188,33 @@ class Search:
     # --- questions --------------------------------------------------------------------------------------------------
     def _answer(self, question: Question[Key]) -> Generator[list[Want], None, Answer[Key, Cause]]:
         project, extra = question.key
+        if extra is None and any(where & self._environment for _, where in self._start.settled.get(project, ())):
+            return []
         universe = self._library.universe(project)
         assert universe is not None, "a question is asked only of what was answered before"
         number = question.state.bit_length() - 2
         release = universe.releases[number]
         own = self._start.release
         if own is not None and own.project == project and number == self._own_number:
+            readable = self._library.readable(own, self._alike, with_yanked=self._start.with_yanked)
+            if not readable & self._environment:
+                self._alike &= ~readable
+                self._is_disputed = True
+                return Refusal(Cause(f"{project} {own.text} {_UNUSABLE}"))
+            self._alike &= readable
             wanted = self._own_wanted(own, extra)
         else:
             usable = yield from self._library.examine(universe, number, self._alike)
             self._is_disputed = self._is_disputed or universe.is_disputed
             if not usable & self._environment:
                 self._alike &= ~usable
-                reason = f"{project} {release.text} cannot be used: its metadata is not valid, or for another Python"
-                return Refusal(Cause(reason))
+                return Refusal(Cause(f"{project} {release.text} {_UNUSABLE}"))
             self._alike &= usable
             release = universe.releases[number]
             wanted = self._here(self._library.wanted(release, self._alike, extra))
+        # Several files that fit may require different things, and each installer reads those of one of them.
+        files = release.installable(self._environment, with_yanked=self._start.with_yanked)
+        self._is_disputed = self._is_disputed or len(files) > 1
         answer = yield from self._requirements(wanted, f"{project} {release.text}", release)
         if extra is not None:
             same = Cause(f"{project}[{extra}] {release.text} is {project} {release.text}")
@@ -165,36 +231,49 @@ class Search:
         for one in wanted:
             requirement = one.requirement
             universe = self._library.universe(requirement.name)
+            if not self._is_strict:
+                self._asked.setdefault(requirement.name, []).append((release, one.specifier))
             cause = f"{label} requires {requirement.text}"
             if universe is None:
-                kind, reason = self._library.lack(requirement.name)
-                found.append(Requirement((requirement.name, None), ABSENT, 0, Cause(f"{cause}: {reason}", kind)))
+                fact = _dead_end(one, cause, release, *self._library.lack(requirement.name))
+                found.append(Requirement((requirement.name, None), ABSENT, 0, fact))
                 continue
-            self._is_disputed = self._is_disputed or universe.is_disputed
+            self._is_disputed = self._is_disputed or universe.is_disputed or "===" in str(one.specifier)
             usable, same = universe.usable(self._environment)
             self._alike &= same | self._environment
             if release is not None and asks_itself(one, release):
                 allowed = 2 << universe.index[release.text]
             else:
-                allowed = universe.allowed(one.specifier) & self._with_own(universe, usable)
-            fact = Cause(cause) if allowed else self._no_match(universe, one, cause)
+                allowed = universe.allowed(one.specifier, self._environment, is_strict=self._is_strict) & usable
+                allowed |= self._own_state(universe, one.specifier)
+            allowed &= self._settled_state(requirement.name)
+            fact = Cause(cause) if allowed else self._no_match(universe, one, cause, release)
             found += [
                 Requirement((requirement.name, extra), universe.every, allowed, fact)
                 for extra in (None, *sorted(requirement.extras))
             ]
         return found
 
-    def _with_own(self, universe: Universe, usable: int) -> int:
-        """The root's own release counts as usable: it was asked for as it is."""
-        own = self._start.release
-        if own is not None and own.project == universe.project and self._own_number >= 0:
-            return usable | 2 << self._own_number
-        return usable
+    def _settled_state(self, project: NormalizedName) -> int:
+        """The only state that others leave; all states where they have nothing to say."""
+        states = -1
+        for number, where in self._start.settled.get(project, ()):
+            is_here = bool(where & self._environment)
+            self._alike &= where if is_here else ~where
+            states &= 2 << number if is_here else -1
+        return states
 
-    def _no_match(self, universe: Universe, wanted: Wanted, cause: str) -> Cause:
+    def _own_state(self, universe: Universe, specifier: SpecifierSet) -> int:
+        """The root's own release as a state: it counts even if yanked or a pre-release, for it was asked for."""
+        own, number = self._start.release, self._own_number
+        if own is None or own.version is None or own.project != universe.project or number < 0:
+            return 0
+        return 2 << number if specifier.contains(own.version, prereleases=True) else 0
+
+    def _no_match(self, universe: Universe, wanted: Wanted, cause: str, release: Release | None) -> Cause:
         rule = requirement_rule(wanted.specifier, wanted.requirement.text)
-        kind, reason = explain_unsatisfied(universe.candidates, rule, self._environment)
-        return Cause(f"{cause}: {reason}", kind)
+        candidates = self._library.candidates_now(universe.project)
+        return _dead_end(wanted, cause, release, *explain_unsatisfied(candidates, rule, self._environment))
 
     def _universe(self, project: NormalizedName) -> Generator[list[Want], None, Universe | None]:
         wants = self._library.ask_page(project)
@@ -210,3 +289,10 @@ class Search:
         for mask in masks.values():
             self._alike &= mask if mask & self._environment else ~mask
         return tuple(one for one in wanted if one.mask & self._environment)
+
+
+def _dead_end(wanted: Wanted, cause: str, release: Release | None, kind: ProblemKind, reason: str) -> Cause:
+    """That nothing meets a requirement, whatever else is chosen."""
+    parent = release.key if release is not None else None
+    lack = Lack(wanted.requirement.name, wanted.requirement.text, reason, parent)
+    return Cause(f"{cause}: {reason}", kind, lack)

@@ -41,8 +41,12 @@ class Sizing:
         answers = self._answers.get(page.name)
         if not answers:
             return page
-        files = tuple(
+        return msgspec.structs.replace(page, files=self.files(page.name, page.files))
+
+    def files(self, project: NormalizedName, files: Iterable[DistFile]) -> tuple[DistFile, ...]:
+        """Files of a page likewise."""
+        answers = self._answers.get(project, {})
+        return tuple(
             msgspec.structs.replace(file, size=answers.get(file.identity)) if file.size is None else file
-            for file in page.files
+            for file in files
         )
-        return msgspec.structs.replace(page, files=files)

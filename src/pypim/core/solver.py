@@ -8,6 +8,7 @@ proof needs of set arithmetic are `&`, `|` and `~`. It asks for the requirements
 
 from __future__ import annotations
 
+from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -119,7 +120,9 @@ class Solver(Generic[Key, Fact]):
         self._conflicts: list[int] = []
         self._asked: set[tuple[int, int]] = set()
         self._trail: list[_Step[Fact]] = []
-        self._undecided: dict[int, None] = {}
+        self._undecided: set[int] = set()
+        self._ranked: list[tuple[int, bool, int]] = []
+        """A heap of the ranks of what is undecided; some of them are no longer true."""
         self._level = 0
 
     def solve(
@@ -196,19 +199,32 @@ class Solver(Generic[Key, Fact]):
     # --- choosing ---------------------------------------------------------------------------------------------------
     def _next_variable(self) -> int | None:
         """What is needed and open: first what is in many conflicts, then what has no choice, then what came first."""
-        best, best_rank = None, (0, 2, 0)
-        for variable in self._undecided:
-            many = self._conflicts[variable] if self._conflicts[variable] >= _CONFLICTS_THAT_COUNT else 0
-            known = self._known[variable]
-            rank = (-many, 0 if known & (known - 1) == 0 else 1, variable)
-            if best is None or rank < best_rank:
-                best, best_rank = variable, rank
-        return best
+        while self._ranked:
+            rank = self._ranked[0]
+            variable = rank[2]
+            true = self._rank(variable)
+            if variable in self._undecided and rank == true:
+                return variable
+            if variable in self._undecided and rank < true:
+                heappushpop(self._ranked, true)
+            else:
+                heappop(self._ranked)  # a lower rank was noted when it came about
+        return None
+
+    def _rank(self, variable: int) -> tuple[int, bool, int]:
+        many = self._conflicts[variable] if self._conflicts[variable] >= _CONFLICTS_THAT_COUNT else 0
+        known = self._known[variable]
+        return -many, known & (known - 1) != 0, variable
+
+    def _open(self, variable: int) -> None:
+        """It is undecided, and its rank is perhaps lower than before."""
+        self._undecided.add(variable)
+        heappush(self._ranked, self._rank(variable))
 
     def _decide(self, variable: int, state: int) -> None:
         self._level += 1
         self._push(variable, state, None)
-        self._undecided.pop(variable, None)
+        self._undecided.discard(variable)
 
     def _decided(self) -> Iterator[tuple[int, int]]:
         return ((number, known) for number, known in enumerate(self._known) if not known & ABSENT)
@@ -219,8 +235,8 @@ class Solver(Generic[Key, Fact]):
         self._known[variable] = after
         self._steps_of[variable].append(len(self._trail))
         self._trail.append(_Step(variable, said, after, self._level, cause))
-        if before & ABSENT and not after & ABSENT:
-            self._undecided[variable] = None
+        if variable in self._undecided or (before & ABSENT and not after & ABSENT):
+            self._open(variable)
 
     # --- propagation ------------------------------------------------------------------------------------------------
     def _propagate(self, changed: list[int]) -> None:
@@ -261,6 +277,8 @@ class Solver(Generic[Key, Fact]):
         while conflict.terms:
             step, previous = self._satisfier(conflict)
             self._conflicts[step.variable] += 1
+            if step.variable in self._undecided:
+                self._open(step.variable)
             if step.cause is None or previous < step.level:
                 self._go_back(previous)
                 if is_learned:
@@ -304,9 +322,9 @@ class Solver(Generic[Key, Fact]):
             known = self._trail[steps[-1]].after if steps else self._every[step.variable]
             self._known[step.variable] = known
             if known & ABSENT:
-                self._undecided.pop(step.variable, None)
+                self._undecided.discard(step.variable)
             elif step.cause is None or step.variable in self._undecided:
-                self._undecided[step.variable] = None
+                self._open(step.variable)
         self._level = level
 
 

@@ -24,7 +24,7 @@ from pypim.core.interpreters import (
 from pypim.core.platforms import machine_platform, marker_values, near_matches, parse_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.ranges import VersionRange
     from packaging.tags import Tag
@@ -38,6 +38,7 @@ __all__ = [
     "environments",
     "lower_bound",
     "machine_platform",
+    "patch_ends",
     "python_allows",
     "python_range",
     "wheel_rank",
@@ -61,6 +62,7 @@ MARKER_VARIABLES = (
 _PYTHON_MARKERS = frozenset({"python_version", "python_full_version"})
 _IMPLEMENTATION_MARKERS = frozenset({"implementation_name", "platform_python_implementation"})
 _DEFAULT_IMPLEMENTATIONS = ("cpython",)
+_LAST_PATCH = 99
 _RANK_STEP = 1 << 20  # more than any list of platforms is long
 
 
@@ -114,6 +116,24 @@ def environments(targets: Mapping[str, TargetSpec]) -> tuple[Environment, ...]:
     if not targets:
         return (Environment(name="any", target="any"),)
     return tuple(found for name, spec in targets.items() for found in _expand(name, spec))
+
+
+def patch_ends(environments: Sequence[Environment]) -> tuple[Environment, ...]:
+    """The same with the first patch release where none is named, then again those with the last one there may be.
+
+    What is installable at both ends of "3.12" is so for every 3.12.x, as far as anybody draws one line between them.
+    """
+    some = [e for e in environments if e.python is not None and "python_full_version" not in e.variables]
+    return (*(_at_patch(e, 0) if e in some else e for e in environments), *(_at_patch(e, _LAST_PATCH) for e in some))
+
+
+def _at_patch(environment: Environment, patch: int) -> Environment:
+    assert environment.python is not None, "only a Python has patch releases"
+    full = "{}.{}.{}".format(*environment.python, patch)
+    variables = {**environment.variables, "python_full_version": full}
+    if variables.get("implementation_name") == "cpython":
+        variables["implementation_version"] = full
+    return msgspec.structs.replace(environment, variables=variables)
 
 
 def wheel_rank(environment: Environment, tags: frozenset[Tag]) -> int | None:

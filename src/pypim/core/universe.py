@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pypim.core.rules import requirement_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
@@ -47,65 +49,116 @@ class Universe:
         known = [release for release in candidates.releases if release.version is not None]
         if not mixes_prereleases:
             known.sort(key=_is_prerelease)  # stable: each half stays newest first
+        if reading is Reading.PIP:
+            known.sort(key=_is_yanked)  # counts where another requirement pins it
+        self._known = tuple(known)
         self.releases: list[Release] = known
         self.index: dict[str, int] = {release.text: n for n, release in enumerate(known)}
         self._reading = reading
         self._mixes = mixes_prereleases
-        self._usable = [release.mask(with_yanked=reading is Reading.PIP) for release in known]
+        self._usable: list[int | None] = [None] * len(known)
         self._refused = [0] * len(known)
-        self.is_disputed = any(map(_is_disputed, known))
-        """Whether another reading might have made something else of it."""
+        self._is_disputed: bool | None = None
         self._versions: list[Version] = [release.version for release in known if release.version is not None]
-        self._allowed: dict[str, int] = {}
+        self._allowed: dict[tuple[str, int, bool], int] = {}
+        self._matched: dict[str, int] = {}
+        self._finals: dict[int, int] = {}
         self._admits: dict[tuple[int, str], bool] = {}
         self._same: dict[int, tuple[int, int]] = {}
         self.every = (1 << (len(known) + 1)) - 1
         """All states, "not needed" included."""
 
-    def allowed(self, specifier: SpecifierSet) -> int:
-        """The states that a specifier admits, wherever they may be usable."""
-        key = str(specifier)
+    @cached_property
+    def _listed(self) -> list[tuple[int, int]]:
+        """Who can use each release by the page, and who at least sees it, before yanked files are passed over."""
+        takes_yanked = self._reading is Reading.PIP
+        return [(r.mask(with_yanked=takes_yanked), r.mask(with_yanked=True)) for r in self._known]
+
+    @cached_property
+    def _yanked_states(self) -> int:
+        return sum(2 << n for n, release in enumerate(self._known) if _is_yanked(release))
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether another reading might have made something else of it."""
+        if self._is_disputed is None:
+            self._is_disputed = any(map(_is_disputed, self.releases))
+        return self._is_disputed
+
+    def allowed(self, specifier: SpecifierSet, environment: int = -1, *, is_strict: bool = True) -> int:
+        """The states that a specifier admits, wherever they may be usable.
+
+        For pip no pre-release counts beside a final release that it sees, yanked or not, in the environment (a mask),
+        and no yanked release without a pin. It asks that of all requirements of a project together; `is_strict` asks
+        it of each.
+        """
+        text = str(specifier)
+        key = (text, environment, is_strict)
         found = self._allowed.get(key)
         if found is None:
+            found = self._matching(specifier, text)
+            if self._reading is not Reading.UV and is_strict:
+                found = self._for_pip(specifier, found, environment)
+            self._allowed[key] = found
+        return found
+
+    def is_taken(self, number: int, specifier: SpecifierSet, environment: int) -> bool:
+        """Whether pip takes a release that a specifier admits where nothing else is asked of the project."""
+        return bool(self._for_pip(specifier, self._matching(specifier, str(specifier)), environment) & 2 << number)
+
+    def _for_pip(self, specifier: SpecifierSet, found: int, environment: int) -> int:
+        if not self._mixes:
+            finals = found & self._final_states(environment)
+            takes_both = self._reading is Reading.PIP and specifier.prereleases
+            found = found if takes_both or not finals else finals
+        if self._reading is Reading.PIP and not requirement_rule(specifier, "").is_pin:
+            found &= ~self._yanked_states
+        return found
+
+    def _matching(self, specifier: SpecifierSet, text: str) -> int:
+        found = self._matched.get(text)
+        if found is None:
+            if self._reading is Reading.UV and "===" in text:
+                specifier = _as_uv_reads(specifier)
             matching = set(specifier.filter(self._versions, prereleases=True))
             found = sum(2 << n for n, version in enumerate(self._versions) if version in matching)
-            if self._reading is not Reading.UV and not self._mixes:
-                finals = found & self._final_states()
-                takes_both = self._reading is Reading.PIP and specifier.prereleases
-                found = found if takes_both or not finals else finals
-            if self._reading is Reading.PIP and not requirement_rule(specifier, "").is_pin:
-                found &= ~self._yanked_states()
-            self._allowed[key] = found
+            self._matched[text] = found
         return found
 
     def admits(self, specifier: SpecifierSet, number: int) -> bool:
         """Whether a specifier admits one release: the cheap question of a walk that takes the newest of everything."""
-        if not specifier:
+        if not specifier and not self._versions[number].is_prerelease:
             return True
         key = (number, str(specifier))
         found = self._admits.get(key)
         if found is None:
-            found = self._admits[key] = specifier.contains(self._versions[number], prereleases=True)
+            found = specifier.contains(self._versions[number], prereleases=True)
+            if found and self._versions[number].is_prerelease:
+                found = bool(self.allowed(specifier) & 2 << number)
+            self._admits[key] = found
         return found
 
     def usable(self, environment: int) -> tuple[int, int]:
-        """The states that an environment (a mask of one bit) can use, and the environments that can use the same."""
+        """The states that an environment (a mask of one bit) can use, and the environments that can use the same.
+
+        As the page has it: what was learned of a file for one search must not change the course of another.
+        """
         found = self._same.get(environment)
         if found is None:
             states, same = 0, -1
-            for n in range(len(self.releases)):
-                mask = self.mask(n)
-                if mask & environment:
-                    states |= 2 << n
-                    same &= mask
-                else:
-                    same &= ~mask
+            for n, masks in enumerate(self._listed):
+                states |= 2 << n if masks[0] & environment else 0
+                for mask in masks:
+                    same &= mask if mask & environment else ~mask
             found = self._same[environment] = (states, same)
         return found
 
     def mask(self, number: int) -> int:
         """The environments that can use a release, as far as is known."""
-        return self._usable[number] & ~self._refused[number]
+        usable = self._usable[number]
+        if usable is None:
+            usable = self._usable[number] = self.releases[number].mask(with_yanked=self._reading is Reading.PIP)
+        return usable & ~self._refused[number]
 
     def newest(self, mask: int) -> Iterator[tuple[int, int]]:
         """The number of the most wanted release of each environment of a mask; what is not named has none."""
@@ -117,22 +170,33 @@ class Universe:
                 mask &= ~found
 
     def narrow(self, number: int, file: DistFile, mask: int) -> None:
-        """The core metadata of a file says that only the environments of a mask can use it."""
+        """Only the environments of a mask can use a file."""
         release = self.releases[number] = self.releases[number].narrowed(file, mask)
         self._usable[number] = release.mask(with_yanked=self._reading is Reading.PIP)
-        self._same.clear()
 
     def refuse(self, number: int, mask: int) -> None:
         """The environments of a mask cannot use a release, whatever its files say."""
         self._refused[number] |= mask
-        self.is_disputed = True
-        self._same.clear()
+        self._is_disputed = True
 
-    def _final_states(self) -> int:
-        return sum(2 << n for n, version in enumerate(self._versions) if not version.is_prerelease)
+    def _final_states(self, environment: int) -> int:
+        found = self._finals.get(environment)
+        if found is None:
+            pairs = zip(self._versions, self._listed, strict=True)
+            finals = (
+                n for n, (version, (_, mask)) in enumerate(pairs) if mask & environment and not version.is_prerelease
+            )
+            found = sum(2 << n for n in finals)
+            self._finals[environment] = found
+        return found
 
-    def _yanked_states(self) -> int:
-        return sum(2 << n for n, release in enumerate(self.releases) if not release.mask(with_yanked=False))
+
+def _as_uv_reads(specifier: SpecifierSet) -> SpecifierSet:
+    """With `===` between versions, not between texts."""
+    try:
+        return SpecifierSet(str(specifier).replace("===", "=="))
+    except InvalidSpecifier:
+        return specifier
 
 
 def _is_disputed(release: Release) -> bool:
@@ -141,6 +205,10 @@ def _is_disputed(release: Release) -> bool:
         return True
     files = [candidate.file for candidate in release.candidates]
     return any(file.is_yanked or _UPPER_BOUND.search(file.requires_python or "") for file in files)
+
+
+def _is_yanked(release: Release) -> bool:
+    return all(candidate.file.is_yanked for candidate in release.candidates)
 
 
 def _is_prerelease(release: Release) -> bool:

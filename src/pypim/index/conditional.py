@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pypim.core.errors import UpstreamMalformed
+from pypim.core.freshness import Trust, fresh_seconds, is_fresh
 from pypim.core.records import StoredResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pypim.core.records import Fetched
+    from pypim.core.records import Fetched, KeptPage
     from pypim.ports import Clock, Fetcher, Pages
 
 T = TypeVar("T")
@@ -29,13 +30,43 @@ class Answer(NamedTuple, Generic[T]):
     is_new: bool
 
 
-class ConditionalReader:
-    """Asks for documents of one upstream; keeping what is new is left to the caller, who knows what it means."""
+class Belief:
+    """How far a command trusts what was kept, by the clock."""
 
-    def __init__(self, fetcher: Fetcher, pages: Pages, clock: Clock, limit_bytes: int) -> None:
+    def __init__(self, clock: Clock, trust: Trust = Trust.NOTHING) -> None:
+        self.trust = trust
+        self._clock = clock
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock.now().timestamp()
+
+    def counts(self, kept: StoredResponse | KeptPage) -> bool:
+        """Whether what was kept counts without asking."""
+        if self.trust is Trust.FRESH:
+            return is_fresh(kept.fetched_at, kept.fresh_until, self.now())
+        return self.trust is Trust.KEPT
+
+
+class ConditionalReader:
+    """Asks for documents of one upstream; keeping what is new is left to the caller, who knows what it means.
+
+    That there is none is kept as well, for those who trust what was kept.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        fetcher: Fetcher,
+        pages: Pages,
+        belief: Belief,
+        limit_bytes: int,
+    ) -> None:
+        """`upstream` is its name, as Pages want it."""
+        self._upstream = upstream
+        self._belief = belief
         self._fetcher = fetcher
         self._pages = pages
-        self._clock = clock
         self._limit_bytes = limit_bytes
 
     async def read(self, url: str, accept: str, parse: Callable[[StoredResponse], T]) -> Answer[T] | None:
@@ -44,6 +75,13 @@ class ConditionalReader:
         `parse` may raise UpstreamMalformed. Raises UpstreamFault or Refused.
         """
         kept = self._pages.response(url)
+        if kept is not None and self._belief.counts(kept):
+            try:
+                return None if kept.status in _ABSENT else Answer(parse(kept), kept, is_new=False)
+            except UpstreamMalformed:
+                kept = None  # an older pypim may have kept it
+        was_absent = kept is not None and kept.status in _ABSENT
+        kept = None if was_absent else kept
         fetched = await self._ask(url, accept, kept)
         if fetched.status == _NOT_MODIFIED and kept is not None:
             try:
@@ -52,14 +90,26 @@ class ConditionalReader:
                 # What we kept cannot be read (an older pypim may have kept it): ask as if there were nothing.
                 fetched = await self._ask(url, accept, None)
             else:
-                self._pages.touch_response(url, self._clock.now().timestamp())
+                self._touch(url, fetched)
                 return answer
         if fetched.status in _ABSENT:
+            self._keep_absence(url, fetched, was_absent=was_absent)
             return None
         if fetched.status != _OK:
             raise UpstreamMalformed(url, f"the upstream answered {fetched.status}")
         response = self._response(url, fetched)
         return Answer(parse(response), response, is_new=True)
+
+    def _touch(self, url: str, fetched: Fetched) -> None:
+        """What was kept is still so; a 304 repeats what a 200 would say of its freshness (RFC 9110, 15.4.5)."""
+        now = self._belief.now()
+        self._pages.touch_response(url, now, _fresh_until(fetched, now))
+
+    def _keep_absence(self, url: str, fetched: Fetched, *, was_absent: bool) -> None:
+        if was_absent:
+            self._touch(url, fetched)
+        else:
+            self._pages.keep_response(self._upstream, self._response(url, fetched), None)
 
     async def _ask(self, url: str, accept: str, kept: StoredResponse | None) -> Fetched:
         headers = {"Accept": accept}
@@ -72,6 +122,7 @@ class ConditionalReader:
     def _response(self, url: str, fetched: Fetched) -> StoredResponse:
         serial = fetched.headers.get("x-pypi-last-serial", "")
         is_number = serial.isascii() and serial.isdigit() and len(serial) <= _SERIAL_DIGITS
+        now = self._belief.now()
         return StoredResponse(
             url=url,
             final_url=fetched.url,
@@ -80,6 +131,12 @@ class ConditionalReader:
             etag=fetched.headers.get("etag"),
             last_modified=fetched.headers.get("last-modified"),
             serial=int(serial) if is_number else None,
-            fetched_at=self._clock.now().timestamp(),
-            body=fetched.body,
+            fetched_at=now,
+            fresh_until=_fresh_until(fetched, now),
+            body=b"" if fetched.status in _ABSENT else fetched.body,
         )
+
+
+def _fresh_until(fetched: Fetched, now: float) -> float | None:
+    seconds = fresh_seconds(fetched.headers)
+    return now + seconds if seconds else None

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from pypim.core.model import Page, ProjectList
     from pypim.core.records import StoredResponse
-    from pypim.ports import Capabilities, Clock, Fetcher, Pages
+    from pypim.index.conditional import Belief
+    from pypim.ports import Capabilities, Fetcher, Pages
 
 _PAGE_LIMIT_BYTES = 128 << 20
 
@@ -40,12 +41,12 @@ class RemoteIndex:
         fetcher: Fetcher,
         pages: Pages,
         capabilities: Capabilities,
-        clock: Clock,
+        belief: Belief,
     ) -> None:
         self._name = name
         self._root_url = split_user_info(url)[0].rstrip("/") + "/"
         self._pages = pages
-        self._reader = ConditionalReader(fetcher, pages, clock, _PAGE_LIMIT_BYTES)
+        self._reader = ConditionalReader(name, fetcher, pages, belief, _PAGE_LIMIT_BYTES)
         self._details = ProjectDetails(name, self._root_url, self._reader, pages, capabilities)
         self._are_details_usual = False
         self._known: dict[NormalizedName, Page | None] = {}

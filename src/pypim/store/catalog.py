@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from pypim.store.catalog_generations import CatalogGenerations
 from pypim.store.catalog_holdings import CatalogFindings, CatalogHoldings, CatalogPublished, CatalogRuns
 from pypim.store.catalog_pages import CatalogCapabilities, CatalogMetadata, CatalogPages, CatalogSizes
+from pypim.store.catalog_plans import CatalogPlans
 from pypim.store.database import Database
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Catalog:
         self.published = CatalogPublished(database)
         self.findings = CatalogFindings(database)
         self.runs = CatalogRuns(database)
+        self.plans = CatalogPlans(database)
 
     @classmethod
     def open(cls, path: Path, *, writable: bool = True, now: Callable[[], float] = time.time) -> Self:

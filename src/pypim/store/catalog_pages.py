@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import msgspec
 from isal import igzip
 
+from pypim import __version__
 from pypim.core.filenames import parse_filename
-from pypim.core.model import CoreMetadata
-from pypim.core.records import StoredResponse
+from pypim.core.model import CoreMetadata, Page
+from pypim.core.records import KeptPage, StoredResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from packaging.utils import NormalizedName
 
-    from pypim.core.model import DistFile, Page
+    from pypim.core.model import DistFile
     from pypim.store.database import Database
 
 CAPABILITY_SECONDS = 7 * 86400.0
@@ -26,6 +27,10 @@ CAPABILITY_SECONDS = 7 * 86400.0
 _GZIP_LEVEL = 1
 _gunzip: Callable[[bytes], bytes] = igzip.decompress
 _encode = msgspec.json.Encoder().encode
+_encode_page = msgspec.msgpack.Encoder().encode
+_decode_page = msgspec.msgpack.Decoder(Page).decode
+_DECODER = f"pypim {__version__}"
+"""Who decoded a page: another version may read more out of it."""
 _decode_metadata = msgspec.json.Decoder(CoreMetadata).decode
 
 
@@ -40,7 +45,7 @@ class CatalogPages:
         row = self._database.row("response", (url,))
         if row is None:
             return None
-        url, final_url, status, content_type, etag, last_modified, serial, fetched_at, body = row
+        url, final_url, status, content_type, etag, last_modified, serial, fetched_at, fresh_until, body = row
         return StoredResponse(
             url=url,
             final_url=final_url,
@@ -50,6 +55,7 @@ class CatalogPages:
             last_modified=last_modified,
             serial=serial,
             fetched_at=fetched_at,
+            fresh_until=fresh_until,
             body=_gunzip(body),
         )
 
@@ -59,21 +65,34 @@ class CatalogPages:
         body = igzip.compress(response.body, _GZIP_LEVEL)
         database = self._database
         with database.transaction(is_durable=False):
-            database.run("keep_response", (response.url, upstream, *head, response.serial, response.fetched_at, body))
+            times = (response.fetched_at, response.fresh_until)
+            page = None if decoded is None else igzip.compress(_encode_page(decoded), _GZIP_LEVEL)
+            row = (response.url, upstream, *head, response.serial, *times, body, page, _DECODER)
+            database.run("keep_response", row)
             database.run("forget_files_of_url", (response.url,))
             database.run("forget_project_of_url", (response.url,))
             if decoded is not None:
                 self._keep_page(upstream, response.url, decoded)
+
+    def kept_pages(self, urls: Sequence[str]) -> dict[str, KeptPage]:
+        """What those of many answers decoded to that can be had without decoding them again."""
+        rows = self._database.rows("kept_pages", (_encode(urls), _DECODER))
+        return {url: KeptPage(_decode_page(_gunzip(page)), *times) for url, page, *times in rows}
+
+    def fresh_until(self, urls: Sequence[str]) -> float:
+        """Until when the answers of all of these URLs are fresh; 0 where one is not kept, or never is."""
+        ((count, earliest),) = self._database.rows("fresh_until", (_encode(urls),))
+        return float(earliest) if count and count == len(urls) else 0.0
 
     def last_serial(self, root_url: str) -> int | None:
         """The highest serial that any answer from below that URL told, as a header or on its page."""
         row = self._database.row("last_serial", (root_url,) * 4)
         return None if row is None else row[0]
 
-    def touch_response(self, url: str, fetched_at: float) -> None:
+    def touch_response(self, url: str, fetched_at: float, fresh_until: float | None = None) -> None:
         """The kept answer was found to be still valid at that time."""
         with self._database.transaction(is_durable=False):
-            self._database.run("touch_response", (fetched_at, url))
+            self._database.run("touch_response", (fetched_at, fresh_until, url))
 
     def forget_elsewhere(self, upstream: str, url: str) -> None:
         """Forget what was decoded from pages of that upstream which are not below that URL, its own until now.
@@ -103,6 +122,10 @@ class CatalogMetadata:
         """What is known of that file."""
         row = self._database.row("metadata", (key,))
         return None if row is None else _decode_metadata(row[0])
+
+    def metadata_of(self, keys: Sequence[str]) -> dict[str, CoreMetadata]:
+        """What is known of many files at once."""
+        return {key: _decode_metadata(text) for key, text in self._database.rows("metadata_of", (_encode(keys),))}
 
     def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:
         """Remember it, with the METADATA or PKG-INFO bytes where there are any."""

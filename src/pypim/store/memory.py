@@ -1,7 +1,7 @@
 """The store's ports in memory: twins that the same contract suites verify, and overlays that keep what they are told.
 
 An overlay reads what it does not know from another port and never writes to it: `plan` works on overlays, so that it
-changes nothing on disk.
+changes nothing of what is known.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import msgspec
 
 from pypim.core.errors import NotFound
 from pypim.core.plan import Outline, outline_of
-from pypim.core.records import Generation, Run
+from pypim.core.records import Generation, KeptPage, Run
 from pypim.store.catalog_pages import CAPABILITY_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from packaging.utils import NormalizedName
 
     from pypim.core.model import CoreMetadata, Holding, Page
-    from pypim.core.records import Finding, Removal, StoredResponse
+    from pypim.core.records import Finding, KeptPlan, Removal, StoredResponse
     from pypim.core.selection import Selection
     from pypim.ports import Capabilities, MetadataCache, Pages, Sizes
 
@@ -45,6 +45,20 @@ class MemoryPages:
         if decoded is not None:
             self.decoded[response.url] = (upstream, decoded)
 
+    def kept_pages(self, urls: Sequence[str]) -> dict[str, KeptPage]:
+        """What those of many answers decoded to that can be had without decoding them again."""
+        found: dict[str, KeptPage] = {}
+        for url in urls:
+            one = self._responses.get(url)
+            if one is not None and url in self.decoded:
+                found[url] = KeptPage(self.decoded[url][1], one.fetched_at, one.fresh_until)
+        return found
+
+    def fresh_until(self, urls: Sequence[str]) -> float:
+        """Until when the answers of all of these URLs are fresh; 0 where one is not kept, or never is."""
+        found = [self.response(url) for url in urls]
+        return min((one.fresh_until or 0.0 if one is not None else 0.0 for one in found), default=0.0)
+
     def last_serial(self, root_url: str) -> int | None:
         """The highest serial that any answer from below that URL told."""
         below = [response for url, response in self._responses.items() if url.startswith(root_url)]
@@ -54,10 +68,10 @@ class MemoryPages:
     def _decoded(self, responses: Iterable[StoredResponse]) -> Iterator[Page]:
         return (self.decoded[one.url][1] for one in responses if one.url in self.decoded)
 
-    def touch_response(self, url: str, fetched_at: float) -> None:
+    def touch_response(self, url: str, fetched_at: float, fresh_until: float | None = None) -> None:
         """The kept answer was found to be still valid at that time."""
         if known := self.response(url):
-            self._responses[url] = msgspec.structs.replace(known, fetched_at=fetched_at)
+            self._responses[url] = msgspec.structs.replace(known, fetched_at=fetched_at, fresh_until=fresh_until)
 
 
 class OverlayPages(MemoryPages):
@@ -70,6 +84,22 @@ class OverlayPages(MemoryPages):
     def response(self, url: str) -> StoredResponse | None:
         """What was kept here, else what the other has."""
         return super().response(url) or self._read.response(url)
+
+    def fresh_until(self, urls: Sequence[str]) -> float:
+        """Until when the answers of all of these URLs are fresh, of both together."""
+        own = [url for url in urls if url in self._responses]
+        rest = [url for url in urls if url not in self._responses]
+        return min([*([super().fresh_until(own)] if own else []), *([self._read.fresh_until(rest)] if rest else [])])
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether anything was kept here."""
+        return bool(self._responses)
+
+    def kept_pages(self, urls: Sequence[str]) -> dict[str, KeptPage]:
+        """Where an answer was kept here, it alone counts."""
+        elsewhere = [url for url in urls if url not in self._responses]
+        return {**self._read.kept_pages(elsewhere), **super().kept_pages(urls)}
 
     def last_serial(self, root_url: str) -> int | None:
         """The higher one of both."""
@@ -87,6 +117,10 @@ class MemoryMetadataCache:
         """What is known of that file."""
         return self._known.get(key)
 
+    def metadata_of(self, keys: Sequence[str]) -> dict[str, CoreMetadata]:
+        """What is known of many files at once."""
+        return {key: self._known[key] for key in keys if key in self._known}
+
     def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:  # noqa: ARG002 (the port's)
         """Remember it; nobody reads the bytes through this port."""
         self._known[key] = metadata
@@ -99,9 +133,18 @@ class OverlayMetadataCache(MemoryMetadataCache):
         super().__init__()
         self._read = read
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether anything was kept here."""
+        return bool(self._known)
+
     def metadata(self, key: str) -> CoreMetadata | None:
         """What was kept here, else what the other knows."""
         return super().metadata(key) or self._read.metadata(key)
+
+    def metadata_of(self, keys: Sequence[str]) -> dict[str, CoreMetadata]:
+        """What was kept here, else what the other knows."""
+        return {**self._read.metadata_of(keys), **super().metadata_of(keys)}
 
 
 class MemorySizes:
@@ -125,6 +168,11 @@ class OverlaySizes(MemorySizes):
     def __init__(self, read: Sizes) -> None:
         super().__init__()
         self._read = read
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether anything was kept here."""
+        return bool(self._known)
 
     def size(self, sha256: str) -> int | None:
         """What was kept here, else what the other knows."""
@@ -156,6 +204,11 @@ class OverlayCapabilities(MemoryCapabilities):
     def __init__(self, read: Capabilities, now: Callable[[], float] = time.time) -> None:
         super().__init__(now)
         self._read = read
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether anything was kept here."""
+        return bool(self._found)
 
     def capability(self, upstream: str, name: str) -> bool | None:
         """What was found here, else what the other knows."""
@@ -293,6 +346,30 @@ class MemoryFindings:
             self._findings.pop(index, None)
         else:
             self._findings[index] = finding
+
+
+class MemoryPlans:
+    """Plans in a dictionary; `learn` makes another version of what is known."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, KeptPlan] = {}
+        self._version = 0
+
+    def learn(self) -> None:
+        """Something was learned."""
+        self._version += 1
+
+    def version(self) -> int | None:
+        """The number of what is known."""
+        return self._version
+
+    def plan(self, index: str) -> KeptPlan | None:
+        """What was remembered last."""
+        return self._plans.get(index)
+
+    def keep_plan(self, index: str, plan: KeptPlan) -> None:
+        """Remember it."""
+        self._plans[index] = plan
 
 
 class MemoryRuns:

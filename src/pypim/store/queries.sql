@@ -27,20 +27,28 @@ PRAGMA synchronous = NORMAL
 -- Pages --------------------------------------------------------------------------------------------------------------
 
 -- name: response
-SELECT url, final_url, status, content_type, etag, last_modified, serial, fetched_at, body FROM responses WHERE url = ?
+SELECT url, final_url, status, content_type, etag, last_modified, serial, fetched_at, fresh_until, body
+FROM responses WHERE url = ?
 -- name: keep_response
-INSERT INTO responses (url, upstream, final_url, status, content_type, etag, last_modified, serial, fetched_at, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO responses (url, upstream, final_url, status, content_type, etag, last_modified, serial, fetched_at,
+  fresh_until, body, page, page_by)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (url) DO UPDATE SET upstream = excluded.upstream, final_url = excluded.final_url, status = excluded.status,
   content_type = excluded.content_type, etag = excluded.etag, last_modified = excluded.last_modified,
-  serial = excluded.serial, fetched_at = excluded.fetched_at, body = excluded.body
+  serial = excluded.serial, fetched_at = excluded.fetched_at,
+  fresh_until = excluded.fresh_until, body = excluded.body, page = excluded.page, page_by = excluded.page_by
+-- name: kept_pages
+SELECT url, page, fetched_at, fresh_until FROM responses
+WHERE url IN (SELECT value FROM json_each(?)) AND page IS NOT NULL AND page_by = ?
+-- name: fresh_until
+SELECT count(*), min(coalesce(fresh_until, 0)) FROM responses WHERE url IN (SELECT value FROM json_each(?))
 -- name: last_serial
 SELECT max(told) FROM (
   SELECT serial AS told FROM responses WHERE substr(url, 1, length(?)) = ?
   UNION ALL SELECT last_serial FROM projects WHERE substr(url, 1, length(?)) = ?
 )
 -- name: touch_response
-UPDATE responses SET fetched_at = ? WHERE url = ?
+UPDATE responses SET fetched_at = ?, fresh_until = ? WHERE url = ?
 -- What an answer decoded to goes when its URL has a new answer.
 -- name: forget_files_of_url
 DELETE FROM files WHERE (upstream, project) IN (SELECT upstream, name FROM projects WHERE url = ?)
@@ -67,6 +75,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: metadata
 SELECT decoded FROM metadata WHERE key = ?
+-- name: metadata_of
+SELECT key, decoded FROM metadata WHERE key IN (SELECT value FROM json_each(?))
 -- name: keep_metadata
 INSERT INTO metadata (key, project, version, requires_python, source, is_lower_bound, decoded, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -194,3 +204,14 @@ ON CONFLICT (index_name) DO UPDATE SET digest = excluded.digest, consulted = exc
   total_files = excluded.total_files, total_bytes = excluded.total_bytes
 -- name: forget_finding
 DELETE FROM findings WHERE index_name = ?
+
+-- Plans --------------------------------------------------------------------------------------------------------------
+
+-- name: knowledge
+SELECT version FROM knowledge
+-- name: plan
+SELECT request, inputs, version, fresh_until, answer FROM plans WHERE index_name = ?
+-- name: keep_plan
+INSERT INTO plans (index_name, request, inputs, version, fresh_until, answer) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (index_name) DO UPDATE SET request = excluded.request, inputs = excluded.inputs, version = excluded.version,
+  fresh_until = excluded.fresh_until, answer = excluded.answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from pypim.core.closure import WantPage, WantSize
+from pypim.core.closure import WantMetadata, WantPage, WantSize
 from pypim.core.errors import IntegrityFault, NotFound, PypimError, Refused, UpstreamFault, first_error
 from pypim.core.selection import ProblemKind
 
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from pypim.core.model import CoreMetadata, Page
     from pypim.core.resolve import Resolution
     from pypim.core.selection import Selection
-    from pypim.ports import Index, MetadataReader, Reporter, SizeReader
+    from pypim.ports import Index, Known, MetadataReader, Reporter, SizeReader
 
 Answer = tuple["Want", "Page | CoreMetadata | int | None", tuple[ProblemKind, str] | None]
+
+
+_AT_ONCE = 500
+"""So many questions are looked up together."""
 
 
 class Collector:
@@ -30,8 +34,17 @@ class Collector:
     """
 
     def __init__(
-        self, index: Index, metadata: MetadataReader, sizes: SizeReader, reporter: Reporter, *, keeps_going: bool
+        self,
+        index: Index,
+        metadata: MetadataReader,
+        sizes: SizeReader,
+        reporter: Reporter,
+        *,
+        keeps_going: bool,
+        known: Known | None = None,
     ) -> None:
+        """`known` is looked at before anything is asked."""
+        self._known = known
         self._index = index
         self._metadata = metadata
         self._sizes = sizes
@@ -44,11 +57,11 @@ class Collector:
     async def collect(self, closure: Closure | Resolution, roots: Iterable[Root]) -> Selection:
         """Drive the closure from its roots to its selection. Raises UpstreamFault, IntegrityFault or Refused."""
         answers: asyncio.Queue[Answer] = asyncio.Queue()
-        asked = answered = 0
+        asked = answered = 0  # of what is not known already
         self._reporter.stage("metadata")
         try:
             async with asyncio.TaskGroup() as group:
-                wants: Iterable[Want] = closure.start(roots)
+                wants = self._take_known(closure, closure.start(roots))
                 while True:
                     for want in wants:
                         group.create_task(self._ask(want, answers))
@@ -58,10 +71,32 @@ class Collector:
                     answer = await answers.get()
                     answered += 1
                     self._reporter.advance(total=asked)
-                    wants = closure.answer(*answer)
+                    wants = self._take_known(closure, closure.answer(*answer))
         except* PypimError as failures:
             raise first_error(failures) from None
         return closure.selection()
+
+    def _take_known(self, closure: Closure | Resolution, wants: list[Want]) -> list[Want]:
+        """Answer what is known, and what is wanted because of that, as far as it goes; what must be asked for."""
+        if self._known is None:
+            return wants
+        unknown: list[Want] = []
+        while wants:
+            following: list[Want] = []
+            for start in range(0, len(wants), _AT_ONCE):
+                batch = wants[start : start + _AT_ONCE]
+                pages = self._known.pages([want.project for want in batch if isinstance(want, WantPage)])
+                metadata = self._known.metadata([want.file for want in batch if isinstance(want, WantMetadata)])
+                for want in batch:
+                    if isinstance(want, WantPage) and (page := pages.get(want.project)) is not None:
+                        self.serials[want.project] = page.last_serial
+                        following += closure.answer(want, page)
+                    elif isinstance(want, WantMetadata) and (known := metadata.get(want.file.identity)) is not None:
+                        following += closure.answer(want, known)
+                    else:
+                        unknown.append(want)
+            wants = following
+        return unknown
 
     async def _ask(self, want: Want, answers: asyncio.Queue[Answer]) -> None:
         answers.put_nowait(await self._answer(want))

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.plan import Plan
+from pypim.core.selection import Problem
+
 if TYPE_CHECKING:
     import re
     from collections.abc import Mapping
@@ -15,11 +18,11 @@ if TYPE_CHECKING:
 
     from pypim.core.closure import FollowOptions, Root
     from pypim.core.model import Page
-    from pypim.core.plan import Plan
+    from pypim.core.outcomes import Pair
     from pypim.core.policy import Policy
     from pypim.core.retention import OnRemoval
     from pypim.core.rules import Rule
-    from pypim.core.selection import Problem, Selection
+    from pypim.core.selection import Selection
     from pypim.core.target import Environment
     from pypim.ports import (
         Blobs,
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
         Generations,
         Holdings,
         Index,
+        Known,
         MetadataReader,
+        Plans,
         Published,
         Reporter,
         Runs,
@@ -57,6 +62,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     follow: FollowOptions
     constraints: Mapping[NormalizedName, SpecifierSet]
     on_removal: OnRemoval
+    told: str = ""
+    """Digest of what the configuration and the command line say, before any file is read, and of the program."""
+    inputs: tuple[tuple[str, str], ...] | None = None
+    """Path and sha256 of every file that was read; None where that does not tell all that they say."""
     digest: str
     """Of all that the configuration says about this index and of the program's version."""
     jobs: int = 16
@@ -72,12 +81,14 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     index: Index
     metadata: MetadataReader
     sizes: SizeReader
+    known: Known
     fetcher: Fetcher
     blobs: Blobs
     holdings: Holdings
     generations: Generations
     published: Published
     findings: Findings
+    plans: Plans
     runs: Runs
     clock: Clock
     reporter: Reporter
@@ -115,3 +126,5 @@ class Selected(msgspec.Struct, frozen=True):
     faults: tuple[str, ...]
     serials: dict[NormalizedName, int | None]
     pages: dict[NormalizedName, Page]
+    pairs: tuple[Pair, ...] = ()
+    """What was resolved, where a complete resolver has chosen."""

@@ -1,4 +1,4 @@
-"""The flow of a sync, straight down: list → collect → plan → transfer → publish → remove → report.
+"""The flow of a sync, straight down: list → collect → plan → transfer → prove → publish → remove → report.
 
 No download before the plan, nothing visible before publish, and a rerun of a finished plan does nothing.
 """
@@ -21,8 +21,10 @@ from pypim.core.retention import carried_over
 from pypim.core.selection import ProblemKind
 from pypim.sync.adopt import adopt
 from pypim.sync.collect import Collector
+from pypim.sync.guard import Change, broken_roots, refusal
 from pypim.sync.model import Report, Selected
 from pypim.sync.publish import Publisher, pages_of
+from pypim.sync.recall import remember
 from pypim.sync.remove import note_unlisted, remove_unlisted
 from pypim.sync.shortcut import finding_of, unchanged
 from pypim.sync.transfer import Transfer, TransferFault
@@ -59,11 +61,14 @@ async def select(stack: Stack, request: Request, roots: Sequence[Root], *, keeps
     is_resolved = follow.is_resolved and follow.is_followed and not follow.max_depth
     computation = Resolution if is_resolved else Closure
     closure: Resolution | Closure = computation(chooser, follow, request.constraints)
-    collector = Collector(stack.index, stack.metadata, stack.sizes, stack.reporter, keeps_going=keeps_going)
+    collector = Collector(
+        stack.index, stack.metadata, stack.sizes, stack.reporter, keeps_going=keeps_going, known=stack.known
+    )
     selection = await collector.collect(closure, roots)
     if not keeps_going:
         _refuse_problems(selection.problems)
-    return Selected(selection, tuple(collector.faults), collector.serials, closure.pages())
+    pairs = tuple(closure.pairs) if isinstance(closure, Resolution) else ()
+    return Selected(selection, tuple(collector.faults), collector.serials, closure.pages(), pairs)
 
 
 def matching_roots(patterns: Sequence[Pattern], names: Sequence[NormalizedName]) -> list[Root]:
@@ -82,13 +87,16 @@ async def sync(
     *,
     keeps_going: bool = False,
     is_dry_run: bool = False,
-    on_planned: Callable[[], None] | None = None,
+    is_forced: bool = False,
+    on_planned: Callable[[Selection], None] | None = None,
 ) -> Report:
     """Make an index hold and show what its request says. Raises a PypimError where it cannot, having lost nothing.
 
-    `on_planned` is called once the plan stands and before anything is carried out.
+    `on_planned` gets what will be held, once the plan stands and before anything is carried out. With `is_forced` a
+    generation is published that breaks what could be installed before.
     """
     started = stack.clock.now().timestamp()
+    version = stack.plans.version()
     roots, listed = await expand_roots(stack, request)
     if not is_dry_run and (known := unchanged(stack, request, roots, listed)) is not None:
         return _recorded(stack, stack.runs.begin_run("sync", request.index, started), started, known)
@@ -98,10 +106,40 @@ async def sync(
     selection = carry_over(is_partial=bool(selected.faults))
     holdings = _admitted(dict(stack.holdings.holdings()), selection)
     plan = make_plan(selection, current, holdings)
+    adopted: dict[str, Holding] = {}
     if plan.fetch and not is_dry_run and stack.runs.newest_outcome(request.index) not in SETTLED:
-        holdings |= await adopt(stack, plan.fetch)
+        adopted = await adopt(stack, plan.fetch)
+        holdings |= adopted
         plan = make_plan(selection, current, holdings)
-    report = Report(
+    report = _planned(request, selection, selected, plan)
+    if on_planned is not None:
+        on_planned(selection)
+    if is_dry_run:
+        return remember(stack, request, selected, report, version)
+    run = stack.runs.begin_run("sync", request.index, started)
+    try:
+        stack.findings.keep_finding(request.index, None)
+        carried = _Carried(
+            selection=selection,
+            selection_after_faults=carry_over(is_partial=True),
+            current=current,
+            holdings=holdings,
+            selected=selected,
+            roots=tuple(roots),
+            adopted=frozenset(adopted),
+            is_forced=is_forced,
+        )
+        report = await _carry_out(stack, request, carried, report, keeps_going=keeps_going)
+    except BaseException as error:
+        stack.runs.finish_run(run, stack.clock.now().timestamp(), _outcome_of(error), b"{}")
+        raise
+    if report.is_complete and not report.corrected:
+        stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
+    return _recorded(stack, run, started, report)
+
+
+def _planned(request: Request, selection: Selection, selected: Selected, plan: Plan) -> Report:
+    return Report(
         index=request.index,
         outcome="planned",
         plan=plan,
@@ -109,24 +147,13 @@ async def sync(
         faults=selected.faults,
         warnings=selection.warnings,
     )
-    if is_dry_run:
-        return report
-    if on_planned is not None:
-        on_planned()
-    run = stack.runs.begin_run("sync", request.index, started)
-    try:
-        stack.findings.keep_finding(request.index, None)
-        carried = _Carried(selection, carry_over(is_partial=True), current, holdings)
-        report = await _carry_out(stack, request, carried, report, keeps_going=keeps_going)
-    except BaseException as error:
-        # Ctrl-C arrives in here as a cancelled task.
-        is_interrupted = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
-        reason = error.code if isinstance(error, PypimError) else "interrupted" if is_interrupted else "unexpected"
-        stack.runs.finish_run(run, stack.clock.now().timestamp(), reason, b"{}")
-        raise
-    if report.is_complete and not report.corrected:
-        stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
-    return _recorded(stack, run, started, report)
+
+
+def _outcome_of(error: BaseException) -> str:
+    if isinstance(error, PypimError):
+        return error.code
+    # Ctrl-C arrives in here as a cancelled task.
+    return "interrupted" if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else "unexpected"
 
 
 def _admitted(holdings: dict[str, Holding], selection: Selection) -> dict[str, Holding]:
@@ -145,7 +172,7 @@ def _recorded(stack: Stack, run: int, started: float, report: Report) -> Report:
     return report
 
 
-class _Carried(msgspec.Struct, frozen=True):
+class _Carried(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a sync at its half: what shall be listed, what is listed, what is held (identity → holding)."""
 
     selection: Selection
@@ -153,6 +180,11 @@ class _Carried(msgspec.Struct, frozen=True):
     """With all that is listed now: an upstream that fails is never read as "deleted"."""
     current: Selection | None
     holdings: dict[str, Holding]
+    selected: Selected
+    roots: tuple[Root, ...]
+    adopted: frozenset[str]
+    """The identities of files that were found in the store: what they require may be another than was believed."""
+    is_forced: bool
 
 
 async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: Report, *, keeps_going: bool) -> Report:
@@ -169,6 +201,7 @@ async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: 
     if transfer.faults:
         carried = msgspec.structs.replace(carried, selection=carried.selection_after_faults)
         removed = make_plan(carried.selection, carried.current, carried.holdings).removed
+    await _refuse_to_break(stack, request, carried, transfer)
     # Noted before the flip, so that a run that is stopped right after it leaves no file that nobody remembers.
     note_unlisted(stack, request.index, removed)
     pages_written = _publish(stack, request, carried)
@@ -189,6 +222,29 @@ async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: 
         deleted_files=deleted,
         corrected=tuple(planned.file.filename for planned in transfer.corrected),
     )
+
+
+async def _refuse_to_break(stack: Stack, request: Request, carried: _Carried, transfer: Transfer) -> None:
+    """Raises Unresolvable where something could be installed from the index and could not be any more."""
+    before = carried.current
+    if before is None or (before == carried.selection and not transfer.held):
+        return
+    doubtful = {*(planned.project for planned in transfer.corrected), *(one.planned.project for one in transfer.faults)}
+    doubtful |= {one.project for one in planned_files(carried.selection) if one.file.identity in carried.adopted}
+    change = Change(
+        roots=carried.roots,
+        before=before,
+        after=carried.selection,
+        holdings=carried.holdings,
+        pairs=carried.selected.pairs,
+        suspects=frozenset(doubtful),
+        pages=carried.selected.pages,
+    )
+    sentences = await broken_roots(stack, request, change)
+    if sentences and not carried.is_forced:
+        raise refusal(sentences, is_corrected=bool(transfer.corrected))
+    for sentence in sentences:
+        stack.reporter.note(f"published by force, though it can be installed no more: {sentence}")
 
 
 def _publish(stack: Stack, request: Request, carried: _Carried) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pypim.core.candidates import Chooser
 from pypim.core.errors import IntegrityFault, NotFound, Refused, UpstreamFault
+from pypim.core.explain import matches
 from pypim.core.metadata import parse_requirement
 from pypim.core.names import normalize_extra
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from pypim.core.candidates import Release
     from pypim.core.closure import FollowOptions
     from pypim.core.metadata import ParsedRequirement
     from pypim.core.model import CoreMetadata, DistFile
@@ -24,31 +28,51 @@ _LOCKED = "and of a lock only the files that it names are held"
 _MOST = 3  # requirements that are quoted; a person wants the gist
 
 
-async def describe_unasked(stack: Stack, request: Request, selection: Selection | None, name: NormalizedName) -> str:
-    """One sentence, for a project that no rule names and that is not chosen."""
+async def describe_unasked(stack: Stack, request: Request, planned: Selection, wanted: Release) -> str:
+    """One sentence, for a release of a project that no rule names and of which a sync would hold nothing."""
+    name = wanted.project
     if not request.follow.is_followed:
         return f"no rule names {name}, and dependencies are not followed (dependencies.follow is false)"
     chooser = Chooser(request.environments, request.policy, stack.clock.now())
-    found: dict[str, None] = {}
+    case = _Case(wanted=wanted, chooser=chooser, follow=request.follow)
     locked = {(root.origin, root.text) for root in request.roots if root.locked is not None}
-    for release in selection.releases if selection else ():
+    found: dict[str, None] = {}
+    for release in planned.releases:
         is_followed = any((reason.origin, reason.requirement) not in locked for reason in release.reasons)
         for file in release.files:
             metadata = await metadata_of(stack, release.project, file)
-            if metadata is None:
-                continue
-            for requirement in _naming(name, metadata.requires_dist):
-                obstacle = _obstacle(requirement, metadata, chooser, request.follow.max_depth)
-                obstacle = obstacle if is_followed else _LOCKED
-                found[f"{release.project} {release.version} requires {requirement.text!r}, {obstacle}"] = None
-            for requirement in _naming(name, metadata.build_requires):
-                obstacle = _build_obstacle(requirement, release, chooser, request.follow) if is_followed else _LOCKED
-                found[f"{file.filename} requires {requirement.text!r} to be built, {obstacle}"] = None
+            for told, obstacle in case.mentions(release, file, metadata) if metadata is not None else ():
+                found[f"{told}, {obstacle if is_followed else _LOCKED}"] = None
     if not found:
         return f"nothing asks for {name}: no rule names it and no chosen release requires it"
     sentences = list(found)
     more = f"; and {len(sentences) - _MOST} more" if len(sentences) > _MOST else ""
     return f"nothing asks for {name}: {'; '.join(sentences[:_MOST])}{more}"
+
+
+class _Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that nothing asks for."""
+
+    wanted: Release
+    chooser: Chooser
+    follow: FollowOptions
+
+    def mentions(self, release: ChosenRelease, file: DistFile, metadata: CoreMetadata) -> Iterator[tuple[str, str]]:
+        """Each requirement of a chosen file that names the project, and why it brings nothing in."""
+        for one in _naming(self.wanted.project, metadata.requires_dist):
+            obstacle = _obstacle(one, metadata, self.chooser) or self._not_followed(one, release)
+            yield f"{release.project} {release.version} requires {one.text!r}", obstacle
+        for one in _naming(self.wanted.project, metadata.build_requires):
+            obstacle = _build_obstacle(one, release, self.chooser, self.follow) or self._not_followed(one, release)
+            yield f"{file.filename} requires {one.text!r} to be built", obstacle
+
+    def _not_followed(self, requirement: ParsedRequirement, release: ChosenRelease) -> str:
+        """Why a requirement that holds brings nothing in."""
+        if not matches(requirement.specifier, self.wanted):
+            return f"which {self.wanted.text} does not meet"
+        if self.follow.max_depth:
+            return f"which is deeper than dependencies.max-depth = {self.follow.max_depth}"
+        return f"and is not followed, for {release.project} {release.version} cannot be installed"
 
 
 async def metadata_of(stack: Stack, project: NormalizedName, file: DistFile) -> CoreMetadata | None:
@@ -73,17 +97,13 @@ def _build_obstacle(
         return "and that holds in no target"
     if any(file.filename.endswith(".whl") for file in release.files):
         return "and no target has to build it"
-    return _not_yet(follow.max_depth)
+    return ""
 
 
-def _not_yet(max_depth: int) -> str:
-    return f"which is deeper than dependencies.max-depth = {max_depth}" if max_depth else "which is new: sync again"
-
-
-def _obstacle(requirement: ParsedRequirement, metadata: CoreMetadata, chooser: Chooser, max_depth: int) -> str:
+def _obstacle(requirement: ParsedRequirement, metadata: CoreMetadata, chooser: Chooser) -> str:
     certain, open_ = chooser.marker_masks(requirement.marker, frozenset())
     if certain | open_:
-        return _not_yet(max_depth)
+        return ""
     for extra in metadata.provides_extra:
         certain, open_ = chooser.marker_masks(requirement.marker, frozenset((normalize_extra(extra),)))
         if certain | open_:

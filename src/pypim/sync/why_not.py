@@ -10,14 +10,23 @@ import msgspec
 from pypim.core.candidates import Chooser
 from pypim.core.explain import FileVerdict, explain_files
 from pypim.core.filenames import parse_version
-from pypim.core.names import parse_name
+from pypim.core.names import normalize_extra, parse_name
+from pypim.core.remedies import NEW_TARGET, file_remedies, project_remedies
 from pypim.core.sizing import Sizing
-from pypim.sync.unasked import describe_unasked, metadata_of
+from pypim.core.steps import Steps
+from pypim.sync.remedy import Wanted, asking, letting_in, proviso, sentence
+from pypim.sync.run import expand_roots, select
+from pypim.sync.unasked import metadata_of
+from pypim.sync.unchosen import Case, Conflict, describe_unchosen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
+    from pypim.core.candidates import Candidates, Release
+    from pypim.core.closure import Root
     from pypim.core.model import DistFile, Page
     from pypim.core.requirements import RequirementLine
     from pypim.core.selection import Selection
@@ -33,45 +42,100 @@ class Objections(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a release that satisfies it is held after all."""
     verdict: str
     files: tuple[FileVerdict, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    """What would contradict the release that the verdict names, if it were forced in."""
     remedy: str = ""
+    """What to change to get it held; empty where nothing can be changed here."""
 
 
 async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Objections:
     """Judge every file of the releases that satisfy a requirement. Raises ProjectNotFound or UpstreamFault."""
     name = parse_name(line.requirement.name)
-    specifier = line.requirement.specifier
     selection = stack.generations.current_selection(request.index)
-    kept = _kept_versions(selection, name, specifier)
-
-    def answer(verdict: str, files: list[FileVerdict] | None = None, remedy: str = "") -> Objections:
-        return Objections(
-            index=request.index,
-            requirement=line.text,
-            is_kept=bool(kept),
-            verdict=verdict,
-            files=tuple(files or ()),
-            remedy=remedy,
-        )
-
-    if kept:
-        return answer(f"it is held: {name} {', '.join(kept)}", remedy=f"Ask `pypim why {name}` for the reasons.")
-    is_root = any(root.project == name for root in request.roots)
-    verdict = request.policy.project_verdict(name, is_dependency=not is_root)
-    if not verdict.is_allowed:
-        return answer(f"{name} is kept out by {verdict.reason}", remedy="Change that filter to let it in.")
+    kept = _kept_versions(selection, name, line.requirement.specifier)
+    answer = Objections(index=request.index, requirement=line.text, is_kept=bool(kept), verdict="")
+    if selection is not None and kept:
+        return msgspec.structs.replace(answer, **_kept(selection, request, line, kept))
+    roots, _ = await expand_roots(stack, request)
+    is_root = any(root.project == name for root in roots)
     page = await stack.index.project(name)
     chooser = Chooser(request.environments, request.policy, stack.clock.now())
-    hashes = line.hashes or _hashes_of_roots(request, name)
+    hashes = line.hashes or _hashes_of_roots(roots, name)
+    judge = _Judge(stack, request, chooser, hashes, tuple(roots), Sizing(request.policy.max_file_size_bytes))
     candidates = chooser.candidates(page, hashes)
+    verdict = request.policy.project_verdict(name, is_dependency=not is_root)
     if candidates.withheld:
-        return answer(candidates.withheld)
-    files = await _judged(_Judge(stack, request, chooser, hashes), page, specifier)
+        return msgspec.structs.replace(answer, verdict=candidates.withheld)
+    files = await _judged(judge, page, line.requirement.specifier)
     if not files:
         newest = candidates.releases[0].text if candidates.releases else "none"
-        return answer(f"the upstream lists no release of {name} that satisfies it; the newest is {newest}")
-    if all(row.reason for row in files):
-        return answer("every file that satisfies it is kept out", files, "Change what the reasons name to let it in.")
-    return answer(*await _unchosen(stack, request, selection, name, files))
+        told = f"the upstream lists no release of {name} that satisfies it; the newest is {newest}"
+        return msgspec.structs.replace(answer, verdict=told)
+    if not verdict.is_allowed or all(row.reason for row in files):
+        told = "every file that satisfies it is kept out"
+        told = told if verdict.is_allowed else f"{name} is kept out by {verdict.reason}"
+        return msgspec.structs.replace(
+            answer, verdict=told, files=tuple(files), remedy=await _let_in(judge, page, candidates, files)
+        )
+    release = next(one for one in candidates.releases if any(_is_free(row, one) for row in files))
+    told, conflicts, remedy = await _unchosen(judge, release)
+    return msgspec.structs.replace(answer, verdict=told, files=tuple(files), conflicts=conflicts, remedy=remedy)
+
+
+def _kept(selection: Selection, request: Request, line: RequirementLine, kept: list[str]) -> dict[str, str]:
+    """It is held; its extras may not be."""
+    name = parse_name(line.requirement.name)
+    steps = Steps(selection, root_extras=request.follow.root_extras)
+    asked = [step for version in kept for step in steps.all_to((name, version))]
+    extras = sorted(map(normalize_extra, line.requirement.extras))
+    lacking = [extra for extra in extras if not any(step.reaches(extra) for step in asked)]
+    told = f"it is held: {name} {', '.join(kept)}"
+    if not lacking:
+        return {"verdict": told, "remedy": f"Ask `pypim why {name}` for the reasons."}
+    wanted = f"{name}[{','.join(extras)}]"
+    remedy = f'Add "{wanted}" = "=={kept[0]}" to [indexes.{request.index}.packages], or run `pypim sync {wanted}`.'
+    return {"verdict": f"{told}, but nothing asks for its extras {', '.join(lacking)}", "remedy": remedy}
+
+
+async def _let_in(judge: _Judge, page: Page, candidates: Candidates, files: list[FileVerdict]) -> str:
+    """What lets in the newest release of which anything can be let in."""
+    options: dict[str, list[list[str]]] = {}
+    by_name: dict[str, DistFile] = {file.filename: file for file in judge.sizing.page(page).files}
+    project = project_remedies(judge.request.policy, page.name, is_dependency=not judge.is_root(page.name))
+    for row in files:
+        found = judge.remedies(page.name, by_name[row.filename])
+        if found is not None:
+            options.setdefault(row.version, []).append([*dict.fromkeys((*project, *found))])
+    if not options:
+        return ""
+    version = max(options, key=lambda text: (parse_version(text) is not None, parse_version(text) or text))
+    wanted = judge.wanted(page.name, version)
+    others = [*(release.text for release in candidates.releases), *(one.version for one in candidates.exclusions)]
+    remedy = letting_in(wanted, options[version], others)
+    steps = [step for option in options[version] for step in option]
+    if any(step.startswith(NEW_TARGET) for step in steps):
+        return remedy  # what installs there is another question
+    return remedy + await proviso(wanted, has_filters=not steps)
+
+
+async def _unchosen(judge: _Judge, release: Release) -> tuple[str, tuple[Conflict, ...], str]:
+    """Nothing keeps it out, and yet it is not held: no rule asks for it, or rules and requirements take others."""
+    selected = await select(judge.stack, judge.request, judge.roots, keeps_going=True)
+    planned = selected.selection
+    if release.text in _kept_versions(planned, release.project, None):
+        return "it can be had, and is not there yet", (), "Run `pypim sync`."
+    case = Case(
+        stack=judge.stack,
+        request=judge.request,
+        chooser=judge.chooser,
+        roots=judge.roots,
+        planned=planned,
+        release=release,
+    )
+    told, conflicts = await describe_unchosen(case)
+    wanted = judge.wanted(release.project, release.text)
+    remedy = sentence(asking(wanted))
+    return told, conflicts, remedy + await proviso(wanted)
 
 
 class _Judge(msgspec.Struct, frozen=True):
@@ -79,6 +143,22 @@ class _Judge(msgspec.Struct, frozen=True):
     request: Request
     chooser: Chooser
     hashes: frozenset[str]
+    roots: tuple[Root, ...]
+    sizing: Sizing
+    learned: dict[str, str | None] = {}
+    """Identity → Requires-Python of the core metadata, of the files that were asked for it."""
+
+    def is_root(self, project: NormalizedName) -> bool:
+        """Whether anything asks for the project by name."""
+        return any(root.project == project for root in self.roots)
+
+    def wanted(self, project: NormalizedName, version: str) -> Wanted:
+        """A release, as remedies want it."""
+        return Wanted(stack=self.stack, request=self.request, roots=self.roots, project=project, version=version)
+
+    def remedies(self, project: NormalizedName, file: DistFile) -> list[str] | None:
+        """All that lets a file in; None where nothing does."""
+        return file_remedies(project, file, self.chooser, self.hashes, self.learned.get(file.identity))
 
 
 async def _judged(judge: _Judge, page: Page, specifier: SpecifierSet) -> list[FileVerdict]:
@@ -86,8 +166,7 @@ async def _judged(judge: _Judge, page: Page, specifier: SpecifierSet) -> list[Fi
 
     As in a sync, the newest release that nothing keeps out is asked for them, and where that rules it out, the next.
     """
-    chooser, learned = judge.chooser, dict[str, str | None]()
-    sizing = Sizing(chooser.policy.max_file_size_bytes)
+    chooser, learned, sizing = judge.chooser, judge.learned, judge.sizing
     while True:
         candidates = chooser.candidates(sizing.page(page), judge.hashes)
         for file in page.files:
@@ -98,14 +177,15 @@ async def _judged(judge: _Judge, page: Page, specifier: SpecifierSet) -> list[Fi
         newest = next((r for r in candidates.releases if any(c.file.filename in free for c in r.candidates)), None)
         usable = newest.installable(chooser.everything, with_yanked=True) if newest else []
         asked = [candidate.file for candidate, _ in usable if candidate.file.filename in free]
-        if not await _learn(judge, page.name, asked, sizing, learned):
-            return files
+        if not await _learn(judge, page.name, asked):
+            told = {file.filename: judge.remedies(page.name, file) for file in sizing.page(page).files}
+            remedies: dict[str, str] = {filename: " and ".join(found or ()) for filename, found in told.items()}
+            return [msgspec.structs.replace(row, remedy=remedies[row.filename]) for row in files]
 
 
-async def _learn(
-    judge: _Judge, project: NormalizedName, asked: list[DistFile], sizing: Sizing, learned: dict[str, str | None]
-) -> bool:
+async def _learn(judge: _Judge, project: NormalizedName, asked: list[DistFile]) -> bool:
     """Ask for sizes that decide, or else for metadata; whether there was anything to ask for."""
+    sizing, learned = judge.sizing, judge.learned
     if (unsized := sizing.unknown(project, asked)) and sizing.limit_bytes is not None:
         sizes = (judge.stack.sizes.size(file, limit_bytes=sizing.limit_bytes) for file in unsized)
         for file, size in zip(unsized, await asyncio.gather(*sizes), strict=True):
@@ -118,35 +198,14 @@ async def _learn(
     return bool(unread)
 
 
-def _hashes_of_roots(request: Request, name: NormalizedName) -> frozenset[str]:
+def _hashes_of_roots(roots: Iterable[Root], name: NormalizedName) -> frozenset[str]:
     """The hashes that requirements files allow, where every rule for the project is limited by some."""
-    allowed = [root.hashes for root in request.roots if root.project == name]
+    allowed = [root.hashes for root in roots if root.project == name]
     return frozenset().union(*allowed) if all(allowed) else frozenset()
 
 
-async def _unchosen(
-    stack: Stack, request: Request, selection: Selection | None, name: NormalizedName, files: list[FileVerdict]
-) -> tuple[str, list[FileVerdict], str]:
-    """Nothing keeps it out, and yet it is not chosen: no rule asks for it, or the rules take other releases."""
-    rules = [root.text for root in request.roots if root.project == name]
-    rules += [p.rule.text for p in request.patterns if p.expression.fullmatch(name)]
-    chosen = _kept_versions(selection, name, None)
-    if not chosen and not rules:
-        return (
-            await describe_unasked(stack, request, selection, name),
-            files,
-            f"Add {name} to [indexes.{request.index}.packages], or name it to `pypim sync`.",
-        )
-    if not chosen:
-        return "it can be had, and is not there yet", files, "Run `pypim sync`."
-    if name in request.constraints:
-        rules.append(f"the constraint {name}{request.constraints[name]}")
-    asked = f" by {', '.join(repr(rule) for rule in rules)}" if rules else " by what others require"
-    return (
-        f"other releases are chosen{asked}: {name} {', '.join(chosen)}",
-        files,
-        "Add a rule for it; a list of rules keeps several releases.",
-    )
+def _is_free(row: FileVerdict, release: Release) -> bool:
+    return not row.reason and any(candidate.file.filename == row.filename for candidate in release.candidates)
 
 
 def _kept_versions(selection: Selection | None, name: NormalizedName, specifier: SpecifierSet | None) -> list[str]:

@@ -1,0 +1,229 @@
+"""The commands that explain: why and why-not."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from pypim.cli.command import Command, examples
+from pypim.cli.options import offline_option, workspace_options
+from pypim.core.errors import NotFound, ProjectNotFound
+from pypim.core.freshness import Trust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from packaging.utils import NormalizedName
+
+    from pypim.cli.options import WorkspaceArguments
+    from pypim.cli.output import Session
+    from pypim.cli.workspace import Workspace
+    from pypim.config.model import Index
+    from pypim.core.chains import Chain, Kept
+    from pypim.core.requirements import RequirementLine
+    from pypim.sync.model import Stack
+    from pypim.sync.why_not import Objections
+
+_MOST_OF_A_ROOT = 3
+_MOST_CHAINS = 20
+_MOST_ENVIRONMENTS = 4
+
+
+class IndexKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that an index keeps."""
+
+    index: str
+    release: Kept
+    is_asked_for: bool
+    """Whether a rule of the configuration that keeps it still stands there; false where it only stays."""
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        ("pypim why asgiref", "Every reason that keeps it."),
+        ("pypim why django==4.2.16 --to ./mirror", "One release of it."),
+        ("pypim why urllib3 --all", "Every chain there is, however many."),
+    ),
+)
+@workspace_options
+@click.option("--all", "is_exhaustive", is_flag=True, help="Show every chain, however many there are.")
+@click.argument("project", metavar="PROJECT[==VERSION]")
+@click.pass_obj
+def why(session: Session, workspace: WorkspaceArguments, project: str, *, is_exhaustive: bool) -> int:
+    """Show the chains of requirements and rules that keep a project, shortest first, with the targets each is for.
+
+    A chain begins at what you asked for; each further link is a requirement of the release before it, with the extra
+    that brings it in, or what builds it. Of every root the three shortest are shown. --json has all that were found,
+    and --all looks for every one, which may take long where thousands of projects need it.
+    """
+    from pypim.core.names import parse_name
+    from pypim.core.target import environments
+    from pypim.sync.why import WhyAnswerer
+    from pypim.wiring import open_store
+
+    found = session.workspace(workspace)
+    text, _, version = project.partition("==")
+    name = parse_name(text.strip())
+    kept: list[IndexKept] = []
+    held: list[str] = []
+    with open_store(found.config, writable=False) as store:
+        for index in found.indexes:
+            selection = store.catalog.generations.current_selection(index.name)
+            if selection is not None:
+                held += [release.version for release in selection.releases if release.project == name]
+                answerer = WhyAnswerer(
+                    selection,
+                    store.catalog.metadata,
+                    environments(index.targets),
+                    index.follow,
+                    is_exhaustive=is_exhaustive,
+                )
+                kept += [
+                    IndexKept(index=index.name, release=release, is_asked_for=_is_asked_for(index, release))
+                    for release in answerer.kept(name, version.strip() or None)
+                ]
+    if not kept:
+        raise _not_held(found, name, project, held)
+
+    def prose() -> None:
+        for one in kept:
+            session.say(f"{one.release.project} {one.release.version} is in {one.index} because of")
+            for line in _chain_lines(one.release, shows_all=is_exhaustive):
+                session.say(f"  {line}")
+            if not one.is_asked_for:
+                session.say(f"  None of this is asked for any more: it stays until {_until(found, one.index)}.")
+
+    return session.emit({"command": "why", "kept": kept}, prose)
+
+
+def _is_asked_for(index: Index, release: Kept) -> bool:
+    """Whether some chain begins at what the configuration may still say; the text of files is not looked at."""
+    rules = {(one.origin, one.text) for one in index.roots}
+    rules |= {(one.origin, one.rule.text) for one in index.patterns}
+    firsts = [(chain.links[0].by, chain.links[0].requirement) for chain in release.chains]
+    return any(first in rules or not first[0].startswith(("packages.", "patterns.")) for first in firsts)
+
+
+def _until(found: Workspace, name: str) -> str:
+    (index,) = (index for index in found.indexes if index.name == name)
+    if index.on_removal.keeps_listed:
+        return 'you take it out, for on-removal is "keep"'
+    return "the next sync"
+
+
+def _not_held(found: Workspace, name: NormalizedName, asked: str, held: list[str]) -> NotFound:
+    """The error for what is not held: the project at all, or the release that was asked for."""
+    hint = f"Ask `pypim why-not {asked!r}` for what keeps it out."
+    if held:
+        return NotFound(f"{asked} is not held; {name} is in {', '.join(dict.fromkeys(held))}", hint=hint)
+    error = ProjectNotFound(name, ", ".join(index.name for index in found.indexes))
+    error.hint = f"It is not held. {hint}"
+    return error
+
+
+def _chain_lines(release: Kept, *, shows_all: bool) -> Iterator[str]:
+    """The shortest of every root, and how many others there are."""
+    shown = 0
+    of_root: dict[tuple[str, str], int] = {}
+    for chain in release.chains:
+        root = (chain.links[0].by, chain.links[0].requirement)
+        of_root[root] = of_root.get(root, 0) + 1
+        if shows_all or (shown < _MOST_CHAINS and of_root[root] <= _MOST_OF_A_ROOT):
+            shown += 1
+            yield _chain_text(chain)
+    rest = len(release.chains) - shown
+    if not release.is_complete:
+        yield f"… and more than {rest:,} other chains (--all looks for every one)"
+    elif rest:
+        yield f"… and {rest:,} more (all of them with --all)"
+
+
+def _chain_text(chain: Chain) -> str:
+    return f"{' → '.join(map(str, chain.links))}  {_environments_text(chain.environments)}"
+
+
+def _environments_text(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MOST_ENVIRONMENTS} more" if len(names) > _MOST_ENVIRONMENTS else ""
+    return f"[{', '.join(names[:_MOST_ENVIRONMENTS])}{more}]"
+
+
+@click.command(
+    "why-not",
+    cls=Command,
+    epilog=examples(
+        ("pypim why-not 'django<5'", "What keeps older releases out."),
+        ("pypim why-not torch --to ./mirror", "Why it is not mirrored at all."),
+    ),
+)
+@workspace_options
+@offline_option
+@click.argument("requirement", metavar="REQ")
+@click.pass_obj
+def why_not(session: Session, workspace: WorkspaceArguments, requirement: str, *, offline: bool) -> int:
+    """Show the rule, filter, tag, Python bound, hash, age or conflict that keeps a requirement out, and what to change.
+
+    Where nothing keeps it out and yet it is not held, the plan of a sync is made, to see what is taken instead and
+    which requirements would contradict each other if it were forced in. Nothing on disk changes. The exit status is 3
+    where the upstream has no such project.
+    """
+    from pypim.cli.workspace import Needs
+    from pypim.core.requirements import parse_requirement_argument
+    from pypim.wiring import open_stack, open_store, run
+
+    found = session.workspace(workspace, Needs.USED)
+    line = parse_requirement_argument(requirement, "REQ")
+    reporter = session.reporter()
+
+    try:
+        with open_store(found.config, writable=False) as store:
+            trust = Trust.KEPT if offline else Trust.FRESH
+            answers = run(_object_to(session, found, line, partial(open_stack, store, reporter=reporter, trust=trust)))
+    finally:
+        reporter.close()
+
+    def prose() -> None:
+        for answer in answers:
+            session.say(f"{answer.index}: {answer.verdict}")
+            for row in answer.files:
+                session.say(f"  {row.filename}: {row.reason or 'nothing keeps it out'}")
+            for one in answer.conflicts:
+                names = _environments_text(one.environments)
+                session.say(
+                    f"  {one.release} ({one.root}) cannot be installed with it: {'; '.join(one.causes)}  {names}"
+                )
+            if answer.remedy:
+                session.say(f"  {answer.remedy}")
+
+    return session.emit({"command": "why-not", "indexes": answers}, prose)
+
+
+async def _object_to(
+    session: Session,
+    found: Workspace,
+    line: RequirementLine,
+    open_stack: Callable[[Index], AbstractAsyncContextManager[Stack]],
+) -> list[Objections]:
+    """What each index says. Raises ProjectNotFound where the upstream of none has the project."""
+    from pypim.sync.why_not import Objections, object_to
+    from pypim.wiring import request_of
+
+    answers: list[Objections] = []
+    unknown: list[ProjectNotFound] = []
+    for index in found.indexes:
+        async with open_stack(index) as stack:
+            try:
+                answer = await object_to(stack, request_of(found.config, index), line)
+            except ProjectNotFound as error:
+                unknown.append(error)
+                answer = Objections(
+                    index=index.name, requirement=line.text, is_kept=False, verdict=error.message, remedy=error.hint
+                )
+        answers.append(msgspec.structs.replace(answer, remedy=session.pasteable(answer.remedy)))
+    if len(unknown) == len(answers):
+        raise unknown[0]
+    return answers

@@ -1,0 +1,344 @@
+"""Proves a sync before it publishes: what could be installed from the index and still is asked for must stay so.
+
+Only what changed is proved. In a complete resolution the roots were proved while they were chosen, except where files
+could not be had or say something else than was believed; elsewhere every root that reaches a changed project is.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.candidates import Chooser
+from pypim.core.errors import Unresolvable
+from pypim.core.model import ProjectStatus
+from pypim.core.selection import ProblemKind
+from pypim.sync.held import Held
+from pypim.sync.trials import (
+    NOTHING_HELD,
+    Surroundings,
+    Trial,
+    asked_for,
+    attempt,
+    chosen_for,
+    key_of,
+    unfiltered,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.closure import Root
+    from pypim.core.model import Holding, Page
+    from pypim.core.outcomes import Pair
+    from pypim.core.selection import ChosenRelease, Selection
+    from pypim.sync.model import Request, Stack
+    from pypim.sync.trials import Result, RootKey
+
+_MOST = 4  # so many lost releases are named for one root
+_MOST_EXPLAINED = 20  # so many broken roots are resolved once more for an explanation
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sync is about to publish, and what it knows of it."""
+
+    roots: Sequence[Root]
+    before: Selection
+    after: Selection
+    holdings: Mapping[str, Holding]
+    pairs: Sequence[Pair]
+    """What was resolved while releases were chosen."""
+    suspects: frozenset[NormalizedName]
+    """Projects with files that could not be had, or whose core metadata is not what was believed."""
+    pages: Mapping[NormalizedName, Page]
+    """Of the upstream."""
+
+
+class _Watched(msgspec.Struct, kw_only=True):
+    """A root that is asked for as it was before; masks by version, None for all that a lock names."""
+
+    root: Root
+    before: dict[str | None, int]
+    after: dict[str | None, int]
+    good: dict[str | None, int]
+    """Where it is known that it can be installed afterwards."""
+    failures: dict[str | None, str]
+
+    def broken(self, good_before: Mapping[str | None, int]) -> dict[str | None, int]:
+        """The versions that could be installed, still are listed and cannot be; and None where none can be any more."""
+        found: dict[str | None, int] = {}
+        for version, mask in self.lost_versions().items():
+            if bits := mask & good_before.get(version, 0):
+                found[version] = bits
+        rest = self.lost() & _union(good_before) & ~_union(found)
+        return found | ({None: rest} if rest else {})
+
+    def lost_versions(self) -> dict[str | None, int]:
+        """The versions that still are listed and cannot be installed, with where that is so."""
+        return {
+            version: bits
+            for version, mask in self.before.items()
+            if (bits := mask & self.after.get(version, 0) & ~self.good.get(version, 0))
+        }
+
+    def lost(self) -> int:
+        """Where no version can be installed. A project that only a pattern names may offer nothing."""
+        mask = _union(self.before) & ~_union(self.good)
+        return mask if self.root.is_named else mask & _union(self.after)
+
+
+async def broken_roots(stack: Stack, request: Request, change: Change) -> list[str]:
+    """A sentence for every root that can be installed now and could not be any more, with the cause.
+
+    Raises StoreFault.
+    """
+    watched = _watched(request, change)
+    if not watched:
+        return []
+    after = Held(request.index, change.after, change.holdings, stack.blobs)
+    await _learn_good(stack, request, after, watched)
+    suspicious = [one for one in watched if one.lost_versions() or one.lost()]
+    if not suspicious:
+        return []
+    before = Held(request.index, change.before, dict(stack.holdings.holdings()), stack.blobs)
+    good_before = await _good_before(stack, request, before, suspicious)
+    explained = _Explained(stack, request, change, before, after)
+    return [
+        await explained.sentence(one, version, bits)
+        for one, good in zip(suspicious, good_before, strict=True)
+        for version, bits in one.broken(good).items()
+    ]
+
+
+async def _learn_good(stack: Stack, request: Request, after: Held, watched: Iterable[_Watched]) -> None:
+    """Try what is not known to be installable afterwards."""
+    asked = [
+        (one, version, rest)
+        for one in watched
+        for version, mask in one.after.items()
+        if (rest := mask & ~one.good.get(version, 0))
+    ]
+    if asked:
+        stack.reporter.stage("prove", total=len(asked))
+    for one, version, result in await _try(stack, request, after, asked):
+        stack.reporter.advance()
+        if result.is_installable:
+            one.good[version] = one.good.get(version, 0) | result.mask
+        else:
+            one.failures.setdefault(version, result.failure)
+
+
+async def _good_before(
+    stack: Stack, request: Request, before: Held, suspicious: Iterable[_Watched]
+) -> list[dict[str | None, int]]:
+    """Of each root, where its versions can be installed as long as nothing is published."""
+    found: dict[int, dict[str | None, int]] = {id(one): {} for one in suspicious}
+    asked = [
+        (one, version, rest)
+        for one in suspicious
+        for version, mask in one.before.items()
+        if (rest := mask & (one.lost() | one.lost_versions().get(version, 0)))
+    ]
+    for one, version, result in await _try(stack, request, before, asked):
+        if result.is_installable:
+            known = found[id(one)]
+            known[version] = known.get(version, 0) | result.mask
+    return list(found.values())
+
+
+async def _try(
+    stack: Stack, request: Request, held: Held, asked: Iterable[tuple[_Watched, str | None, int]]
+) -> list[tuple[_Watched, str | None, Result]]:
+    """What comes of it, with who asked."""
+    known = list(asked)
+    trials = [
+        Trial(number=number, root=one.root, version=version, mask=mask)
+        for number, (one, version, mask) in enumerate(known)
+    ]
+    found = await attempt(_surroundings(stack, request, held), trials, held)
+    return [(*known[result.trial.number][:2], result) for result in found.results]
+
+
+def _surroundings(stack: Stack, request: Request, held: Held) -> Surroundings:
+    return Surroundings(
+        index=held,
+        metadata=held,
+        sizes=stack.sizes,
+        environments=request.environments,
+        policy=unfiltered(request.policy),
+        follow=msgspec.structs.replace(request.follow, is_build_followed=False),
+        constraints=request.constraints,
+        now=stack.clock.now(),
+    )
+
+
+# --- who is watched -------------------------------------------------------------------------------------------------
+def _watched(request: Request, change: Change) -> list[_Watched]:
+    """The roots that are in both requests and reach something that changes."""
+    changed = _changed_projects(change)
+    if not changed:
+        return []
+    before = chosen_for(change.before, request.environments)
+    after = chosen_for(change.after, request.environments)
+    parents = _parents(change.before, change.after)
+    follow = request.follow
+    # What lies deeper than is followed has no edges here.
+    affected = None if follow.max_depth or not follow.is_followed else _ancestors(changed, parents)
+    proved = _proved(change, _ancestors(change.suspects, parents))
+    # What is quarantined has to go at once, whatever needs it (PEP 792).
+    closed = {facts.name for facts in change.after.projects if facts.status is ProjectStatus.QUARANTINED}
+    given_up = _ancestors(closed, parents)
+    watched = []
+    for key, root in {key_of(root): root for root in change.roots}.items():
+        is_affected = affected is None or root.project in affected
+        is_passed_over = not root.is_named and not _is_allowed(root, request)
+        if key not in before or not is_affected or is_passed_over or root.project in given_up:
+            continue
+        asked = asked_for(root, request.environments)
+        old: dict[str | None, int] = {version: mask & asked for version, mask in before[key].items()}
+        new: dict[str | None, int] = {version: mask & asked for version, mask in after.get(key, {}).items()}
+        if root.locked is not None:
+            old = new = {None: _union(old)}
+        good = {version: mask & proved.get((key, version), 0) for version, mask in new.items()}
+        watched.append(_Watched(root=root, before=old, after=new, good=good, failures={}))
+    return watched
+
+
+def _is_allowed(root: Root, request: Request) -> bool:
+    return request.policy.project_verdict(root.project, is_dependency=False).is_allowed
+
+
+def _proved(change: Change, doubtful: set[str]) -> dict[tuple[RootKey, str | None], int]:
+    """What was resolved while it was chosen, from nothing but files that are held now as they were believed to be."""
+    found: dict[tuple[RootKey, str | None], int] = {}
+    for pair in change.pairs:
+        if not pair.failure and pair.root.project not in doubtful:
+            key = (key_of(pair.root), pair.release.text)
+            found[key] = found.get(key, 0) | pair.mask
+    return found
+
+
+def _changed_projects(change: Change) -> set[str]:
+    """The projects of which other files are held, or of which something else is said."""
+    before, after = _offers(change.before, change.holdings), _offers(change.after, change.holdings)
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def _offers(selection: Selection, holdings: Mapping[str, Holding]) -> dict[str, set[tuple[object, ...]]]:
+    found: dict[str, set[tuple[object, ...]]] = {}
+    for release in selection.releases:
+        offered = found.setdefault(release.project, set())
+        for file in release.files:
+            if file.identity in holdings:
+                offered.add((file.filename, file.identity, file.requires_python, file.is_yanked))
+    for facts in selection.projects:
+        if facts.name in found:
+            found[facts.name].add((facts.status,))
+    return found
+
+
+def _parents(*selections: Selection) -> dict[str, set[str]]:
+    """Project → the projects whose releases require it."""
+    parents: dict[str, set[str]] = {}
+    for selection in selections:
+        for release in selection.releases:
+            for reason in release.reasons:
+                if reason.parent_project and not reason.is_build:
+                    parents.setdefault(release.project, set()).add(reason.parent_project)
+    return parents
+
+
+def _ancestors(projects: Iterable[str], parents: Mapping[str, set[str]]) -> set[str]:
+    """The projects, and all that require them, however far."""
+    found = set(projects)
+    waiting = list(found)
+    while waiting:
+        fresh = parents.get(waiting.pop(), set()) - found
+        found |= fresh
+        waiting += fresh
+    return found
+
+
+def _union(masks: Mapping[str | None, int]) -> int:
+    return reduce(or_, masks.values(), 0)
+
+
+# --- why ------------------------------------------------------------------------------------------------------------
+class _Explained:
+    """Says what a root has lost."""
+
+    def __init__(self, stack: Stack, request: Request, change: Change, before: Held, after: Held) -> None:
+        self._stack = stack
+        self._request = request
+        self._change = change
+        self._before = before
+        self._after = after
+        self._explained = 0
+        self._chooser = Chooser(request.environments, request.policy, stack.clock.now())
+
+    async def sentence(self, one: _Watched, version: str | None, mask: int) -> str:
+        """The root, the environments, what contradicts itself now, and what it was installed with before."""
+        names = ", ".join(self._chooser.names(mask))
+        failure = one.failures.get(version) or next(iter(one.failures.values()), NOTHING_HELD)
+        what = one.root.text if one.root.text.startswith(one.root.project) else f"{one.root.project} {one.root.text}"
+        release = f", {one.root.project} {version}" if version else ""
+        gone = await self._gone(one, version, mask)
+        return f"{what} ({one.root.origin}{release}) [{names}]: {failure}{gone}"
+
+    async def _gone(self, one: _Watched, version: str | None, mask: int) -> str:
+        """The releases that made it installable and are not held afterwards, each with the reason."""
+        self._explained += 1
+        if self._explained > _MOST_EXPLAINED:
+            return ""
+        versions = [version] if version else [known for known, bits in one.before.items() if bits & mask]
+        asked = [(one, known, one.before.get(known, mask) & mask) for known in versions]
+        trials = [
+            Trial(number=n, root=one.root, version=known, mask=bits) for n, (_, known, bits) in enumerate(asked) if bits
+        ]
+        found = await attempt(_surroundings(self._stack, self._request, self._before), trials, self._before)
+        told: dict[str, None] = {}
+        for selection in found.selections:
+            for release in selection.releases:
+                page = self._after.page(release.project)
+                there = {file.filename for file in page.files} if page else set()
+                if any(file.filename not in there for file in release.files):
+                    told[f"{release.project} {release.version}: {self._why_gone(release)}"] = None
+        more = f"; and {len(told) - _MOST} more" if len(told) > _MOST else ""
+        return f" (gone is {'; '.join(list(told)[:_MOST])}{more})" if told else ""
+
+    def _why_gone(self, release: ChosenRelease) -> str:
+        verdict = self._request.policy.project_verdict(release.project, is_dependency=True)
+        if not verdict.is_allowed:
+            return verdict.reason
+        if any(lost.version == release.version for lost in self._after.lost.get(release.project, ())):
+            return "it could not be fetched"
+        page = self._change.pages.get(release.project)
+        if page is None:
+            missing = [one for one in self._change.after.problems if one.project == release.project]
+            is_missing = any(one.kind is ProblemKind.MISSING for one in missing)
+            return "the upstream no longer has the project" if is_missing else "nothing asks for it any more"
+        names = {file.filename for file in release.files}
+        listed = [file for file in page.files if file.filename in names]
+        if not listed:
+            return "the upstream no longer lists it"
+        if all(file.is_yanked for file in listed):
+            return "it is yanked now"
+        reasons = [one.reason for one in self._chooser.candidates(page).exclusions if one.filename in names]
+        return reasons[0] if reasons else "nothing asks for it any more"
+
+
+def refusal(sentences: Sequence[str], *, is_corrected: bool) -> Unresolvable:
+    """The error for a generation that would break something; `is_corrected`: wheels require other things than told."""
+    told = "\n".join(f"  {sentence}" for sentence in sentences)
+    hint = (
+        "Nothing was published: the index is as it was, and what was fetched is kept. Let in what is needed, stop "
+        "asking for what needs it, or publish all the same with --force."
+    )
+    if is_corrected:
+        hint = f"Run it again: what the wheels really require is followed only then. {hint}"
+    return Unresolvable(f"what could be installed before could not be any more:\n{told}", hint=hint)

@@ -1,0 +1,319 @@
+"""Proves that what is asked for can be installed from one index and nothing else, on every target.
+
+The built-in resolver is given what the index holds; another judge may be asked in its place. What fails is explained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from pypim.core.errors import NotFound
+from pypim.core.filenames import parse_filename, parse_version
+from pypim.core.names import normalize_extra
+from pypim.core.universe import Reading
+from pypim.sync.blame import Blamer, Cause
+from pypim.sync.held import Held
+from pypim.sync.run import describe_problem, matching_roots
+from pypim.sync.trials import Surroundings, attempt, trials_of, unfiltered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.closure import Root
+    from pypim.core.selection import Selection
+    from pypim.core.target import Environment
+    from pypim.sync.blame import Blame
+    from pypim.sync.model import Request, Stack
+    from pypim.sync.trials import Attempt, Result, Trial
+
+BUILTIN = "builtin"
+
+
+class State(StrEnum):
+    """What became of one root release on one environment."""
+
+    INSTALLABLE = "installable"
+    FAILS = "fails"
+    UNDECIDED = "undecided"  # the budget was spent first, or the judge gave up
+    IMPOSSIBLE = "impossible"  # it cannot be installed from the upstream either
+    NOT_JUDGED = "not-judged"  # the judge cannot stand for such a machine
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """One root release on one environment."""
+
+    root: str
+    """The rule or requirement as written."""
+    origin: str
+    """Where it stands."""
+    project: str
+    version: str
+    """Empty where no release of it is held for that environment."""
+    environment: str
+    target: str
+    state: State
+    reading: Reading = Reading.BOTH
+    """`"uv"` or `"pip"` where only the one of them accepts all the releases that are needed."""
+    reason: str = ""
+    """What contradicts itself or is missing, or why it was not judged."""
+    cause: Cause | None = None
+    """What is to blame, where it fails."""
+    explanation: str = ""
+    remedy: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the upstream can, or may be able to, do what this index cannot."""
+        return self.state in {State.FAILS, State.UNDECIDED}
+
+
+class ProveReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What `prove` found in one index."""
+
+    index: str
+    judge: str
+    """"builtin", or the program that was asked, with its version."""
+    proofs: tuple[Proof, ...]
+    notes: tuple[str, ...] = ()
+    """What cannot be built from what is held, and whether the upstream could be asked."""
+    lock_files: tuple[str, ...] = ()
+    """Paths of those that were written."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether nothing fails that the upstream can satisfy."""
+        return not any(proof.is_failure for proof in self.proofs)
+
+
+class Opinion(msgspec.Struct, frozen=True):
+    """What a judge says; the reason is empty where it can be installed."""
+
+    state: State
+    reason: str = ""
+
+
+class Judge(Protocol):
+    """Another resolver, which has the index before it and the constraints."""
+
+    @property
+    def name(self) -> str:
+        """Which program it is, with its version."""
+        ...
+
+    @property
+    def reading(self) -> Reading:
+        """Whose reading of the standards it has."""
+        ...
+
+    async def judge(self, requirement: str, environment: Environment) -> Opinion:
+        """Whether a requirement can be installed on a machine like that; any number at once."""
+        ...
+
+
+class Proving:
+    """One proof of one index. `results` and `held` serve whoever writes lock files of it."""
+
+    def __init__(self, stack: Stack, request: Request) -> None:
+        """Raises NotFound for an index that holds nothing yet."""
+        selection = stack.generations.current_selection(request.index)
+        if selection is None:
+            raise NotFound(f"index {request.index} holds nothing yet", hint="Run `pypim sync` first.")
+        self._stack = stack
+        self._request = request
+        self.selection: Selection = selection
+        self.held = Held(request.index, selection, dict(stack.holdings.holdings()), stack.blobs, stack.tree)
+        self.results: tuple[Result, ...] = ()
+
+    @property
+    def roots(self) -> list[Root]:
+        """Those of the request; of its patterns, every project that is held."""
+        names = sorted({release.project for release in self.selection.releases})
+        return [*self._request.roots, *matching_roots(self._request.patterns, names)]
+
+    def surroundings(self) -> Surroundings:
+        """What is held, without filters: it passed them when it came."""
+        request = self._request
+        return Surroundings(
+            index=self.held,
+            metadata=self.held,
+            sizes=self._stack.sizes,
+            environments=request.environments,
+            policy=unfiltered(request.policy),
+            follow=request.follow,
+            constraints=request.constraints,
+            now=self._stack.clock.now(),
+        )
+
+    async def run(self, judge: Judge | None = None) -> ProveReport:
+        """Try every root release on every environment. Raises StoreFault."""
+        trials = trials_of(self.roots, self._request.environments, self.selection)
+        self._stack.reporter.stage("prove", total=len(trials))
+        found = await attempt(self.surroundings(), trials, self.held)
+        self._stack.reporter.advance(len(trials))
+        self.results = tuple(self._told_of_locks(result) for result in found.results)
+        opinions = await self._opinions(judge) if judge is not None else {}
+        blamer = Blamer(self._stack, self._request, self.selection, self.held)
+        proofs: list[Proof] = []
+        if failing := sum(not result.is_installable for result in self.results):
+            self._stack.reporter.stage("explain", total=failing)
+        for result in self.results:
+            proofs += await self._proofs(result, opinions, blamer, judge)
+            if not result.is_installable:
+                self._stack.reporter.advance()
+        order = {one.name: n for n, one in enumerate(self._request.environments)}
+        proofs.sort(
+            key=lambda proof: (proof.project, proof.origin, proof.root, proof.version, order[proof.environment])
+        )
+        notes = [*self._open_lacks(trials, found)]
+        if blamer.unreachable:
+            notes.append(f"the upstream could not be asked: {blamer.unreachable}; what fails counts")
+        return ProveReport(
+            index=self._request.index,
+            judge=BUILTIN if judge is None else judge.name,
+            proofs=tuple(proofs),
+            notes=tuple(dict.fromkeys(notes)),
+        )
+
+    def _open_lacks(self, trials: Sequence[Trial], found: Attempt) -> Iterator[str]:
+        """What is lacking without making a root fail: mostly what builds an sdist, which an installer may have."""
+        failing: dict[int, int] = {}
+        for result in self.results:
+            if not result.is_installable:
+                number = result.trial.number
+                failing[number] = failing.get(number, 0) | result.mask
+        bits = {one.name: 1 << n for n, one in enumerate(self._request.environments)}
+        for problem in (problem for selection in found.selections for problem in selection.problems):
+            trial = trials[int(problem.chain[0])]
+            mask = sum(bits[name] for name in problem.environments)
+            if not problem.is_root and mask & ~failing.get(trial.number, 0):
+                chain = (trial.root.origin, *problem.chain[1:])
+                yield describe_problem(msgspec.structs.replace(problem, chain=chain))
+
+    def _told_of_locks(self, result: Result) -> Result:
+        """A lock that is not held completely, with the files that lack."""
+        locked = result.trial.root.locked
+        if locked is None or result.is_installable:
+            return result
+        page = self.held.page(locked.project)
+        there = {file.filename: file.sha256 for file in page.files} if page else {}
+        lacking = [
+            file.filename or " or ".join(sorted(file.hashes))
+            for file in locked.files
+            if (file.filename not in there if file.filename else not _has_one(file.hashes, there.values()))
+        ]
+        failure = f"of what the lock names this index does not hold {', '.join(lacking)}" if lacking else result.failure
+        return msgspec.structs.replace(result, failure=failure)
+
+    # --- another judge ----------------------------------------------------------------------------------------------
+    async def _opinions(self, judge: Judge) -> dict[tuple[int, str, int], Opinion]:
+        """What it says of every result in every environment; locks and what is not there need no judge."""
+        asked = [
+            (result, bit, environment)
+            for result in self.results
+            if result.version and result.trial.root.locked is None
+            for bit, environment in self._environments(result.mask)
+        ]
+        self._stack.reporter.stage("judge", total=len(asked))
+
+        async def ask(result: Result, environment: Environment) -> Opinion:
+            opinion = await judge.judge(await self.requirement(result), environment)
+            self._stack.reporter.advance()
+            return opinion
+
+        opinions = await asyncio.gather(*(ask(result, environment) for result, _, environment in asked))
+        keys = [(result.trial.number, result.version, bit) for result, bit, _ in asked]
+        return dict(zip(keys, opinions, strict=True))
+
+    async def requirement(self, result: Result) -> str:
+        """A root release as a requirement: "project[extra]==version"."""
+        root = result.trial.root
+        extras = root.extras | await self._more_extras(root.project, result.version)
+        named = f"[{','.join(sorted(extras))}]" if extras else ""
+        return f"{root.project}{named}=={result.version}"
+
+    async def _more_extras(self, project: NormalizedName, version: str) -> frozenset[NormalizedName]:
+        if self._request.follow.root_extras is not None:
+            return self._request.follow.root_extras
+        page = self.held.page(project)
+        found: set[NormalizedName] = set()
+        for file in page.files if page else ():
+            parsed = parse_filename(file.filename, project)
+            if parsed.version is not None and parsed.version == parse_version(version):
+                try:
+                    metadata = await self.held.metadata(project, file)
+                except NotFound:
+                    continue
+                found.update(map(normalize_extra, metadata.provides_extra))
+        return frozenset(found)
+
+    # --- verdicts ---------------------------------------------------------------------------------------------------
+    async def _proofs(
+        self, result: Result, opinions: dict[tuple[int, str, int], Opinion], blamer: Blamer, judge: Judge | None
+    ) -> list[Proof]:
+        """Those of one result; what fails is blamed together for all environments in which it does."""
+        proofs: list[Proof] = []
+        failing = 0
+        told: dict[int, Opinion] = {}
+        for bit, environment in self._environments(result.mask):
+            opinion = opinions.get((result.trial.number, result.version, bit))
+            if opinion is None:
+                opinion = Opinion(State.INSTALLABLE if result.is_installable else State.FAILS, result.failure)
+            if opinion.state in {State.FAILS, State.UNDECIDED}:
+                failing |= bit
+                told[bit] = opinion
+            else:
+                proofs.append(self._proof(result, environment, opinion))
+        blames = await self._blames(result, failing, blamer, judge)
+        for bit, environment in self._environments(failing):
+            blame = next((blame for blame in blames if blame.mask & bit), None)
+            proofs.append(self._proof(result, environment, told[bit], blame))
+        return proofs
+
+    async def _blames(self, result: Result, failing: int, blamer: Blamer, judge: Judge | None) -> list[Blame]:
+        if not failing:
+            return []
+        trial: Trial = msgspec.structs.replace(result.trial, mask=failing)
+        if trial.root.locked is None:
+            trial = msgspec.structs.replace(trial, version=result.version or None)
+        if result.is_installable:
+            is_disputed = judge is not None and result.reading not in {Reading.BOTH, judge.reading}
+            return await blamer.blame_reading(trial, judge.reading) if judge is not None and is_disputed else []
+        return await blamer.blame(trial)
+
+    def _proof(self, result: Result, environment: Environment, opinion: Opinion, blame: Blame | None = None) -> Proof:
+        root = result.trial.root
+        state = State.UNDECIDED if result.is_undecided and opinion.state is State.FAILS else opinion.state
+        explanation = blame.explanation if blame else ""
+        if blame is not None and blame.cause is Cause.UPSTREAM:
+            state = State.IMPOSSIBLE
+        elif opinion.state is State.INSTALLABLE and not result.is_installable:
+            explanation = f"the built-in resolver says: {result.failure}"
+        elif opinion.state in {State.FAILS, State.UNDECIDED} and result.is_installable and blame is None:
+            explanation = "the built-in resolver finds it installable"
+        return Proof(
+            root=root.text,
+            origin=root.origin,
+            project=root.project,
+            version=result.version,
+            environment=environment.name,
+            target=environment.target,
+            state=state,
+            reading=result.reading,
+            reason=opinion.reason,
+            cause=blame.cause if blame else (Cause.UNKNOWN if state in {State.FAILS, State.UNDECIDED} else None),
+            explanation=explanation,
+            remedy=blame.remedy if blame else "",
+        )
+
+    def _environments(self, mask: int) -> Iterator[tuple[int, Environment]]:
+        return ((1 << n, one) for n, one in enumerate(self._request.environments) if mask >> n & 1)
+
+
+def _has_one(hashes: frozenset[str], digests: Iterable[str | None]) -> bool:
+    return any(f"sha256:{digest}" in hashes for digest in digests)

@@ -1,0 +1,253 @@
+"""Trials: every root release with the environments in which it is to be resolved, and what comes of resolving them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+from packaging.specifiers import SpecifierSet
+
+from pypim.core.candidates import Chooser
+from pypim.core.filenames import parse_filename, parse_version
+from pypim.core.markers import evaluate
+from pypim.core.policy import Filters, Policy
+from pypim.core.resolve import Resolution
+from pypim.core.rules import requirement_rule
+from pypim.core.universe import Reading
+from pypim.sync.collect import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.closure import FollowOptions, Root
+    from pypim.core.outcomes import Pair
+    from pypim.core.selection import Problem, Selection
+    from pypim.core.target import Environment
+    from pypim.ports import Index, MetadataReader, SizeReader
+    from pypim.sync.held import Held
+
+RootKey = tuple[str, str, str]
+"""Where a root stands (without the line), its project and its text: what stays the same from run to run."""
+
+_LINE = re.compile(r":\d+\Z")
+NOTHING_HELD = "no release of it is held"
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One release of a root, or whatever its rule takes, and the environments in question as a mask."""
+
+    number: int
+    root: Root
+    version: str | None
+    """As the selection names it; None: the rule of the root chooses."""
+    mask: int
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one release of a trial in some environments."""
+
+    trial: Trial
+    version: str
+    """Empty where there is no release for these environments."""
+    mask: int
+    reading: Reading = Reading.BOTH
+    failure: str = ""
+    is_undecided: bool = False
+
+    @property
+    def is_installable(self) -> bool:
+        """Whether it can be installed."""
+        return not self.failure
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """The results of some trials, and what their resolutions chose."""
+
+    results: tuple[Result, ...]
+    selections: tuple[Selection, ...]
+
+    def good(self, trial: Trial) -> int:
+        """The environments in which a trial can be installed."""
+        found = 0
+        for result in self.results:
+            found |= result.mask if result.trial.number == trial.number and result.is_installable else 0
+        return found
+
+    def failure(self, trial: Trial, bit: int) -> str:
+        """Why it cannot be, in one environment."""
+        return next((r.failure for r in self.results if r.trial.number == trial.number and r.mask & bit), "")
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asked, under which rules."""
+
+    index: Index
+    metadata: MetadataReader
+    sizes: SizeReader
+    environments: tuple[Environment, ...]
+    policy: Policy
+    follow: FollowOptions
+    constraints: Mapping[NormalizedName, SpecifierSet]
+    now: datetime
+
+
+def unfiltered(policy: Policy) -> Policy:
+    """What is held is allowed; whether pre-releases count like final ones is no filter."""
+    return Policy.compile(Filters(prereleases=policy.prereleases), "")
+
+
+# --- what is to be tried --------------------------------------------------------------------------------------------
+def root_key(origin: str, project: str, text: str) -> RootKey:
+    """What makes a root the same one in another run, though it may stand in another line."""
+    return _LINE.sub("", origin), project, text
+
+
+def key_of(root: Root) -> RootKey:
+    """The same, of a root."""
+    return root_key(root.origin, root.project, root.text)
+
+
+def chosen_for(selection: Selection, environments: Sequence[Environment]) -> dict[RootKey, dict[str, int]]:
+    """Root → the versions that a selection holds because of it, each with the environments."""
+    bits = {environment.name: 1 << n for n, environment in enumerate(environments)}
+    found: dict[RootKey, dict[str, int]] = {}
+    for release in selection.releases:
+        for reason in release.reasons:
+            mask = sum(bits.get(name, 0) for name in reason.environments)
+            if not reason.parent_project and mask:
+                versions = found.setdefault(root_key(reason.origin, release.project, reason.requirement), {})
+                versions[release.version] = versions.get(release.version, 0) | mask
+    return found
+
+
+def trials_of(roots: Iterable[Root], environments: Sequence[Environment], selection: Selection) -> list[Trial]:
+    """Every release that a selection holds for a root, and the root's rule where it holds none for an environment."""
+    chosen = chosen_for(selection, environments)
+    trials: list[Trial] = []
+    for key, root in {key_of(root): root for root in roots}.items():
+        asked = rest = asked_for(root, environments)
+        for version, mask in chosen.get(key, {}).items() if root.locked is None else ():
+            if mask & asked:
+                trials.append(Trial(number=len(trials), root=root, version=version, mask=mask & asked))
+                rest &= ~mask
+        # It is no failure where a project that only a pattern names offers nothing.
+        if rest and root.is_named:
+            trials.append(Trial(number=len(trials), root=root, version=None, mask=rest))
+    return trials
+
+
+def asked_for(root: Root, environments: Sequence[Environment]) -> int:
+    """The environments in which the marker of a root is not false for certain."""
+    return sum(1 << n for n, one in enumerate(environments) if evaluate(root.marker, one) is not False)
+
+
+# --- trying ---------------------------------------------------------------------------------------------------------
+async def attempt(surroundings: Surroundings, trials: Iterable[Trial], held: Held | None = None) -> Attempt:
+    """Resolve every trial, those for the same environments together; `held` where that is what is asked.
+
+    Raises UpstreamFault, IntegrityFault or Refused.
+    """
+    groups: dict[int, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(trial.mask, []).append(trial)
+    results: list[Result] = []
+    selections: list[Selection] = []
+    for mask, members in groups.items():
+        bits = [1 << n for n in range(mask.bit_length()) if mask >> n & 1]
+        chosen = [one for n, one in enumerate(surroundings.environments) if mask >> n & 1]
+        chooser = Chooser(chosen, surroundings.policy, surroundings.now)
+        resolution = Resolution(chooser, surroundings.follow, surroundings.constraints)
+        collector = Collector(
+            surroundings.index, surroundings.metadata, surroundings.sizes, _Silence(), keeps_going=False
+        )
+        selections.append(await collector.collect(resolution, [_asked(trial, held) for trial in members]))
+        reading = _Reading(chooser, bits, resolution.pairs, selections[-1].problems)
+        results += [result for trial in members for result in reading.results(trial, held)]
+    return Attempt(tuple(results), tuple(selections))
+
+
+class _Silence:
+    """A Reporter of steps that are too small to be told."""
+
+    def stage(self, name: str, *, total: int | None = None, total_bytes: int | None = None) -> None:
+        """Say nothing."""
+
+    def advance(self, items: int = 1, *, size_bytes: int = 0, total: int | None = None) -> None:
+        """Say nothing."""
+
+    def note(self, message: str) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """There is nothing to restore."""
+
+
+class _Reading:
+    """Reads results out of one resolution, whose masks are about some of the environments only."""
+
+    def __init__(self, chooser: Chooser, bits: list[int], pairs: Iterable[Pair], problems: Iterable[Problem]) -> None:
+        self._chooser = chooser
+        self._bits = bits
+        self._pairs: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            self._pairs.setdefault(pair.root.origin, []).append(pair)
+        self._problems: dict[str, list[Problem]] = {}
+        for problem in problems:
+            if problem.is_root:
+                self._problems.setdefault(problem.chain[0], []).append(problem)
+
+    def results(self, trial: Trial, held: Held | None) -> Iterator[Result]:
+        """Those of one trial: of its pairs, and of the environments for which there is no release."""
+        rest = trial.mask
+        for pair in self._pairs.get(str(trial.number), ()):
+            mask = self._wide(pair.mask)
+            if trial.version is not None and pair.release.text != _text_of(trial.root, trial.version, held):
+                continue
+            rest &= ~mask
+            yield Result(
+                trial=trial,
+                version=trial.version or pair.release.text,
+                mask=mask,
+                reading=pair.reading,
+                failure=pair.failure.removeprefix(f"{pair.release.project} {pair.release.text} is asked for; "),
+                is_undecided=pair.is_undecided,
+            )
+        problems = self._problems.get(str(trial.number), ())
+        for bit in (bit for bit in self._bits if rest & bit):
+            name = self._chooser.environments[self._bits.index(bit)].name
+            mine = [problem for problem in problems if name in problem.environments]
+            locked = trial.root.locked
+            version = trial.version or (locked.version if locked else "")
+            if locked is not None and not mine:
+                yield Result(trial=trial, version=version, mask=bit)
+                continue
+            failure = "; ".join(dict.fromkeys(problem.reason for problem in mine)) or NOTHING_HELD
+            yield Result(trial=trial, version=version, mask=bit, failure=failure)
+
+    def _wide(self, mask: int) -> int:
+        return sum(bit for n, bit in enumerate(self._bits) if mask >> n & 1)
+
+
+def _asked(trial: Trial, held: Held | None) -> Root:
+    """The root of a trial with its number as origin, pinned to its release."""
+    root = msgspec.structs.replace(trial.root, origin=str(trial.number), is_named=True)
+    if trial.version is None or parse_version(trial.version) is None:  # no specifier admits what is no valid version
+        return root
+    specifier = SpecifierSet(f"==={_text_of(root, trial.version, held)}")
+    text = f"{root.project}=={trial.version}"
+    return msgspec.structs.replace(root, rule=requirement_rule(specifier, text), text=text)
+
+
+def _text_of(root: Root, version: str, held: Held | None) -> str:
+    """The version as the candidates of what is held write it: the shortest text of its files that are there."""
+    known = parse_version(version)
+    page = held.page(root.project) if held is not None else None
+    if known is None or page is None:
+        return version
+    parsed = (parse_filename(file.filename, page.name).version for file in page.files)
+    texts = {str(found) for found in parsed if found is not None and found == known}
+    return min(texts, key=lambda text: (len(text), text), default=version)

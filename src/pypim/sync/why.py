@@ -1,0 +1,74 @@
+"""Says what keeps a project in an index: the chains of its selection, read with what its files are known to require."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pypim.core.chains import Background, chains_of
+from pypim.core.markers import evaluate
+from pypim.core.metadata import parse_requirement
+from pypim.core.steps import OwnRequirement, extras_needed
+from pypim.core.ways import MOST_STEPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.chains import Kept
+    from pypim.core.closure import FollowOptions
+    from pypim.core.metadata import ParsedRequirement
+    from pypim.core.model import DistFile
+    from pypim.core.selection import Selection
+    from pypim.core.steps import ReleaseKey
+    from pypim.core.target import Environment
+    from pypim.ports import MetadataCache
+
+
+class WhyAnswerer:
+    """Answers for one index."""
+
+    def __init__(
+        self,
+        selection: Selection,
+        metadata: MetadataCache,
+        environments: Sequence[Environment],
+        follow: FollowOptions,
+        *,
+        is_exhaustive: bool = False,
+    ) -> None:
+        """`is_exhaustive`: every chain is looked for, however many there are."""
+        self._selection = selection
+        self._metadata = metadata
+        self._environments = environments
+        self._files: dict[ReleaseKey, tuple[DistFile, ...]] = {
+            (release.project, release.version): release.files for release in selection.releases
+        }
+        self._most_steps = None if is_exhaustive else MOST_STEPS
+        self._background = Background(
+            own=self._own,
+            root_extras=follow.root_extras,
+            is_resolved=follow.is_resolved and follow.is_followed and not follow.max_depth,
+        )
+
+    def kept(self, project: NormalizedName, version: str | None = None) -> list[Kept]:
+        """The releases of a project, or one of them, with the chains that keep each."""
+        return chains_of(self._selection, project, version, self._background, most_steps=self._most_steps)
+
+    def _own(self, key: ReleaseKey) -> Iterator[OwnRequirement]:
+        project, _ = key
+        texts: dict[str, ParsedRequirement] = {}
+        for file in self._files[key]:
+            metadata = self._metadata.metadata(file.sha256 or file.url)
+            for text in metadata.requires_dist if metadata is not None else ():
+                if "[" in text and (parsed := parse_requirement(text)) is not None and parsed.name == project:
+                    texts[parsed.text] = parsed
+        for text, parsed in texts.items():
+            names = sorted(e.name for e in self._environments if self._may_hold(parsed, e))
+            yield OwnRequirement(text, tuple(dict.fromkeys(names)))
+
+    def _may_hold(self, requirement: ParsedRequirement, environment: Environment) -> bool:
+        holds = partial(evaluate, requirement.marker, environment)
+        extras = extras_needed(requirement.text)
+        return any(holds(frozenset(filter(None, (extra,)))) is not False for extra in extras)

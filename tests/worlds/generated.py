@@ -1,0 +1,108 @@
+"""Worlds of a seed, larger and fuller of conflicts than those that hypothesis draws, for tests with real installers.
+
+Everything that decides a resolution occurs: markers, extras, several wheels with different metadata, pre-releases,
+yanked files, bounds of Requires-Python, local versions, epochs, requirements that are not valid, projects that are not
+there. The same seed gives the same world everywhere.
+"""
+
+from __future__ import annotations
+
+import string
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.worlds.world import ProjectSpec, World, project, release, sdist, wheel
+
+if TYPE_CHECKING:
+    from tests.worlds.world import FileSpec, ReleaseSpec
+
+_MARKERS = [
+    'sys_platform == "win32"',
+    'sys_platform != "win32"',
+    'platform_system == "Darwin"',
+    'platform_machine == "x86_64"',
+    'python_version >= "3.12"',
+    'python_version < "3.13"',
+    'python_full_version >= "3.12.4"',
+    'implementation_name == "cpython" and os_name == "posix"',
+]
+_EXTRA_MARKERS = ['extra == "x"', 'extra == "x"', 'extra == "y"', 'extra == "y" and sys_platform != "win32"']
+_PYTHONS = [">=3.12", "<3.12", ">=3.8", "<4", ">=3.12.3", "!=3.12.0", ">=3.8,<3.13", "~=3.11"]
+_TAGS = [
+    "py3-none-any",
+    "py3-none-manylinux_2_17_x86_64",
+    "py3-none-win_amd64",
+    "cp311-abi3-manylinux_2_17_x86_64",
+    "cp312-cp312-manylinux_2_17_x86_64",
+    "cp313-cp313-macosx_11_0_arm64",
+    "cp311-abi3-win_amd64",
+]
+_ODD_VERSIONS = ["9.0b1", "2.0rc1", "1.0.post1", "2.0+local.1", "1!0.5", "3.0.dev1"]
+
+
+def generated(seed: int, *, projects: int = 10, versions: int = 6) -> World:
+    """Return the world of a seed: so many projects, named `pa`, `pb` and so on, of at most so many usual versions."""
+    source = Random(seed)
+    names = [f"p{letter}" for letter in string.ascii_lowercase[:projects]]
+    return World.of(*(_project(source, name, names, versions) for name in names))
+
+
+def asked(seed: int, count: int, *, projects: int = 10) -> list[str]:
+    """Return requirements on some projects of the world of a seed, some with extras."""
+    source = Random(f"asked {seed}")
+    names = source.sample(string.ascii_lowercase[:projects], count)
+    return [f"p{name}{source.choice(['', '', '[x]', '[x,y]'])}" for name in names]
+
+
+def _project(source: Random, name: str, names: list[str], versions: int) -> ProjectSpec:
+    numbers = [f"{n}.0" for n in range(1, source.randint(1, versions) + 1)]
+    numbers += [version for version in _ODD_VERSIONS if source.random() < 0.06]
+    source.shuffle(numbers)
+    return project(name, *(_release(source, version, name, names, versions) for version in numbers))
+
+
+def _release(source: Random, version: str, name: str, names: list[str], versions: int) -> ReleaseSpec:
+    return release(
+        version,
+        *_files(source, name, names, versions),
+        requires=_requirements(source, name, names, versions),
+        requires_python=source.choice(_PYTHONS) if source.random() < 0.12 else None,
+        extras=["x", "y"],
+        yanked=source.random() < 0.05,
+    )
+
+
+def _files(source: Random, name: str, names: list[str], versions: int) -> list[FileSpec]:
+    size = source.randint(100, 30_000)
+    shape = source.random()
+    if shape < 0.75:
+        return [wheel(payload=size)]
+    if shape < 0.8:
+        return [sdist()]
+    tags = source.sample(_TAGS, source.randint(1, 3))
+    own = [_requirements(source, name, names, versions) if source.random() < 0.4 else None for _ in tags]
+    return [wheel(tag, requires=needed, payload=size) for tag, needed in zip(tags, own, strict=True)]
+
+
+def _requirements(source: Random, name: str, names: list[str], versions: int) -> list[str]:
+    others = source.sample(names, source.choice([0, 1, 1, 2, 3]))
+    found = [_requirement(source, other, versions) for other in others]
+    return [text for other, text in zip(others, found, strict=True) if other != name or "[" in text]
+
+
+def _requirement(source: Random, name: str, versions: int) -> str:
+    chance = source.random()
+    if chance < 0.01:
+        return source.choice(["missing", f"{name} !!! x", f'{name}; colour == "red"'])
+    if chance < 0.02:
+        return source.choice([f"{name}>=1.0.*", f"{name}>0.5<4"])
+    extras = source.choice(["", "", "", "", "[x]", "[y]"])
+    marker = source.choice(["", "", "", "", source.choice(_MARKERS), source.choice(_EXTRA_MARKERS)])
+    return f"{name}{extras}{_specifier(source, versions)}{'; ' if marker else ''}{marker}"
+
+
+def _specifier(source: Random, versions: int) -> str:
+    n = source.randint(1, versions)
+    if source.random() < 0.06:
+        return source.choice([f">={n}.0a1", "==9.0b1", f"=={n}.*", f"~={n}.0", f">{n}.0", "==2.0+local.1", ">=1!0"])
+    return source.choice(["", "", f"<{n}.0", f">={n}.0", f"=={n}.0", f"!={n}.0", f"<={n}.0", f">={n}.0,<{n + 2}.0"])
