@@ -85,13 +85,15 @@ class Proof(NamedTuple):
 
 
 def proofs(mirror: Mirror) -> list[Proof]:
-    """Of every release that is held for a root; none of them fails that the upstream can satisfy."""
-    (report,) = mirror.run("prove", "--json").expect().document["indexes"]
+    """Of every release that is held for a root; where one fails that the upstream can satisfy, a filter is why."""
+    outcome = mirror.run("prove", "--json")
+    assert outcome.status in {0, 9}, outcome.stderr
+    (report,) = outcome.document["indexes"]
     found = []
     for proof in report["proofs"]:
         target, _, python, platform = proof["environment"].split()
         if target == "all" and proof["version"]:
-            assert proof["state"] in {"installable", "impossible"}
+            assert proof["state"] in {"installable", "impossible"} or proof["cause"] == "filter", proof
             tried = Tried((f"{proof['root']}=={proof['version']}",), python, platform)
             found.append(Proof(tried, proof["state"] == "installable", proof["reading"] != "pip"))
     return found

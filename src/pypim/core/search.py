@@ -213,13 +213,21 @@ class Search:
             release = universe.releases[number]
             wanted = self._here(self._library.wanted(release, self._alike, extra))
         # Several files that fit may require different things, and each installer reads those of one of them.
-        files = release.installable(self._environment, with_yanked=self._start.with_yanked)
-        self._is_disputed = self._is_disputed or len(files) > 1
+        self._is_disputed = self._is_disputed or self._has_choice(release)
         answer = yield from self._requirements(wanted, f"{project} {release.text}", release)
         if extra is not None:
             same = Cause(f"{project}[{extra}] {release.text} is {project} {release.text}")
             answer.append(Requirement((project, None), universe.every, question.state, same))
         return answer
+
+    def _has_choice(self, release: Release) -> bool:
+        """Whether several files of a release fit, in any environment that the outcome may be for."""
+        seen = 0
+        for _, bits in release.installable(self._alike, with_yanked=self._start.with_yanked):
+            if seen & bits:
+                return True
+            seen |= bits
+        return False
 
     def _requirements(
         self, wanted: Sequence[Wanted], label: str, release: Release | None

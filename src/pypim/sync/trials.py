@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from pypim.core.candidates import Release
     from pypim.core.closure import FollowOptions, Root
     from pypim.core.outcomes import Pair
     from pypim.core.selection import Problem, Selection
@@ -203,16 +204,18 @@ class _Reading:
     def results(self, trial: Trial, held: Held | None) -> Iterator[Result]:
         """Those of one trial: of its pairs, and of the environments for which there is no release."""
         rest = trial.mask
-        for pair in self._pairs.get(str(trial.number), ()):
-            mask = self._wide(pair.mask)
-            if trial.version is not None and pair.release.text != _text_of(trial.root, trial.version, held):
-                continue
+        pairs = self._pairs.get(str(trial.number), [])
+        if trial.version is not None:
+            text = _text_of(trial.root, trial.version, held)
+            pairs = [pair for pair in pairs if pair.release.text == text]
+        for pair, reading, where in _as_readings(pairs):
+            mask = self._wide(where)
             rest &= ~mask
             yield Result(
                 trial=trial,
                 version=trial.version or pair.release.text,
                 mask=mask,
-                reading=pair.reading,
+                reading=reading,
                 failure=pair.failure.removeprefix(f"{pair.release.project} {pair.release.text} is asked for; "),
                 is_undecided=pair.is_undecided,
             )
@@ -230,6 +233,22 @@ class _Reading:
 
     def _wide(self, mask: int) -> int:
         return sum(bit for n, bit in enumerate(self._bits) if mask >> n & 1)
+
+
+def _as_readings(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Reading, int]]:
+    """Pairs with a reading and where it holds: where pip and uv can each install a release in their own way, both can."""
+    masks: dict[tuple[Release, Reading], int] = {}
+    for pair in pairs:
+        if not pair.failure:
+            masks[pair.release, pair.reading] = masks.get((pair.release, pair.reading), 0) | pair.mask
+    for pair in pairs:
+        shared = 0
+        if not pair.failure and pair.reading is not Reading.BOTH:
+            shared = masks.get((pair.release, Reading.UV), 0) & masks.get((pair.release, Reading.PIP), 0)
+        if shared & pair.mask and pair.reading is Reading.UV:
+            yield pair, Reading.BOTH, shared & pair.mask
+        if pair.mask & ~shared:
+            yield pair, pair.reading, pair.mask & ~shared
 
 
 def _asked(trial: Trial, held: Held | None) -> Root:
