@@ -26,7 +26,7 @@ from tests.core.offers import Asked, Following, Offer, World, choose, drive, fil
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
 
-    from pypim.core.selection import Selection
+    from pypim.core.selection import Reason, Selection
 
 _Value = TypeVar("_Value")
 
@@ -416,8 +416,14 @@ def test_every_release_is_reached_from_a_root(world: World) -> None:
             assert bool(reason.origin) is not bool(reason.parent_project)
             assert not reason.parent_project or (reason.parent_project, reason.parent_version) in chosen
         (kept,) = chains_of(selection, release.project, release.version)
-        assert len(kept.chains) == len(release.reasons)
+        reasons = {(_named_by(reason), reason.requirement, reason.is_build) for reason in release.reasons}
+        lasts = {(link.by, link.requirement, link.is_build) for link in (chain.links[-1] for chain in kept.chains)}
+        assert lasts == reasons
         assert all(chain.links[0].by in origins for chain in kept.chains)
+
+
+def _named_by(reason: Reason) -> str:
+    return reason.origin or f"{reason.parent_project} {reason.parent_version}"
 
 
 @many

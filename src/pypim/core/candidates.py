@@ -5,7 +5,7 @@ Environments are bits of a mask, so that a question about many machines is one o
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,13 +52,20 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
         return self.parsed.kind is FileKind.SDIST
 
 
+class Unjudged(msgspec.Struct, frozen=True, gc=False):
+    """The files of a release before anybody asked for its candidates."""
+
+    files: list[_File]
+    judge: Callable[[list[_File]], tuple[Candidate, ...]]
+
+
 class Release(msgspec.Struct, frozen=True, eq=False):
     """The candidates of one version. `version` is None where the file names hold no valid one (PEP 440)."""
 
     project: NormalizedName
     version: Version | None
     text: str
-    given: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]]
+    given: tuple[Candidate, ...] | Unjudged
     """Its candidates, or what makes them: most releases are older than any that is looked at."""
     hashes: frozenset[str] = frozenset()
     """The hashes that its files were limited to."""
@@ -68,7 +75,7 @@ class Release(msgspec.Struct, frozen=True, eq=False):
         """The files, in the order of the page."""
         given = self.given
         if not isinstance(given, tuple):
-            given = given()
+            given = given.judge(given.files)
             msgspec.structs.force_setattr(self, "given", given)
         return given
 
@@ -191,19 +198,13 @@ class Chooser:
                     exclusions.append(Exclusion(file.filename, parsed.version_text or "", reason))
                     continue
             group.files.append((file, parsed))
-        releases = [self._release(page.name, key, group, hashes) for key, group in groups.items() if group.files]
+        judge = self._judged
+        releases = [
+            _release(page.name, key, group, Unjudged(group.files, judge), hashes)
+            for key, group in groups.items()
+            if group.files
+        ]
         return Candidates(page.name, _newest_first(releases), tuple(exclusions))
-
-    def _release(self, project: NormalizedName, key: Version | str, group: _Group, hashes: frozenset[str]) -> Release:
-        """One release. 1.0 and 1.0.0 are the same version (PEP 440); the shortest text stands for all."""
-        given = partial(self._judged, group.files)
-        if isinstance(key, str):
-            return Release(project, None, key, given, hashes)
-        if len(group.texts) == 1:
-            return Release(project, key, _normal(group.texts[0]) or str(key), given, hashes)
-        written = [found for text in group.texts if text and (found := parse_version(text)) is not None]
-        version = min(written, key=lambda found: (len(str(found)), str(found)))
-        return Release(project, version, str(version), given, hashes)
 
     def _judged(self, files: list[_File]) -> tuple[Candidate, ...]:
         listed = ((f, p, self.tag_mask(p) & self.python_mask(f.requires_python)) for f, p in files)
@@ -284,11 +285,24 @@ class Chooser:
 _File = tuple["DistFile", "ParsedFilename"]
 
 
-class _Group(msgspec.Struct, frozen=True):
+class _Group(msgspec.Struct, gc=False):
     """The files of one version, and how it is written in the names of all that are listed, kept out or not."""
 
     files: list[_File]
-    texts: list[str | None]
+    texts: tuple[str | None, ...]
+
+
+def _release(
+    project: NormalizedName, key: Version | str, group: _Group, given: Unjudged, hashes: frozenset[str]
+) -> Release:
+    """One release. 1.0 and 1.0.0 are the same version (PEP 440); the shortest text stands for all."""
+    if isinstance(key, str):
+        return Release(project, None, key, given, hashes)
+    if len(group.texts) == 1:
+        return Release(project, key, _normal(group.texts[0]) or str(key), given, hashes)
+    written = [found for text in group.texts if text and (found := parse_version(text)) is not None]
+    version = min(written, key=lambda found: (len(str(found)), str(found)))
+    return Release(project, version, str(version), given, hashes)
 
 
 def _group_of(groups: dict[Version | str, _Group], parsed: ParsedFilename) -> _Group:
@@ -296,9 +310,9 @@ def _group_of(groups: dict[Version | str, _Group], parsed: ParsedFilename) -> _G
     key = parsed.version if parsed.version is not None else (parsed.version_text or "")
     group = groups.get(key)
     if group is None:
-        group = groups[key] = _Group([], [parsed.version_text])
+        group = groups[key] = _Group([], (parsed.version_text,))
     elif parsed.version_text not in group.texts:
-        group.texts.append(parsed.version_text)
+        group.texts = (*group.texts, parsed.version_text)
     return group
 
 

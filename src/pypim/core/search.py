@@ -124,6 +124,8 @@ class Search:
             except StopIteration as end:
                 return self._outcome(end.value)
             answer = yield from self._answer(question)
+            if answer is None:
+                return (yield from self.run(most_rounds))
 
     def _outcome(self, end: Solution[Key] | Impossible[Cause] | Undecided) -> Found | Failed:
         if isinstance(end, Undecided):
@@ -186,7 +188,8 @@ class Search:
         return self._here(self._library.wanted(release, self._alike, extra, with_yanked=self._start.with_yanked))
 
     # --- questions --------------------------------------------------------------------------------------------------
-    def _answer(self, question: Question[Key]) -> Generator[list[Want], None, Answer[Key, Cause]]:
+    def _answer(self, question: Question[Key]) -> Generator[list[Want], None, Answer[Key, Cause] | None]:
+        """What a release needs; None where its files are found to be too large: then all begins again without them."""
         project, extra = question.key
         if extra is None and any(where & self._environment for _, where in self._start.settled.get(project, ())):
             return []
@@ -205,12 +208,13 @@ class Search:
             wanted = self._own_wanted(own, extra)
         else:
             usable = yield from self._library.examine(universe, number, self._alike)
+            if universe.releases[number] is not release:
+                return None
             self._is_disputed = self._is_disputed or universe.is_disputed
             if not usable & self._environment:
                 self._alike &= ~usable
                 return Refusal(Cause(f"{project} {release.text} {_UNUSABLE}"))
             self._alike &= usable
-            release = universe.releases[number]
             wanted = self._here(self._library.wanted(release, self._alike, extra))
         # Several files that fit may require different things, and each installer reads those of one of them.
         self._is_disputed = self._is_disputed or self._has_choice(release)

@@ -170,9 +170,13 @@ class Universe:
                 mask &= ~found
 
     def narrow(self, number: int, file: DistFile, mask: int) -> None:
-        """Only the environments of a mask can use a file."""
+        """Only the environments of a mask can use a file, whoever asks: as if the page had said so."""
         release = self.releases[number] = self.releases[number].narrowed(file, mask)
-        self._usable[number] = release.mask(with_yanked=self._reading is Reading.PIP)
+        takes_yanked = self._reading is Reading.PIP
+        self._usable[number] = release.mask(with_yanked=takes_yanked)
+        self._listed[number] = (release.mask(with_yanked=takes_yanked), release.mask(with_yanked=True))
+        for known in (self._allowed, self._finals, self._admits, self._same):
+            known.clear()
 
     def refuse(self, number: int, mask: int) -> None:
         """The environments of a mask cannot use a release, whatever its files say."""

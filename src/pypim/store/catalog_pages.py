@@ -29,6 +29,8 @@ _gunzip: Callable[[bytes], bytes] = igzip.decompress
 _encode = msgspec.json.Encoder().encode
 _encode_page = msgspec.msgpack.Encoder().encode
 _decode_page = msgspec.msgpack.Decoder(Page).decode
+_MOST_PACKED_BYTES = 8 << 20
+"""Of the body of a page; a larger one is decoded again when it is needed, for to pack it takes as much memory again."""
 _DECODER = f"pypim {__version__}"
 """Who decoded a page: another version may read more out of it."""
 _decode_metadata = msgspec.json.Decoder(CoreMetadata).decode
@@ -66,7 +68,8 @@ class CatalogPages:
         database = self._database
         with database.transaction(is_durable=False):
             times = (response.fetched_at, response.fresh_until)
-            page = None if decoded is None else igzip.compress(_encode_page(decoded), _GZIP_LEVEL)
+            is_packed = decoded is not None and len(response.body) <= _MOST_PACKED_BYTES
+            page = igzip.compress(_encode_page(decoded), _GZIP_LEVEL) if is_packed else None
             row = (response.url, upstream, *head, response.serial, *times, body, page, _DECODER)
             database.run("keep_response", row)
             database.run("forget_files_of_url", (response.url,))
