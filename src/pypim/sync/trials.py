@@ -236,7 +236,7 @@ class _Reading:
 
 
 def _as_readings(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Reading, int]]:
-    """Pairs with a reading and where it holds: where pip and uv can each install a release in their own way, both can."""
+    """Pairs, each with a reading and where it holds: where pip and uv both have their own way, both can install it."""
     masks: dict[tuple[Release, Reading], int] = {}
     for pair in pairs:
         if not pair.failure:
