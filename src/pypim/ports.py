@@ -6,10 +6,10 @@ Everything that does I/O stands behind one of these; `wiring` chooses who stands
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
     from pathlib import Path
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pypim.core.plan import Outline
     from pypim.core.records import Fetched, Finding, Generation, KeptPage, KeptPlan, Removal, Run, StoredResponse
     from pypim.core.selection import Selection
+
+T = TypeVar("T")
 
 
 class Index(Protocol):
@@ -379,3 +381,62 @@ class Reporter(Protocol):
 
     def close(self) -> None:
         """The run is over; restore the terminal."""
+
+
+# --- the server -----------------------------------------------------------------------------------------------------
+class Arriving(Protocol):
+    """The bytes of a file that is still being fetched, for any number of readers at once."""
+
+    @property
+    def size(self) -> int | None:
+        """Of the whole file, in bytes; None where the upstream did not say."""
+
+    async def read(self, start: int, most: int) -> bytes:
+        """At most so many bytes from there, at least one; empty only at the end of the file.
+
+        The last bytes are given out only once the hash of the whole is right. Waits for bytes that are not there yet.
+        Raises UpstreamFault, IntegrityFault or StoreFault, as every later call then does.
+        """
+
+    def close(self) -> None:
+        """This reader has gone; the fetching goes on."""
+
+
+class Served(Index, Protocol):
+    """An index as the server needs it: with a mark for each page, and a way from a listed file to its bytes.
+
+    What a page lists has its upstream's URL; the server writes its own in its place (`pypim.core.served`).
+    """
+
+    @property
+    def name(self) -> str:
+        """As it is configured."""
+
+    def mark(self, name: NormalizedName | None) -> object:
+        """Two equal marks mean that the page (None: the list) has not changed between; read it before the page.
+
+        Costs next to nothing and never waits; a mark that equals no other says that the page must be asked for.
+        """
+
+    async def content(self, project: NormalizedName, file: DistFile) -> Path | Arriving:
+        """The bytes of a file that its page lists. Raises NotFound, UpstreamFault, Refused or StoreFault."""
+
+    async def metadata_bytes(self, project: NormalizedName, file: DistFile) -> bytes:
+        """The `.metadata` of a listed wheel (PEP 658). Raises MetadataNotFound, UpstreamFault or StoreFault."""
+
+
+class Epochs(Protocol):
+    """Counters that all processes on one store share: each says whether an index may have changed."""
+
+    def epoch(self, index: str) -> int:
+        """The number of changes so far; costs next to nothing."""
+
+    def advance(self, index: str) -> None:
+        """Something that clients see of the index has changed, and is committed."""
+
+
+class Background(Protocol):
+    """Runs what waits for the disk where the server does not wait for it, one after the other."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What the work returns or raises."""

@@ -1,0 +1,38 @@
+"""What the server lists: the entries of a page with URLs of its own, and the way back from such a URL to the entry.
+
+A file's URL ends in packages/aa/bb/<60 hex>/<filename>, the shape that PyPI uses, so that lock files survive a change
+of host: the BLAKE2b-256 of the content where that is known, else its SHA-256, else that of the upstream's URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pypim.core.model import DistFile, Page
+
+_PLACE = re.compile(r"/([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/[^/]+\Z")
+
+
+def file_path(file: DistFile) -> str:
+    """Where a listed file is served, relative to its index: packages/aa/bb/<60 hex>/<filename>, not yet quoted."""
+    digest = file.blake2b_256 or _digest_in(file.url) or file.sha256
+    digest = digest or hashlib.sha256(file.url.encode(errors="surrogatepass")).hexdigest()
+    return f"packages/{digest[:2]}/{digest[2:4]}/{digest[4:]}/{file.filename}"
+
+
+def _digest_in(url: str) -> str | None:
+    """The digest that an upstream's own URL has, where it has that shape."""
+    found = _PLACE.search(unquote(urlsplit(url).path))
+    return "".join(found.groups()) if found else None
+
+
+def served_page(page: Page, folder: str = "../../") -> Page:
+    """The page as it is served: each URL relative, from the page itself up to the index."""
+    files = tuple(msgspec.structs.replace(file, url=folder + quote(file_path(file))) for file in page.files)
+    return msgspec.structs.replace(page, files=files)

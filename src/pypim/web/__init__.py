@@ -1,0 +1,1 @@
+"""The server: requests in, answers out. Everything behind them is met as a port."""

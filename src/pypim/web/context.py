@@ -1,0 +1,32 @@
+"""What every part of the server is given: the indexes, and who may do what with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pypim.ports import Background, Clock, Served
+    from pypim.web.auth import Doorkeeper
+    from pypim.web.upload import Uploads
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Made once by wiring, for as long as a worker lives."""
+
+    indexes: Mapping[str, Served]
+    """By name, of every kind."""
+    uploads: Mapping[str, Uploads]
+    """Of the indexes that take them, by name."""
+    default: str
+    """The index that answers at /simple/, /packages/ and /legacy/."""
+    doorkeeper: Doorkeeper
+    background: Background
+    clock: Clock
+    root_path: str = ""
+    """Where a proxy in front has put the server: "" or "/pypi"; answers that name an address of ours begin with it."""
+    accelerated: str = ""
+    """Location under which nginx finds the store's files (X-Accel-Redirect); empty: the server sends them itself."""
