@@ -13,6 +13,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from pypim.core.model import Blob, Holding
+
 if TYPE_CHECKING:
     from pypim.core.model import DistFile, Page
 
@@ -24,6 +26,28 @@ def file_path(file: DistFile) -> str:
     digest = file.blake2b_256 or _digest_in(file.url) or file.sha256
     digest = digest or hashlib.sha256(file.url.encode(errors="surrogatepass")).hexdigest()
     return f"packages/{digest[:2]}/{digest[2:4]}/{digest[4:]}/{file.filename}"
+
+
+def held_entry(file: DistFile, holding: Holding) -> DistFile:
+    """The entry of a held file: what the upstream says of it, with what we know of its bytes, at a URL of ours."""
+    return msgspec.structs.replace(
+        file,
+        url="../../" + quote(holding.path),
+        sha256=holding.blob.sha256,
+        blake2b_256=holding.blob.blake2b_256,
+        other_hash=None,
+        size=holding.blob.size,
+        core_metadata=holding.metadata_sha256 or False,
+        gpg_sig=None,
+    )
+
+
+def holding_of(file: DistFile) -> Holding:
+    """The holding that a held file's entry describes: the way back from `held_entry`."""
+    assert file.sha256 is not None and file.blake2b_256 is not None and file.size is not None, "it is held"  # noqa: PT018
+    blob = Blob(sha256=file.sha256, blake2b_256=file.blake2b_256, size=file.size)
+    metadata = file.core_metadata if isinstance(file.core_metadata, str) else None
+    return Holding(filename=file.filename, blob=blob, metadata_sha256=metadata)
 
 
 def _digest_in(url: str) -> str | None:

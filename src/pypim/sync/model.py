@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pypim.ports import (
         Blobs,
         Clock,
+        Epochs,
         Fetcher,
         Findings,
         Generations,
@@ -93,6 +94,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     reporter: Reporter
     tree: Tree | None
+    epochs: Epochs
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

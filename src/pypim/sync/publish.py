@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-import msgspec
 from packaging.utils import is_normalized_name
 
 from pypim.core import simple_html, simple_json
 from pypim.core.model import Page, ProjectList, ProjectStatus
 from pypim.core.names import parse_name
+from pypim.core.served import held_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,7 +38,7 @@ def pages_of(selection: Selection, holdings: Mapping[str, Holding]) -> dict[Norm
         for file in release.files:
             holding = holdings.get(file.identity)
             if holding is not None:
-                files.setdefault(release.project, []).append(_published(file, holding))
+                files.setdefault(release.project, []).append(held_entry(file, holding))
     pages: dict[NormalizedName, Page] = {}
     for facts in selection.projects:
         listed = files.get(facts.name, [])
@@ -48,20 +47,6 @@ def pages_of(selection: Selection, holdings: Mapping[str, Holding]) -> dict[Norm
                 name=facts.name, files=tuple(listed), status=facts.status, status_reason=facts.status_reason
             )
     return pages
-
-
-def _published(file: DistFile, holding: Holding) -> DistFile:
-    """The entry of a held file: what the upstream says of it, with what we know of its bytes."""
-    return msgspec.structs.replace(
-        file,
-        url="../../" + quote(holding.path),
-        sha256=holding.blob.sha256,
-        blake2b_256=holding.blob.blake2b_256,
-        other_hash=None,
-        size=holding.blob.size,
-        core_metadata=holding.metadata_sha256 or False,
-        gpg_sig=None,
-    )
 
 
 def _is_name(text: str) -> bool:

@@ -265,6 +265,7 @@ def _publish(stack: Stack, request: Request, carried: _Carried) -> int:
         written = publisher.publish(pages, held, trusts_record=not is_interrupted)
     if generation is not None:
         stack.generations.finish(generation, stack.clock.now().timestamp())
+        stack.epochs.advance(request.index)
     return written
 
 

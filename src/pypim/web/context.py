@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pypim.ports import Background, Clock, Served
     from pypim.web.auth import Doorkeeper
+    from pypim.web.forwarded import Networks
     from pypim.web.upload import Uploads
 
 
@@ -22,10 +23,15 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     uploads: Mapping[str, Uploads]
     """Of the indexes that take them, by name."""
     default: str
-    """The index that answers at /simple/, /packages/ and /legacy/."""
+    """The index that answers at /simple/, /packages/ and /legacy/; empty where there is none."""
+    cache_controls: Mapping[str, str]
+    """Index → the Cache-Control of its pages."""
     doorkeeper: Doorkeeper
     background: Background
+    check_store: Callable[[], None]
+    """Reads and writes a little of the store. Raises StoreFault."""
     clock: Clock
+    trusted_proxies: Networks = ()
     root_path: str = ""
     """Where a proxy in front has put the server: "" or "/pypi"; answers that name an address of ours begin with it."""
     accelerated: str = ""

@@ -1,0 +1,48 @@
+"""Which part of a file is asked for: the Range header (RFC 9110, 14) as one span of bytes."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*\Z", re.ASCII | re.IGNORECASE)
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Bytes `start` to `stop`, the latter excluded."""
+
+    start: int
+    stop: int
+
+
+class Unsatisfiable(msgspec.Struct, frozen=True):
+    """The file has no such bytes (416)."""
+
+
+def parse_range(header: str | None, size: int) -> Span | Unsatisfiable | None:
+    """What of a file of that size is asked for; None for all of it.
+
+    A header that cannot be read, or names several ranges, counts as none, as the standard allows.
+    """
+    found = _RANGE.match(header.strip()) if header else None
+    if found is None or not (found[1] or found[2]):
+        return None
+    if not found[1]:
+        length = int(found[2])
+        return Span(max(size - length, 0), size) if length and size else Unsatisfiable()
+    start = int(found[1])
+    stop = min(int(found[2]) + 1, size) if found[2] else size
+    if found[2] and int(found[2]) < start:
+        return None
+    return Span(start, stop) if start < size else Unsatisfiable()
+
+
+def matches_etag(header: str | None, etag: str) -> bool:
+    """Whether If-None-Match names an entity tag (RFC 9110, 13.1.2): a list or `*`, compared weakly."""
+    if not header:
+        return False
+    if header.strip() == "*":
+        return True
+    wanted = etag.removeprefix("W/")
+    return any(one.strip().removeprefix("W/") == wanted for one in header.split(","))

@@ -1,0 +1,76 @@
+"""A mirror as the server shows it: the current generation, which a sync flips while the server runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.errors import CorruptBlob, MetadataNotFound, ProjectNotFound
+from pypim.core.model import ProjectList
+from pypim.core.served import holding_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile, Page
+    from pypim.ports import Blobs, Epochs, Serving
+
+
+class PublishedIndex:
+    """The Served of one mirror. Nothing of it is asked of an upstream."""
+
+    def __init__(self, name: str, serving: Serving, blobs: Blobs, epochs: Epochs) -> None:
+        self._name = name
+        self._serving = serving
+        self._blobs = blobs
+        self._epochs = epochs
+
+    @property
+    def name(self) -> str:
+        """As it is configured."""
+        return self._name
+
+    def mark(self, name: NormalizedName | None) -> object:
+        """The epoch: every page counts until the next generation."""
+        del name
+        return self._epochs.epoch(self._name)
+
+    async def project_list(self) -> ProjectList:
+        """Every project of which a file is held; empty before the first sync."""
+        serial = self._epochs.epoch(self._name)
+        generation = self._serving.generation(self._name)
+        names = self._serving.names(generation) if generation is not None else []
+        return ProjectList(projects=dict.fromkeys(names, serial), last_serial=serial)
+
+    async def project(self, name: NormalizedName) -> Page:
+        """The page with the files that are held. Raises ProjectNotFound."""
+        serial = self._epochs.epoch(self._name)
+        while (generation := self._serving.generation(self._name)) is not None:
+            page = self._serving.page(generation, name)
+            if page is not None:
+                return msgspec.structs.replace(page, last_serial=serial)
+            if self._serving.generation(self._name) == generation:  # else its rows may have been gone already
+                break
+        raise ProjectNotFound(name, self._name)
+
+    async def content(self, project: NormalizedName, file: DistFile) -> Path:
+        """Where the bytes of a listed file are. Raises CorruptBlob where somebody took them away."""
+        del project
+        path = self._blobs.path(holding_of(file))
+        if not path.is_file():
+            raise CorruptBlob(file.filename, "the file is gone from the store")
+        return path
+
+    async def metadata_bytes(self, project: NormalizedName, file: DistFile) -> bytes:
+        """The `.metadata` beside a held wheel. Raises MetadataNotFound or CorruptBlob."""
+        del project
+        if not isinstance(file.core_metadata, str):
+            raise MetadataNotFound(file.filename, ["none is held"])
+        path = self._blobs.path(holding_of(file))
+        try:
+            return path.with_name(path.name + ".metadata").read_bytes()
+        except FileNotFoundError:
+            raise CorruptBlob(file.filename, "its .metadata is gone from the store") from None

@@ -1,0 +1,180 @@
+"""The application: a path to an index and what is asked of it, errors to answers, and everything else to a router."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.routing import Router
+
+from pypim.core.access import Action
+from pypim.core.errors import InvalidFilename, InvalidName, NotFound, PypimError
+from pypim.core.filenames import project_of
+from pypim.core.names import parse_name
+from pypim.web.answers import CORS, headers_of, send_whole
+from pypim.web.errors import fault_of, send_error
+from pypim.web.files import METADATA, Files
+from pypim.web.forwarded import peer_of
+from pypim.web.pages import MOST_BYTES, Pages
+from pypim.web.simple import SimpleApi
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+    from starlette.routing import BaseRoute
+
+    from pypim.web.answers import Headers, Message, Receive, Scope, Send
+    from pypim.web.context import Context
+
+_log = logging.getLogger("pypim.server")
+_HEX = frozenset("0123456789abcdef")
+_READING = frozenset({"GET", "HEAD"})
+
+
+class MethodNotAllowed(PypimError):
+    """What is read with GET and HEAD only was asked for in another way (HTTP 405)."""
+
+    code = "method-not-allowed"
+    http_status = 405
+    http_headers = {"allow": "GET, HEAD, OPTIONS"}  # noqa: RUF012 - never changed
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"{method} means nothing here", hint="Uploads go to the index's /legacy/.")
+
+
+class App:
+    """The ASGI application of one worker."""
+
+    def __init__(self, context: Context, routes: list[BaseRoute], store: Path) -> None:
+        """`store` is the folder that the files of the store are in."""
+        self._context = context
+        self._pages = Pages(context.indexes, context.cache_controls, MOST_BYTES)
+        self._simple = SimpleApi(self._pages)
+        self._files = Files(context.indexes, self._pages, context.accelerated, store)
+        self._router = Starlette(routes=routes, exception_handlers={})
+        self._router.router = Router(routes=routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "http":
+            watched = _Watched(send)
+            try:
+                await self._answer(scope, receive, watched)
+            except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client gets an answer
+                if watched.has_begun:
+                    _log.warning("%s broke off: %s", scope["path"], fault_of(error).message)
+                    raise  # the connection breaks, for what was promised cannot be kept
+                await send_error(scope, send, error)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = self._path_of(scope)
+        index, rest = self._index_of(path)
+        if rest.startswith("simple") and (len(rest) == 6 or rest[6] == "/"):  # noqa: PLR2004 - of "simple"
+            await self._read(scope, send, index, lambda: self._answer_simple(scope, send, index, rest))
+        elif rest.startswith("packages/") and _is_file(rest):
+            await self._read(scope, send, index, lambda: self._answer_file(scope, send, index, rest))
+        else:
+            scope["path"] = path
+            await self._router(scope, receive, send)
+
+    def _path_of(self, scope: Scope) -> str:
+        """The path without where a proxy has put us. Raises NotFound for what no path of ours has (case 82)."""
+        path: str = scope["path"]
+        raw: bytes = scope.get("raw_path") or b""
+        if not path.isascii() or "\0" in path or b"%2f" in raw.lower() or "\\" in path or "/../" in f"{path}/":
+            raise InvalidFilename(path[:200], "a path of this server has nothing of the kind")
+        root = self._context.root_path
+        return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+
+    def _index_of(self, path: str) -> tuple[str, str]:
+        """The index that a path is about, and the rest of the path."""
+        first, _, rest = path[1:].partition("/")
+        if first in self._context.indexes:
+            return first, rest
+        return self._context.default, path[1:]
+
+    async def _read(self, scope: Scope, send: Send, index: str, answer: Callable[[], Awaitable[None]]) -> None:
+        method = scope["method"]
+        if index not in self._context.indexes:
+            raise NotFound("there is no index at this path", hint="The paths are /NAME/simple/; see the front page.")
+        if method == "OPTIONS":
+            await send_whole(send, 204, [*CORS, (b"access-control-allow-methods", b"GET, HEAD, OPTIONS")], b"")
+        elif method not in _READING:
+            raise MethodNotAllowed(method)
+        else:
+            await answer()
+
+    async def _admit(self, scope: Scope, index: str, project: NormalizedName | None) -> None:
+        doorkeeper = self._context.doorkeeper
+        if not doorkeeper.is_open(index):
+            peer = peer_of(scope, self._context.trusted_proxies)
+            await doorkeeper.admit(headers_of(scope), peer, Action.READ, index, project)
+
+    async def _answer_simple(self, scope: Scope, send: Send, index: str, rest: str) -> None:
+        text = rest[7:].removesuffix("/")
+        name = _name_of(text) if text else None
+        if name is not None and (name != text or not rest.endswith("/")):
+            await self._redirect(scope, send, rest, f"simple/{name}/", status=301)
+        elif name is None and rest != "simple/":
+            await self._redirect(scope, send, rest, "simple/", status=301)
+        else:
+            await self._admit(scope, index, name)
+            await self._simple.answer(scope, send, index, name)
+
+    async def _redirect(self, scope: Scope, send: Send, rest: str, target: str, *, status: int) -> None:
+        """To another path of the same index; relative to the server, for a proxy in front may call it otherwise."""
+        path: str = scope["path"]
+        query: bytes = scope["query_string"]
+        location = quote(path.removesuffix(rest) + target).encode() + (b"?" + query if query else b"")
+        root = self._context.root_path.encode()
+        if root and not location.startswith(root + b"/"):
+            location = root + location
+        headers: Headers = [(b"location", location), (b"cache-control", b"max-age=86400"), (b"content-length", b"0")]
+        await send_whole(send, status, [*headers, *CORS], b"")
+
+    async def _answer_file(self, scope: Scope, send: Send, index: str, path: str) -> None:
+        is_public = self._context.doorkeeper.is_open(index)
+        if not is_public:
+            await self._admit(scope, index, project_of(path.rpartition("/")[2].removesuffix(METADATA)))
+        await self._files.answer(scope, send, index, path, is_public=is_public)
+
+
+class _Watched:
+    """A `send` that knows whether an answer has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def __call__(self, message: Message) -> None:
+        self.has_begun = True
+        await self._send(message)
+
+
+def _is_file(rest: str) -> bool:
+    """packages/aa/bb/<60 hex>/<filename>, and not one of pypicache's paths."""
+    parts = rest.split("/")
+    return len(parts) == 5 and [len(part) for part in parts[1:4]] == [2, 2, 60] and _HEX.issuperset("".join(parts[1:4]))  # noqa: PLR2004 - as in the docstring
+
+
+def _name_of(text: str) -> NormalizedName:
+    """The normalised name; what is no name is no project either. Raises NotFound."""
+    try:
+        return parse_name(text)
+    except InvalidName as error:
+        raise NotFound(error.message, hint=error.hint) from None
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Answer the server's start and stop (ASGI lifespan); what must be opened was opened before."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,211 @@
+"""Distribution files and their core metadata, with ranges: what a page of the very same index lists, and nothing else.
+
+A file that is still on its way is sent as it comes; where it breaks off, so does the answer, and never ends as if
+it were whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pypim.core.errors import MetadataNotFound, NotFound, StoreUnreadable, UpstreamMalformed
+from pypim.core.filenames import project_of
+from pypim.core.ranges import Span, Unsatisfiable, matches_etag, parse_range
+from pypim.web.answers import CORS, header, send_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile
+    from pypim.ports import Arriving, Served
+    from pypim.web.answers import Headers, Scope, Send
+    from pypim.web.pages import Pages
+
+METADATA = ".metadata"
+_SMALL_BYTES = 256 << 10
+"""A file up to this size leaves in one message with its head, which a client gets without a second wait."""
+_CHUNK_BYTES = 1 << 20
+_TYPE = (b"content-type", b"application/octet-stream")
+
+
+class FileNotListed(NotFound):
+    """No page of the index lists a file at that path, and what no page lists is not served."""
+
+    code = "file-not-listed"
+
+    def __init__(self, path: str, index: str) -> None:
+        super().__init__(f"{index}: no page lists a file at {path}", hint="Read the project's page again.")
+        self.path = path
+        self.index = index
+
+
+class Files:
+    """Answers for files; who may read them was settled before."""
+
+    def __init__(self, indexes: Mapping[str, Served], pages: Pages, accelerated: str, store: Path) -> None:
+        """`accelerated`: the location below which nginx finds the folder `store`; empty where it does not."""
+        self._indexes = indexes
+        self._pages = pages
+        self._accelerated = accelerated.rstrip("/")
+        self._store = store
+
+    async def find(self, index: str, path: str) -> tuple[NormalizedName, DistFile]:
+        """The project and the entry of a file that is served at a path (packages/…). Raises FileNotListed."""
+        project = project_of(path.rpartition("/")[2])
+        if project is not None:
+            try:
+                page = self._pages.current(index, project) or await self._pages.page(index, project)
+            except NotFound:
+                raise FileNotListed(path, index) from None
+            file = page.file(path)
+            if file is not None:
+                return project, file
+        raise FileNotListed(path, index)
+
+    async def answer(self, scope: Scope, send: Send, index: str, path: str, *, is_public: bool) -> None:
+        """Send a file, or with `.metadata` behind its path its core metadata. Raises FileNotListed and others."""
+        wants_metadata = path.endswith(METADATA)
+        project, file = await self.find(index, path.removesuffix(METADATA))
+        served = self._indexes[index]
+        headers: Headers = [_TYPE, (b"cache-control", _immutable(is_public=is_public)), *CORS]
+        if wants_metadata:
+            if not file.core_metadata:
+                raise MetadataNotFound(file.filename, ["the page does not offer it"])
+            content = await served.metadata_bytes(project, file)
+            await self._send_bytes(scope, send, headers, content)
+            return
+        if file.sha256:
+            headers.append((b"etag", f'"{file.sha256}"'.encode()))
+        headers.append((b"accept-ranges", b"bytes"))
+        if file.sha256 and matches_etag(header(scope, b"if-none-match"), f'"{file.sha256}"'):
+            await send_whole(send, 304, headers[1:], b"")
+        elif scope["method"] == "HEAD" and file.size is not None:
+            await send_whole(send, 200, [*headers, _length(file.size)], b"")
+        else:
+            await self._send_content(scope, send, headers, await served.content(project, file), file)
+
+    async def _send_content(
+        self, scope: Scope, send: Send, headers: Headers, content: Path | Arriving, file: DistFile
+    ) -> None:
+        if isinstance(content, Path):
+            if self._accelerated and content.is_relative_to(self._store):
+                location = f"{self._accelerated}/{content.relative_to(self._store).as_posix()}"
+                kept = [pair for pair in headers if pair[0] not in {b"accept-ranges"}]
+                await send_whole(send, 200, [*kept, (b"x-accel-redirect", location.encode())], b"")
+            else:
+                await self._send_path(scope, send, headers, content, file)
+            return
+        try:
+            await self._send_arriving(scope, send, headers, content, file)
+        finally:
+            content.close()
+
+    async def _send_path(self, scope: Scope, send: Send, headers: Headers, path: Path, file: DistFile) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise StoreUnreadable(str(path), error.strerror or "it cannot be opened") from error
+        try:
+            size = os.fstat(descriptor).st_size
+            span = _span(scope, size, file)
+            if isinstance(span, Unsatisfiable):
+                await _send_unsatisfiable(send, headers, size)
+                return
+            status, headers = _head(headers, span, size)
+            start, stop = (span.start, span.stop) if span else (0, size)
+            if scope["method"] == "HEAD":
+                await send_whole(send, status, headers, b"")
+            elif stop - start <= _SMALL_BYTES:
+                await send_whole(send, status, headers, os.pread(descriptor, stop - start, start))
+            else:
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                if span is None and "http.response.pathsend" in (scope.get("extensions") or {}):
+                    await send({"type": "http.response.pathsend", "path": str(path)})
+                else:
+                    await _send_part(send, descriptor, start, stop)
+        finally:
+            os.close(descriptor)
+
+    async def _send_arriving(
+        self, scope: Scope, send: Send, headers: Headers, arriving: Arriving, file: DistFile
+    ) -> None:
+        """Send what is there and wait for the rest; the head goes out with the first bytes, or there is none."""
+        size = arriving.size
+        span = _span(scope, size, file) if size is not None else None
+        if isinstance(span, Unsatisfiable):
+            await _send_unsatisfiable(send, headers, size or 0)
+            return
+        status, headers = _head(headers, span, size)
+        start = span.start if span else 0
+        stop = span.stop if span else size
+        most = _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - start)
+        chunk = await arriving.read(start, most) if most else b""
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        while chunk:
+            start += len(chunk)
+            is_last = stop is not None and start >= stop
+            await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
+            if is_last:
+                return
+            chunk = await arriving.read(start, _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - start))
+        if stop is not None and start < stop:
+            raise UpstreamMalformed(file.url, f"{file.filename} ends after {start:,} of {stop:,} bytes")
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send_bytes(self, scope: Scope, send: Send, headers: Headers, content: bytes) -> None:
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        headers = [*headers, (b"etag", etag.encode()), _length(len(content))]
+        if matches_etag(header(scope, b"if-none-match"), etag):
+            await send_whole(send, 304, [pair for pair in headers if pair[0] != b"content-length"], b"")
+        else:
+            await send_whole(send, 200, headers, b"" if scope["method"] == "HEAD" else content)
+
+
+def _immutable(*, is_public: bool) -> bytes:
+    return b"max-age=365000000, immutable, public" if is_public else b"max-age=365000000, immutable, private"
+
+
+def _length(size: int) -> tuple[bytes, bytes]:
+    return b"content-length", str(size).encode()
+
+
+def _span(scope: Scope, size: int, file: DistFile) -> Span | Unsatisfiable | None:
+    """The part that is asked for; all of it where If-Range names another file (RFC 9110, 13.1.5)."""
+    asked = header(scope, b"range")
+    if asked is None:
+        return None
+    condition = header(scope, b"if-range")
+    if condition is not None and condition.strip() != f'"{file.sha256}"':
+        return None
+    return parse_range(asked, size)
+
+
+def _head(headers: Headers, span: Span | None, size: int | None) -> tuple[int, Headers]:
+    """The status and the headers of a file or of a part of it."""
+    if span is None:
+        return 200, headers if size is None else [*headers, _length(size)]
+    content_range = f"bytes {span.start}-{span.stop - 1}/{size}"
+    return 206, [*headers, _length(span.stop - span.start), (b"content-range", content_range.encode())]
+
+
+async def _send_unsatisfiable(send: Send, headers: Headers, size: int) -> None:
+    kept = [pair for pair in headers if pair[0] != b"content-type" and pair[0] != b"cache-control"]
+    await send_whole(send, 416, [*kept, (b"content-range", f"bytes */{size}".encode()), _length(0)], b"")
+
+
+async def _send_part(send: Send, descriptor: int, start: int, stop: int) -> None:
+    while start < stop:
+        chunk = await asyncio.to_thread(os.pread, descriptor, min(_CHUNK_BYTES, stop - start), start)
+        if not chunk:
+            raise StoreUnreadable(str(descriptor), "the file ends before its end")
+        start += len(chunk)
+        await send({"type": "http.response.body", "body": chunk, "more_body": start < stop})

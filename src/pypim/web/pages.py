@@ -1,0 +1,146 @@
+"""Rendered pages, kept while they count: every page of the Simple API leaves the server from here."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from pypim.core import simple_html, simple_json
+from pypim.core.errors import NotFound
+from pypim.core.model import Page, ProjectStatus
+from pypim.core.negotiate import JSON_TYPE, PLAIN_HTML_TYPE
+from pypim.core.served import file_path, served_page
+from pypim.index.sharing import SingleFlight
+from pypim.web.answers import Represented, represent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile, ProjectList
+    from pypim.ports import Served
+
+MOST_BYTES = 32 << 20
+"""What all rendered pages may take in memory."""
+
+_MOST_READS = 3
+
+Key = tuple[str, "NormalizedName | None"]
+"""An index, and a project of it; None for the list."""
+
+
+class RenderedPage:
+    """One page or list in every form that was asked for so far."""
+
+    def __init__(self, mark: object, value: Page | ProjectList, cache_control: str) -> None:
+        self.mark = mark
+        self.value = value
+        self._cache_control = cache_control
+        self._forms: dict[str, Represented] = {}
+        self._files: dict[str, DistFile] | None = None
+
+    def form(self, content_type: str) -> Represented:
+        """The page in a media type of the Simple API."""
+        found = self._forms.get(content_type)
+        if found is None:
+            found = self._forms[content_type] = self._render(content_type)
+        return found
+
+    def file(self, path: str) -> DistFile | None:
+        """The listed file that is served at a path (packages/…); the entry as the index has it."""
+        if self._files is None:
+            files = self.value.files if isinstance(self.value, Page) else ()
+            self._files = {file_path(file): file for file in files}
+        return self._files.get(path)
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, about."""
+        files = len(self.value.files) if isinstance(self.value, Page) else len(self.value.projects) // 4
+        return 1000 + files * 800 + sum(form.size_bytes for form in self._forms.values())
+
+    def _render(self, content_type: str) -> Represented:
+        serial = self.value.last_serial
+        is_json = content_type == JSON_TYPE
+        if isinstance(self.value, Page):
+            page = served_page(self.value)
+            if page.status is ProjectStatus.QUARANTINED:
+                page = Page(name=page.name, status=page.status, status_reason=page.status_reason, last_serial=serial)
+            content = simple_json.render_page(page) if is_json else simple_html.render_page(page)
+        elif is_json:
+            content = simple_json.render_project_list(self.value)
+        else:
+            content = simple_html.render_project_list(self.value)
+        written = "text/html; charset=utf-8" if content_type == PLAIN_HTML_TYPE else content_type
+        return represent(content, written, self._cache_control, serial or 1)
+
+
+class Pages:
+    """The pages of all indexes, the least recently asked for dropped first."""
+
+    def __init__(self, indexes: Mapping[str, Served], cache_controls: Mapping[str, str], most_bytes: int) -> None:
+        """`cache_controls`: index → the Cache-Control of its pages."""
+        self._indexes = indexes
+        self._cache_controls = cache_controls
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[Key, RenderedPage] = OrderedDict()
+        self._sizes: dict[Key, int] = {}
+        self._bytes = 0
+        self._flights = SingleFlight[RenderedPage]()
+
+    def current(self, index: str, name: NormalizedName | None) -> RenderedPage | None:
+        """The page, where it is kept and still counts: no waiting, and nobody is asked."""
+        key = (index, name)
+        found = self._kept.get(key)
+        if found is None or found.mark != self._indexes[index].mark(name):
+            return None
+        self._kept.move_to_end(key)
+        return found
+
+    async def page(self, index: str, name: NormalizedName | None) -> RenderedPage:
+        """The page as it is now. Raises what the index raises."""
+        found = self.current(index, name)
+        if found is None:
+            found = await self._flights.value(f"{index}/{name or ''}", lambda: self._read(index, name))
+        return found
+
+    def weigh(self, index: str, name: NormalizedName | None, page: RenderedPage) -> None:
+        """Note what a page takes once it was rendered, and drop others for it."""
+        key = (index, name)
+        if self._kept.get(key) is page:
+            self._bytes += page.size_bytes - self._sizes.get(key, 0)
+            self._sizes[key] = page.size_bytes
+            while self._bytes > self._most_bytes and len(self._kept) > 1:
+                self._drop(next(iter(self._kept)))
+
+    async def _read(self, index: str, name: NormalizedName | None) -> RenderedPage:
+        try:
+            mark, value = await self._settled(self._indexes[index], name)
+        except NotFound:
+            self._drop((index, name))
+            raise
+        known = self._kept.get((index, name))
+        if known is not None and (known.value is value or known.value == value):
+            known.mark = mark
+            return known
+        page = RenderedPage(mark, value, self._cache_controls[index])
+        self._drop((index, name))
+        self._kept[index, name] = page
+        return page
+
+    async def _settled(self, served: Served, name: NormalizedName | None) -> tuple[object, Page | ProjectList]:
+        """A page and its mark, which was the same before and after the page was read.
+
+        A proxy has a new mark once it has asked; where marks change all the time, the page counts this once only.
+        """
+        for _ in range(_MOST_READS):
+            before = served.mark(name)
+            value = await (served.project_list() if name is None else served.project(name))
+            if served.mark(name) == before:
+                return before, value
+        return object(), value
+
+    def _drop(self, key: Key) -> None:
+        if self._kept.pop(key, None) is not None:
+            self._bytes -= self._sizes.pop(key, 0)

@@ -1,0 +1,60 @@
+"""The Simple API: the list and the pages of each index, negotiated, with validators (PEP 503, 691; RFC 9110)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from pypim.core.errors import Invalid
+from pypim.core.names import parse_name
+from pypim.core.negotiate import answered_type
+from pypim.core.ranges import matches_etag
+from pypim.web.answers import header, send_whole
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from pypim.web.answers import Scope, Send
+    from pypim.web.pages import Pages
+
+
+class NotAcceptable(Invalid):
+    """The client takes none of the forms that there are (HTTP 406)."""
+
+    code = "not-acceptable"
+    http_status = 406
+
+    def __init__(self, accept: str) -> None:
+        super().__init__(
+            f"no form of the page is acceptable: {accept[:200]}",
+            hint="There are application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html and text/html.",
+        )
+
+
+class SimpleApi:
+    """Answers for pages; who may read them was settled before."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def answer(self, scope: Scope, send: Send, index: str, name: NormalizedName | None) -> None:
+        """Send the list of an index, or the page of a project. Raises NotAcceptable and what the index raises."""
+        accept = header(scope, b"accept")
+        query: bytes = scope["query_string"]
+        asked = parse_qs(query.decode("latin-1")).get("format", [None])[0] if query else None
+        content_type = answered_type(accept, asked)
+        if content_type is None:
+            raise NotAcceptable(accept or "")
+        page = self._pages.current(index, name) or await self._pages.page(index, name)
+        form = page.form(content_type)
+        self._pages.weigh(index, name, page)
+        body = form.body(header(scope, b"accept-encoding") or "")
+        if matches_etag(header(scope, b"if-none-match"), body.etag):
+            await send_whole(send, 304, body.unchanged, b"")
+        else:
+            await send_whole(send, 200, body.headers, b"" if scope["method"] == "HEAD" else body.content)
+
+
+def canonical_name(text: str) -> NormalizedName:
+    """The normalised name of a part of a path. Raises InvalidName."""
+    return parse_name(text)

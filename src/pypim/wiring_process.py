@@ -1,0 +1,92 @@
+"""The server's processes: granian supervises the workers, each of which makes its application for itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pypim.config.load import load
+from pypim.core.errors import PypimError
+from pypim.wiring_server import open_app
+
+if TYPE_CHECKING:
+    from pypim.config.model import Config, Server
+    from pypim.web.app import App
+
+_log = logging.getLogger("pypim.server")
+_MOST_HEADER_BYTES = 64 << 10
+_STOP_SECONDS = 20
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def serve(config: Config, source: Path, *, is_verbose: bool) -> None:
+    """Serve until a signal ends it: SIGTERM and SIGINT in good order, SIGHUP reads the configuration again.
+
+    Raises StoreFault, InvalidConfig or InvalidUsage before the first connection is taken.
+    """
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+    from granian.server import Server as Granian
+
+    with open_app(config):  # what is wrong with the store or an index is said here, and not by a worker
+        pass
+
+    class Supervisor(Granian):
+        """Granian's supervisor, which reads a configuration before it trusts workers with it."""
+
+        def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as granian has it
+            try:
+                load(source)
+            except PypimError as error:
+                _log.error("not reloaded: %s", error.message)  # noqa: TRY400 - the user's fault, and no bug
+            else:
+                super().signal_handler_reload(*args, **kwargs)
+
+    settings = config.server
+    supervisor = Supervisor(
+        "pypim",
+        address=settings.host,
+        port=settings.port,
+        uds=settings.unix_socket,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        backlog=settings.backlog,
+        http=HTTPModes.auto if settings.tls_certificate else HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(settings.header_timeout * 1000), max_buffer_size=_MOST_HEADER_BYTES * 4
+        ),
+        websockets=False,
+        ssl_cert=settings.tls_certificate,
+        ssl_key=settings.tls_key,
+        log_level=LogLevels.debug if is_verbose else LogLevels.info,
+        log_dictconfig=_logging(is_verbose=is_verbose),
+        respawn_failed_workers=True,
+        workers_kill_timeout=_STOP_SECONDS,
+        process_name=None,
+    )
+    supervisor.serve(target_loader=partial(_load_app, source, os.getpid()), wrap_loader=False)
+
+
+def _load_app(source: Path, *_: object) -> App:
+    """Make the application of a worker; it lives as long as the process."""
+    logging.config.dictConfig(_logging(is_verbose=False))
+    return open_app(load(source)).__enter__()
+
+
+def _logging(*, is_verbose: bool) -> dict[str, Any]:
+    """Everything to standard error, a line each."""
+    level = "DEBUG" if is_verbose else "INFO"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": _LOG_FORMAT}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "loggers": {
+            "pypim": {"handlers": ["stderr"], "level": level, "propagate": False},
+            "_granian": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        },
+    }
