@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pypim.config.load import load
@@ -13,8 +12,11 @@ from pypim.core.errors import PypimError
 from pypim.wiring_server import open_app
 
 if TYPE_CHECKING:
-    from pypim.config.model import Config, Server
-    from pypim.web.app import App
+    from collections.abc import Awaitable
+    from pathlib import Path
+
+    from pypim.config.model import Config
+    from pypim.web.answers import Receive, Scope, Send
 
 _log = logging.getLogger("pypim.server")
 _MOST_HEADER_BYTES = 64 << 10
@@ -68,13 +70,30 @@ def serve(config: Config, source: Path, *, is_verbose: bool) -> None:
         workers_kill_timeout=_STOP_SECONDS,
         process_name=None,
     )
-    supervisor.serve(target_loader=partial(_load_app, source, os.getpid()), wrap_loader=False)
+    supervisor.serve(target_loader=partial(_load_app, source), wrap_loader=False)
 
 
-def _load_app(source: Path, *_: object) -> App:
-    """Make the application of a worker; it lives as long as the process."""
-    logging.config.dictConfig(_logging(is_verbose=False))
-    return open_app(load(source)).__enter__()
+class _Worker:
+    """The application of one worker, open until the server has stopped."""
+
+    def __init__(self, config: Config) -> None:
+        self._stack = ExitStack()
+        self._app = self._stack.enter_context(open_app(config))
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request, or the server's start and stop."""
+        return self._live(scope, receive, send) if scope["type"] == "lifespan" else self._app(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._stack.close()
+
+
+def _load_app(source: Path) -> _Worker:
+    """Make the application of a worker."""
+    return _Worker(load(source))
 
 
 def _logging(*, is_verbose: bool) -> dict[str, Any]:
