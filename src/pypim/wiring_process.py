@@ -32,19 +32,19 @@ def serve(config: Config, source: Path, *, is_verbose: bool) -> None:
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
-    from granian.server import Server as Granian
+    from granian.server.mp import MPServer
 
     with open_app(config):  # what is wrong with the store or an index is said here, and not by a worker
         pass
 
-    class Supervisor(Granian):
+    class Supervisor(MPServer):
         """Granian's supervisor, which reads a configuration before it trusts workers with it."""
 
         def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as granian has it
             try:
                 load(source)
             except PypimError as error:
-                _log.error("not reloaded: %s", error.message)  # noqa: TRY400 - the user's fault, and no bug
+                _log.error("not reloaded: %s", error.message)
             else:
                 super().signal_handler_reload(*args, **kwargs)
 

@@ -23,12 +23,14 @@ from pypim.wiring import CATALOG_NAME, SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pypim.config.model import Config, Index
-    from pypim.ports import Served
     from starlette.routing import BaseRoute
 
+    from pypim.config.model import Config, Index
+    from pypim.ports import Background, Served
     from pypim.web.app import App
+    from pypim.web.auth import Doorkeeper
     from pypim.web.context import Context
+    from pypim.web.publishing import Publishing
 
 _log = logging.getLogger("pypim.server")
 _T = TypeVar("_T")
@@ -72,19 +74,16 @@ def open_app(config: Config) -> Iterator[App]:
         indexes: dict[str, Served] = {
             index.name: PublishedIndex(index.name, reader.serving, blobs, epochs) for index in config.indexes.values()
         }
+        doorkeeper = Doorkeeper(
+            config.access.rules, reader.accounts, writer.accounts, background, clock, config.access.failures_per_minute
+        )
         context = Context(
             indexes=indexes,
             uploads={},
             default=config.server.default_index or "",
             cache_controls={index.name: _cache_control(index) for index in config.indexes.values()},
-            doorkeeper=Doorkeeper(
-                config.access.rules,
-                reader.accounts,
-                writer.accounts,
-                background,
-                clock,
-                config.access.failures_per_minute,
-            ),
+            doorkeeper=doorkeeper,
+            publishing=_publishing(config, doorkeeper, writer, background),
             background=background,
             check_store=partial(_check, writer),
             clock=clock,
@@ -93,6 +92,20 @@ def open_app(config: Config) -> Iterator[App]:
             accelerated=config.server.accelerated,
         )
         yield App(context, _routes(context), config.store.files)
+
+
+def _publishing(config: Config, doorkeeper: Doorkeeper, writer: Catalog, background: Background) -> Publishing | None:
+    """Trusted Publishing, loaded only where it is used; the keys of an issuer are fetched by a client of their own."""
+    publishers = config.access.publishers.values()
+    if not publishers:
+        return None
+    from pypim.core.records import FetchOptions
+    from pypim.net.fetchers import open_fetcher
+    from pypim.web.publishing import Publishing
+
+    options = FetchOptions(connect_timeout=5.0, read_timeout=10.0, retries=2)
+    open_client = partial(open_fetcher, options=options)
+    return Publishing(publishers, open_client, writer.accounts, background, SystemClock(), doorkeeper.failures)
 
 
 def _cache_control(index: Index) -> str:
@@ -112,4 +125,9 @@ def _routes(context: Context) -> list[BaseRoute]:
     """Everything but pages and files."""
     from pypim.web import health
 
-    return [*health.routes(context)]
+    found = [*health.routes(context)]
+    if context.publishing is not None:
+        from pypim.web import publishing
+
+        found += publishing.routes(context)
+    return found

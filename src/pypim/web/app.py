@@ -6,18 +6,19 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from starlette.applications import Starlette
 from starlette.routing import Router
 
 from pypim.core.access import Action
-from pypim.core.errors import InvalidFilename, InvalidName, NotFound, PypimError
+from pypim.core.errors import InvalidName, NotFound
 from pypim.core.filenames import project_of
 from pypim.core.names import parse_name
+from pypim.core.request_errors import InvalidPath, MethodNotAllowed
 from pypim.web.answers import CORS, headers_of, send_whole
 from pypim.web.errors import fault_of, send_error
 from pypim.web.files import METADATA, Files
 from pypim.web.forwarded import peer_of
 from pypim.web.pages import MOST_BYTES, Pages
+from pypim.web.reading import IN_INDEX
 from pypim.web.simple import SimpleApi
 
 if TYPE_CHECKING:
@@ -35,17 +36,6 @@ _HEX = frozenset("0123456789abcdef")
 _READING = frozenset({"GET", "HEAD"})
 
 
-class MethodNotAllowed(PypimError):
-    """What is read with GET and HEAD only was asked for in another way (HTTP 405)."""
-
-    code = "method-not-allowed"
-    http_status = 405
-    http_headers = {"allow": "GET, HEAD, OPTIONS"}  # noqa: RUF012 - never changed
-
-    def __init__(self, method: str) -> None:
-        super().__init__(f"{method} means nothing here", hint="Uploads go to the index's /legacy/.")
-
-
 class App:
     """The ASGI application of one worker."""
 
@@ -55,8 +45,8 @@ class App:
         self._pages = Pages(context.indexes, context.cache_controls, MOST_BYTES)
         self._simple = SimpleApi(self._pages)
         self._files = Files(context.indexes, self._pages, context.accelerated, store)
-        self._router = Starlette(routes=routes, exception_handlers={})
-        self._router.router = Router(routes=routes, redirect_slashes=False)
+        # Without Starlette's application around it, which answers errors with a 500 of its own.
+        self._router = Router(routes=routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -84,17 +74,19 @@ class App:
             await self._router(scope, receive, send)
 
     def _path_of(self, scope: Scope) -> str:
-        """The path without where a proxy has put us. Raises NotFound for what no path of ours has (case 82)."""
+        """The path without where a proxy has put us. Raises InvalidPath."""
         path: str = scope["path"]
         raw: bytes = scope.get("raw_path") or b""
         if not path.isascii() or "\0" in path or b"%2f" in raw.lower() or "\\" in path or "/../" in f"{path}/":
-            raise InvalidFilename(path[:200], "a path of this server has nothing of the kind")
+            raise InvalidPath(path)
         root = self._context.root_path
         return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
 
     def _index_of(self, path: str) -> tuple[str, str]:
         """The index that a path is about, and the rest of the path."""
         first, _, rest = path[1:].partition("/")
+        if path.startswith(IN_INDEX):
+            first, _, rest = path[len(IN_INDEX) :].partition("/")
         if first in self._context.indexes:
             return first, rest
         return self._context.default, path[1:]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pypim.core.errors import MetadataNotFound, NotFound, StoreUnreadable, UpstreamMalformed
 from pypim.core.filenames import project_of
 from pypim.core.ranges import Span, Unsatisfiable, matches_etag, parse_range
+from pypim.core.request_errors import FileNotListed
 from pypim.web.answers import CORS, header, send_whole
 
 if TYPE_CHECKING:
@@ -32,17 +33,6 @@ _SMALL_BYTES = 256 << 10
 """A file up to this size leaves in one message with its head, which a client gets without a second wait."""
 _CHUNK_BYTES = 1 << 20
 _TYPE = (b"content-type", b"application/octet-stream")
-
-
-class FileNotListed(NotFound):
-    """No page of the index lists a file at that path, and what no page lists is not served."""
-
-    code = "file-not-listed"
-
-    def __init__(self, path: str, index: str) -> None:
-        super().__init__(f"{index}: no page lists a file at {path}", hint="Read the project's page again.")
-        self.path = path
-        self.index = index
 
 
 class Files:

@@ -25,8 +25,8 @@ def peer_of(scope: Scope, trusted: Networks) -> str:
     peer: str = client[0] if client else _SOCKET
     if not is_trusted(peer, trusted):
         return peer
-    for address in reversed((header(scope, b"x-forwarded-for") or "").split(",")):
-        address = address.strip()
+    told = (header(scope, b"x-forwarded-for") or "").split(",")
+    for address in reversed([one.strip() for one in told]):
         if address:
             peer = address
             if not is_trusted(address, trusted):

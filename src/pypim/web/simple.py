@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from pypim.core.errors import Invalid
-from pypim.core.names import parse_name
 from pypim.core.negotiate import answered_type
 from pypim.core.ranges import matches_etag
+from pypim.core.request_errors import NotAcceptable
 from pypim.web.answers import header, send_whole
 
 if TYPE_CHECKING:
@@ -16,19 +15,6 @@ if TYPE_CHECKING:
 
     from pypim.web.answers import Scope, Send
     from pypim.web.pages import Pages
-
-
-class NotAcceptable(Invalid):
-    """The client takes none of the forms that there are (HTTP 406)."""
-
-    code = "not-acceptable"
-    http_status = 406
-
-    def __init__(self, accept: str) -> None:
-        super().__init__(
-            f"no form of the page is acceptable: {accept[:200]}",
-            hint="There are application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html and text/html.",
-        )
 
 
 class SimpleApi:
@@ -53,8 +39,3 @@ class SimpleApi:
             await send_whole(send, 304, body.unchanged, b"")
         else:
             await send_whole(send, 200, body.headers, b"" if scope["method"] == "HEAD" else body.content)
-
-
-def canonical_name(text: str) -> NormalizedName:
-    """The normalised name of a part of a path. Raises InvalidName."""
-    return parse_name(text)

@@ -1,0 +1,60 @@
+"""What is wrong with a request to the server, apart from who sent it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
+
+from pypim.core.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class NotAcceptable(Invalid):
+    """The client takes none of the forms that there are (HTTP 406; PEP 691)."""
+
+    code = "not-acceptable"
+    http_status: ClassVar[int] = 406
+
+    def __init__(self, accept: str) -> None:
+        super().__init__(
+            f"no form of the page is acceptable: {accept[:200]}",
+            hint="There are application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html and text/html.",
+        )
+        self.accept = accept
+
+
+class MethodNotAllowed(Invalid):
+    """What is only read was asked for in another way (HTTP 405)."""
+
+    code = "method-not-allowed"
+    http_status: ClassVar[int] = 405
+    http_headers: ClassVar[Mapping[str, str]] = MappingProxyType({"allow": "GET, HEAD, OPTIONS"})
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"{method} means nothing here", hint="Uploads go to the index's /legacy/.")
+        self.method = method
+
+
+class InvalidPath(Invalid):
+    """A path with parts that none of ours has: other than ASCII, an encoded slash, a step upwards (HTTP 400)."""
+
+    code = "invalid-path"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path[:200]!a} is no path of this server", hint="Names are written in ASCII, without encoded slashes."
+        )
+        self.path = path
+
+
+class FileNotListed(NotFound):
+    """No page of the index lists a file at that path, and what no page lists is not served."""
+
+    code = "file-not-listed"
+
+    def __init__(self, path: str, index: str) -> None:
+        super().__init__(f"{index}: no page lists a file at {path}", hint="Read the project's page again.")
+        self.path = path
+        self.index = index
