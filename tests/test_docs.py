@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -292,6 +293,17 @@ JSON_CALLS: dict[str, tuple[str, ...]] = {
 }
 
 
+ACCESS_CALLS: dict[str, tuple[str, ...]] = {
+    "user add": ("alice", "--password-stdin"),
+    "user password": ("alice", "--password-stdin"),
+    "token create": ("--user", "alice", "--may", "read", "--expires", "1 day"),
+    "token list": (),
+    "token revoke": ("{}",),
+    "user list": (),
+    "user remove": ("alice",),
+}
+
+
 @pytest.mark.parametrize("command", JSON_CALLS)
 def test_documents_have_the_keys_that_the_reference_lists(command: str, asked: Mirror) -> None:
     outcome = asked.run(*command.split(), *JSON_CALLS[command], "--json")
@@ -301,7 +313,21 @@ def test_documents_have_the_keys_that_the_reference_lists(command: str, asked: M
 def test_init_and_errors_have_the_keys_that_the_reference_lists(tmp_path: Path) -> None:
     matches(pypim("init", tmp_path, "--json").expect().document, DOCUMENTS["init"], "init")
     matches(pypim("init", tmp_path, "--json").document, DOCUMENTS["an error"], "an error")
-    assert {*JSON_CALLS, "init", "an error", GRAPH} == set(DOCUMENTS)
+    assert {*JSON_CALLS, *ACCESS_CALLS, "init", "an error", GRAPH} == set(DOCUMENTS)
+
+
+def test_users_and_tokens_have_the_keys_that_the_reference_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an order in which each finds what it is about."""
+    (tmp_path / "pypim.toml").write_text('[indexes.internal]\nkind = "hosted"\n')
+    created = ""
+    for command, words in ACCESS_CALLS.items():
+        monkeypatch.setattr(sys, "stdin", io.StringIO("a long password\n"))
+        arguments = [word.format(created) for word in words]
+        found = pypim("-c", tmp_path / "pypim.toml", *command.split(), *arguments, "--json").expect().document
+        matches(found, DOCUMENTS[command], command)
+        created = found["kept"]["id"] if command == "token create" else created
 
 
 def test_the_graph_of_a_plan_has_the_keys_that_the_reference_lists(asked: Mirror, tmp_path: Path) -> None:
@@ -369,4 +395,4 @@ def test_a_command_line_of_another_tool_is_converted(tmp_path: Path) -> None:
     made = pypim("init", tmp_path, "--from", tmp_path / "command.txt", "--json").expect().document
     assert made["converted_from"] == "simple-pypi-mirror"
     config = load_text((tmp_path / "pypim.toml").read_text(), tmp_path / "pypim.toml")
-    assert config.indexes["main"].filters.formats == ("wheel",)
+    assert config.chosen("main")[0].filters.formats == ("wheel",)

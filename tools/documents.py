@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from packaging.utils import NormalizedName
 
+from pypim.cli.access import TokenRow, UserRow
 from pypim.cli.doctor import Check
 from pypim.cli.inspect import IndexStatus, ListedFile, ListedRelease
 from pypim.cli.sync import MetadataDocument, UpdateDocument
@@ -68,6 +69,13 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "prove": {"command": str, "indexes": tuple[ProveReport, ...]},
     "verify": {"command": str, "indexes": tuple[IndexVerifyReport, ...]},
     "prune": {"command": str, "report": PruneReport},
+    "user add": {"command": str, "name": str},
+    "user password": {"command": str, "name": str},
+    "user list": {"command": str, "users": tuple[UserRow, ...]},
+    "user remove": {"command": str, "name": str, "tokens": int},
+    "token create": {"command": str, "token": str, "kept": TokenRow},
+    "token list": {"command": str, "tokens": tuple[TokenRow, ...]},
+    "token revoke": {"command": str, "id": str},
     "init": {"path": str, "converted_from": str | None, "not_carried_over": tuple[str, ...]},
     "config check": {"source": str, "is_valid": bool, "indexes": tuple[str, ...]},
     "doctor": {"command": str, "checks": tuple[Check, ...]},
@@ -110,7 +118,9 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
         PruneReport,
         Reason,
         Report,
+        TokenRow,
         UpdateDocument,
+        UserRow,
         VerifyReport,
     )
 }

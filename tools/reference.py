@@ -14,14 +14,14 @@ import click
 
 from pypim.cli.command import GLOBAL_NAMES
 from pypim.cli.main import INTERRUPTED_STATUS, SECTIONS, program
-from pypim.config.describe import TABLES, keys
+from pypim.config.describe import REQUIRED, TABLES, keys
 from pypim.core import errors
 from tools.documents import json_page
 from tools.samples import SAMPLES, kinds
 from tools.wording import Notation, type_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import msgspec
 
@@ -165,12 +165,49 @@ _HEADERS = {
             "when one of them can use it. An index without targets is for every environment."
         ),
     ),
-    "indexes": ("[indexes.NAME]", "An index that clients install from."),
+    "mirror": (
+        "[indexes.NAME]",
+        "A mirror: a chosen part of an upstream, with everything that it needs to install, copied by `pypim sync`.",
+    ),
     "dependencies": (
         "[indexes.NAME.dependencies]",
-        'Whether and how far requirements are followed. This version refuses `"resolve"`.',
+        "Of a mirror: whether and how far requirements are followed.",
     ),
-    "filters": ("[indexes.NAME.filters]", "What is kept out. A filter only ever takes away."),
+    "filters": ("[indexes.NAME.filters]", "Of a mirror or a proxy: what is kept out. A filter only ever takes away."),
+    "proxy": (
+        "[indexes.NAME] of a proxy",
+        (
+            "A proxy has the whole upstream; what clients ask for is fetched then and kept. It may have `filters`.\n"
+            "Only `pypim serve` needs it, and this is so for the kinds below as well."
+        ),
+    ),
+    "hosted": ("[indexes.NAME] of a hosted index", "The index of your own projects: clients upload to it."),
+    "group": (
+        "[indexes.NAME] of a group",
+        (
+            "A group shows several indexes as one. The first member that has a project answers for it: files of two\n"
+            "sources are never mixed unless `merge` names the project."
+        ),
+    ),
+    "server": ("[server]", "How `pypim serve` listens, and what it grants its clients."),
+    "access": (
+        "[access]",
+        "Who may do what on the server. Users and tokens are kept in the store, not here.",
+    ),
+    "rights": (
+        "[[access.rights]]",
+        (
+            "What some users may do with some projects. Without any such table every user may read, upload, yank and\n"
+            "delete, and nobody administers."
+        ),
+    ),
+    "publishers": (
+        "[access.publishers.NAME]",
+        (
+            "A build that uploads without a password, because its CI service vouches for it (Trusted Publishing). It\n"
+            "has all of `issuer`, `claims`, `index` and `projects`."
+        ),
+    ),
 }
 
 _RULES = """\
@@ -238,28 +275,27 @@ def configuration_page() -> Iterator[str]:
     for table, kind in TABLES.items():
         header, meaning = _HEADERS[table]
         yield from (f"## {header}", "", meaning, "", "| key | type | default | meaning |", "| --- | --- | --- | --- |")
-        yield from _rows(kind)
+        yield from _rows(kind, REQUIRED.get(table, ()))
         yield ""
-        if table == "indexes":
+        if table == "mirror":
             yield _RULES
     yield _PLACES
 
 
-def _rows(kind: type[msgspec.Struct]) -> Iterator[str]:
+def _rows(kind: type[msgspec.Struct], required: Collection[str]) -> Iterator[str]:
     from msgspec.structs import fields
 
     types = {field.encode_name: field.type for field in fields(kind)}
     for key in keys(kind):
-        words = type_words(types[key.name], Notation.TOML)
-        yield f"| `{key.name}` | {words} | {_default(kind, key)} | {_cell(key.description)} |"
+        words = type_words(types.get(key.name, str), Notation.TOML)  # the kind of an index is no field
+        default = "required" if key.name in required else _default(key)
+        yield f"| `{key.name}` | {words} | {default} | {_cell(key.description)} |"
 
 
-def _default(kind: type[msgspec.Struct], key: Key) -> str:
+def _default(key: Key) -> str:
     from pypim.config import toml
 
-    if key.default in (None, {}):
-        return "required" if (kind.__name__, key.name) == ("UpstreamTable", "url") else "none"
-    return f"`{toml.value(key.default)}`"
+    return "none" if key.default in (None, {}) else f"`{toml.value(key.default)}`"
 
 
 def _cell(text: str) -> str:

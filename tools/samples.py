@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pypim.core import errors
+from pypim.core import access_errors, errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,13 @@ SAMPLES: tuple[errors.PypimError, ...] = (
     errors.Locked("/srv/mirror/.pypim/lock", "process 4711 on build-1"),
     errors.SchemaTooNew("/srv/mirror/.pypim/catalog.sqlite", 2, 1),
     errors.CorruptCatalog("/srv/mirror/.pypim/catalog.sqlite", "file is not a database"),
+    access_errors.CredentialsNeeded("internal"),
+    access_errors.WrongCredentials("internal"),
+    access_errors.NotPermitted("alice", "upload", "internal", "acme-app"),
+    access_errors.TooManyAttempts("192.0.2.7", 6),
+    access_errors.IdentityRejected(
+        "invalid-publisher", "valid token, but no corresponding publisher: no publisher has its audience and its claims"
+    ),
 )
 
 
@@ -55,5 +62,5 @@ def kinds() -> Iterator[type[errors.PypimError]]:
     while waiting:
         kind = waiting.pop(0)
         yield kind
-        ours = [member for member in kind.__subclasses__() if member.__module__ == errors.__name__]
+        ours = [member for member in kind.__subclasses__() if member.__module__.startswith("pypim.core.")]
         waiting = [*ours, *waiting]

@@ -42,6 +42,8 @@ from pypim.store import atomic
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
 from pypim.store.catalog_plans import LatePlans
+from pypim.store.epochs import LocalEpochs, MemoryEpochs
+from pypim.store.keeping import Keeping
 from pypim.store.lock import StoreLock
 from pypim.store.memory import OverlayCapabilities, OverlayMetadataCache, OverlayPages, OverlaySizes
 from pypim.store.tree import LocalTree
@@ -51,8 +53,8 @@ from pypim.sync.recall import inputs_of, recall
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
-    from pypim.config.model import Config, Index, Upstream
-    from pypim.ports import Capabilities, Fetcher, MetadataCache, Pages, Plans, Reporter, Sizes
+    from pypim.config.model import Config, MirrorIndex, Upstream
+    from pypim.ports import Accounts, Capabilities, Epochs, Fetcher, MetadataCache, Pages, Plans, Reporter, Sizes
     from pypim.ports import Index as IndexPort
     from pypim.store.catalog_plans import CatalogPlans
     from pypim.sync.held import Held
@@ -108,7 +110,7 @@ def can_write(folder: Path) -> str:
     return f"{folder}: no folder above it exists"
 
 
-async def ask_upstream(config: Config, index: Index, reporter: Reporter) -> str:
+async def ask_upstream(config: Config, index: MirrorIndex, reporter: Reporter) -> str:
     """Ask an upstream for one project that the index names, and say how it answered. Raises UpstreamFault, Refused."""
     request = request_of(config, index)
     name = next((root.project for root in request.roots), parse_name("pip"))
@@ -128,6 +130,7 @@ class OpenStore(msgspec.Struct, frozen=True):
     catalog: Catalog
     blobs: LocalBlobs
     is_writable: bool
+    epochs: Epochs
 
 
 @contextmanager
@@ -141,20 +144,34 @@ def open_store(config: Config, *, writable: bool) -> Iterator[OpenStore]:
     if writable:
         atomic.make_folder(path)
         atomic.make_folder(config.store.files)
-        with StoreLock(path), Catalog.open(path / CATALOG_NAME) as catalog:
+        with StoreLock(path), Catalog.open(path / CATALOG_NAME) as catalog, LocalEpochs.open(path) as epochs:
             atomic.remove_temporaries(path)
-            yield OpenStore(config, catalog, LocalBlobs(config.store.files, path / STAGING_NAME), is_writable=True)
+            blobs = LocalBlobs(config.store.files, path / STAGING_NAME, keeping=Keeping(path))
+            yield OpenStore(config, catalog, blobs, is_writable=True, epochs=epochs)
         return
     with (
         tempfile.TemporaryDirectory(prefix="pypim-") as scratch,
         Catalog.open(path / CATALOG_NAME, writable=False) as catalog,
     ):
-        yield OpenStore(config, catalog, LocalBlobs(config.store.files, Path(scratch)), is_writable=False)
+        blobs = LocalBlobs(config.store.files, Path(scratch))
+        yield OpenStore(config, catalog, blobs, is_writable=False, epochs=MemoryEpochs())
+
+
+@contextmanager
+def open_accounts(config: Config, *, writable: bool) -> Iterator[Accounts]:
+    """The users and tokens of a store, also while a server or a sync has it in use: only the catalog is opened.
+
+    Raises StoreUnwritable, CorruptCatalog, SchemaTooNew, or Locked where another writer takes too long.
+    """
+    if writable:
+        atomic.make_folder(config.store.path)
+    with Catalog.open(config.store.path / CATALOG_NAME, writable=writable) as catalog:
+        yield catalog.accounts
 
 
 @asynccontextmanager
 async def open_stack(
-    store: OpenStore, index: Index, reporter: Reporter, trust: Trust = Trust.NOTHING
+    store: OpenStore, index: MirrorIndex, reporter: Reporter, trust: Trust = Trust.NOTHING
 ) -> AsyncIterator[Stack]:
     """The ports of one index, with its upstream's client open. Raises InvalidConfig where that cannot be set up.
 
@@ -207,6 +224,7 @@ async def open_stack(
             clock=clock,
             reporter=reporter,
             tree=published_tree(store.config, index),
+            epochs=store.epochs,
         )
 
 
@@ -216,7 +234,7 @@ def _plans_for_writing(config: Config) -> Iterator[CatalogPlans]:
         yield catalog.plans
 
 
-def recalled_plan(store: OpenStore, index: Index, trust: Trust) -> RecalledPlan | None:
+def recalled_plan(store: OpenStore, index: MirrorIndex, trust: Trust) -> RecalledPlan | None:
     """The plan of an index that was made before, where it would be the same again."""
 
     def read(path: str) -> str:
@@ -247,7 +265,7 @@ def _layout_of(upstream: Upstream) -> Layout:
     return Layout.FLAT if has_files else Layout.SIMPLE
 
 
-def published_tree(config: Config, index: Index) -> LocalTree | None:
+def published_tree(config: Config, index: MirrorIndex) -> LocalTree | None:
     """The static tree of an index; None where it has none."""
     if index.publish is None:
         return None
@@ -257,7 +275,9 @@ def published_tree(config: Config, index: Index) -> LocalTree | None:
 
 
 @asynccontextmanager
-async def open_judge(kind: str, store: OpenStore, index: Index, request: Request, held: Held) -> AsyncIterator[Judge]:
+async def open_judge(
+    kind: str, store: OpenStore, index: MirrorIndex, request: Request, held: Held
+) -> AsyncIterator[Judge]:
     """Real uv or pip ("uv", "pip") before what an index has published, or before pages that lead into the store.
 
     Raises NotFound where there is no such program, InvalidUsage where it is too old.
@@ -298,7 +318,7 @@ def find_program(name: str) -> Path | None:
     return next((path for path in candidates if path.is_file() and os.access(path, os.X_OK)), None)
 
 
-def request_of(config: Config, index: Index) -> Request:
+def request_of(config: Config, index: MirrorIndex) -> Request:
     """What an index shall hold. Raises InvalidConfig or InvalidRequirement, with the file and line."""
     targeted = environments(index.targets)
     asked = asked_of(config, index, targeted, environment())
@@ -321,7 +341,7 @@ def request_of(config: Config, index: Index) -> Request:
     )
 
 
-def _digest_of(index: Index, texts: list[str]) -> str:
+def _digest_of(index: MirrorIndex, texts: list[str]) -> str:
     """What the configuration says of an index, its requirements files (with variables filled in) and this program."""
     told = (__version__, index, texts)
     encoded = msgspec.json.encode(told, enc_hook=str, order="deterministic")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pypim.config.load import load
 from pypim.core.errors import PypimError
-from pypim.wiring_server import open_app
+from pypim.store import atomic
+from pypim.store.lock import StoreLock
+from pypim.wiring import run
+from pypim.wiring_server import STAGING_NAME, open_app
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from pypim.config.model import Config
     from pypim.web.answers import Receive, Scope, Send
+    from pypim.web.app import App
 
 _log = logging.getLogger("pypim.server")
 _MOST_HEADER_BYTES = 64 << 10
@@ -34,8 +37,7 @@ def serve(config: Config, source: Path, *, is_verbose: bool) -> None:
     from granian.log import LogLevels
     from granian.server.mp import MPServer
 
-    with open_app(config):  # what is wrong with the store or an index is said here, and not by a worker
-        pass
+    run(_try(config))
 
     class Supervisor(MPServer):
         """Granian's supervisor, which reads a configuration before it trusts workers with it."""
@@ -46,7 +48,7 @@ def serve(config: Config, source: Path, *, is_verbose: bool) -> None:
             except PypimError as error:
                 _log.error("not reloaded: %s", error.message)
             else:
-                super().signal_handler_reload(*args, **kwargs)
+                super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]  # granian has no types here
 
     settings = config.server
     supervisor = Supervisor(
@@ -70,30 +72,57 @@ def serve(config: Config, source: Path, *, is_verbose: bool) -> None:
         workers_kill_timeout=_STOP_SECONDS,
         process_name=None,
     )
-    supervisor.serve(target_loader=partial(_load_app, source), wrap_loader=False)
+    with StoreLock(config.store.path / STAGING_NAME, f"pypim serve at {settings.unix_socket or settings.port}"):
+        _make_way(config)
+        supervisor.serve(target_loader=partial(_load_app, source), wrap_loader=False)
+
+
+def _make_way(config: Config) -> None:
+    """Remove what the workers of a server that was killed had under way."""
+    folder = config.store.path / STAGING_NAME
+    for staging in folder.iterdir() if folder.is_dir() else ():
+        for path in staging.iterdir() if staging.is_dir() else ():
+            atomic.remove(path)
+        if staging.is_dir():
+            atomic.remove_empty_folders(staging, folder)
+
+
+async def _try(config: Config) -> None:
+    """Open the application once: what is wrong with the store or an index is said here, and not by a worker."""
+    async with open_app(config):
+        pass
 
 
 class _Worker:
-    """The application of one worker, open until the server has stopped."""
+    """The application of one worker, open from the server's start to its stop (ASGI lifespan)."""
 
-    def __init__(self, config: Config) -> None:
-        self._stack = ExitStack()
-        self._app = self._stack.enter_context(open_app(config))
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._app: App | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request, or the server's start and stop."""
-        return self._live(scope, receive, send) if scope["type"] == "lifespan" else self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            return self._live(receive, send)
+        assert self._app is not None, "requests come after the start"
+        return self._app(scope, receive, send)
 
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
         try:
-            await self._app(scope, receive, send)
-        finally:
-            self._stack.close()
+            async with open_app(load(self._source)) as self._app:
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except PypimError as error:
+            _log.error("%s", error.message)
+            await send({"type": "lifespan.startup.failed", "message": error.message})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
 
 def _load_app(source: Path) -> _Worker:
     """Make the application of a worker."""
-    return _Worker(load(source))
+    return _Worker(source)
 
 
 def _logging(*, is_verbose: bool) -> dict[str, Any]:

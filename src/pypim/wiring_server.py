@@ -1,4 +1,4 @@
-"""The other file that knows everyone: Config → the server, with the stack of each index and the processes it runs in.
+"""The other file that knows everyone: Config → the server's application, with the stack of each index.
 
 Each worker process makes its own application from the configuration, so a reload is new workers that read it again.
 """
@@ -7,36 +7,56 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from pypim.config.model import Read
+import msgspec
+
+from pypim.config.access import fetch_options
+from pypim.config.environment import environment
+from pypim.config.model import GroupIndex as GroupConfig
+from pypim.config.model import HostedIndex as HostedConfig
+from pypim.config.model import MirrorIndex, Overwrite, Read
+from pypim.config.model import ProxyIndex as ProxyConfig
+from pypim.core.freshness import Limits
+from pypim.core.policy import Policy
+from pypim.core.upload import Policy as UploadPolicy
+from pypim.index.group import GroupIndex, Member
+from pypim.index.hosted import HostedIndex
+from pypim.index.proxy import Catalogs, ProxyIndex, ProxyParts, ProxySettings
 from pypim.index.published import PublishedIndex
+from pypim.net.fetchers import open_fetcher
 from pypim.store import atomic
+from pypim.store.audit import FileAudit
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
 from pypim.store.epochs import LocalEpochs
+from pypim.store.keeping import Keeping
+from pypim.store.turns import LocalTurns
 from pypim.wiring import CATALOG_NAME, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.routing import BaseRoute
 
     from pypim.config.model import Config, Index
-    from pypim.ports import Background, Served
+    from pypim.ports import Audit, Background, Blobs, Clock, Epochs, Fetcher, Served, Turns
     from pypim.web.app import App
-    from pypim.web.auth import Doorkeeper
     from pypim.web.context import Context
-    from pypim.web.publishing import Publishing
+    from pypim.web.upload import Uploads
 
 _log = logging.getLogger("pypim.server")
 _T = TypeVar("_T")
 
 STAGING_NAME = "serving"
-"""Folder of what is on its way in through the server; a sync has one of its own."""
+"""Folder of what is on its way in through the server, with one for each process; a sync has its own elsewhere."""
+TURNS_NAME = "turns"
+AUDIT_NAME = "audit.jsonl"
 
 
 class WriterThread:
@@ -54,63 +74,231 @@ class WriterThread:
         self._executor.shutdown()
 
 
-@contextmanager
-def open_app(config: Config) -> Iterator[App]:
+class LogReporter:
+    """The Reporter of a server: what a person should read goes to its log."""
+
+    def stage(self, name: str, *, total: int | None = None, total_bytes: int | None = None) -> None:
+        """A server has no stages."""
+
+    def advance(self, items: int = 1, *, size_bytes: int = 0, total: int | None = None) -> None:
+        """Nobody waits for it."""
+
+    def note(self, message: str) -> None:
+        """A warning."""
+        _log.warning("%s", message)
+
+    def close(self) -> None:
+        """There is nothing to restore."""
+
+
+class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
+    """What all indexes of a worker share."""
+
+    reader: Catalog
+    """For the event loop."""
+    writer: Catalog
+    """For the background."""
+    blobs: Blobs
+    keeping: Keeping
+    epochs: Epochs
+    turns: Turns
+    background: Background
+    clock: Clock
+    audit: Audit
+
+
+@asynccontextmanager
+async def open_app(config: Config) -> AsyncIterator[App]:
     """The application of one worker. Raises StoreFault, or InvalidConfig where an index cannot be set up."""
     from pypim.web.app import App
-    from pypim.web.auth import Doorkeeper
-    from pypim.web.context import Context
 
-    path = config.store.path
-    atomic.make_folder(path)
-    atomic.make_folder(config.store.files)
-    with ExitStack() as stack:
-        reader = stack.enter_context(Catalog.open(path / CATALOG_NAME))
-        writer = stack.enter_context(Catalog.open(path / CATALOG_NAME))
-        epochs = stack.enter_context(LocalEpochs.open(path))
-        background, clock = WriterThread(), SystemClock()
-        stack.callback(background.close)
-        blobs = LocalBlobs(config.store.files, path / STAGING_NAME)
-        indexes: dict[str, Served] = {
-            index.name: PublishedIndex(index.name, reader.serving, blobs, epochs) for index in config.indexes.values()
+    async with AsyncExitStack() as stack:
+        shared = _open_stack(config, stack.enter_context(ExitStack()))
+        indexes: dict[str, Served] = {}
+        for index in _members_first(config):
+            indexes[index.name] = await _open_index(index, shared, indexes, stack)
+        uploads = {
+            index.name: _uploads(config, index, shared) for index in config.indexes.values() if _is_hosted(index)
         }
-        doorkeeper = Doorkeeper(
-            config.access.rules, reader.accounts, writer.accounts, background, clock, config.access.failures_per_minute
-        )
-        context = Context(
-            indexes=indexes,
-            uploads={},
-            default=config.server.default_index or "",
-            cache_controls={index.name: _cache_control(index) for index in config.indexes.values()},
-            doorkeeper=doorkeeper,
-            publishing=_publishing(config, doorkeeper, writer, background),
-            background=background,
-            check_store=partial(_check, writer),
-            clock=clock,
-            trusted_proxies=config.server.trusted_proxies,
-            root_path=config.server.root_path,
-            accelerated=config.server.accelerated,
-        )
+        for group in _members_first(config):
+            if isinstance(group, GroupConfig) and (taker := _first_taker(group, uploads)) is not None:
+                uploads[group.name] = taker
+        context = _context(config, shared, indexes, uploads)
         yield App(context, _routes(context), config.store.files)
 
 
-def _publishing(config: Config, doorkeeper: Doorkeeper, writer: Catalog, background: Background) -> Publishing | None:
-    """Trusted Publishing, loaded only where it is used; the keys of an issuer are fetched by a client of their own."""
-    publishers = config.access.publishers.values()
-    if not publishers:
-        return None
-    from pypim.core.records import FetchOptions
-    from pypim.net.fetchers import open_fetcher
+def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
+    path = config.store.path
+    atomic.make_folder(path)
+    atomic.make_folder(config.store.files)
+    reader = stack.enter_context(Catalog.open(path / CATALOG_NAME))
+    writer = stack.enter_context(Catalog.open(path / CATALOG_NAME))
+    background = WriterThread()
+    stack.callback(background.close)
+    keeping = Keeping(path)
+    staging = path / STAGING_NAME / str(os.getpid())
+    return ServerStack(
+        reader=reader,
+        writer=writer,
+        blobs=LocalBlobs(config.store.files, staging, keeping=keeping),
+        keeping=keeping,
+        epochs=stack.enter_context(LocalEpochs.open(path)),
+        turns=LocalTurns(path / TURNS_NAME),
+        background=background,
+        clock=SystemClock(),
+        audit=FileAudit(config.server.audit_log or path / AUDIT_NAME),
+    )
+
+
+# --- indexes ----------------------------------------------------------------------------------------------------------
+def _members_first(config: Config) -> list[Index]:
+    """All indexes, each group after its members."""
+    found: dict[str, Index] = {}
+
+    def add(index: Index) -> None:
+        for member in index.members if isinstance(index, GroupConfig) else ():
+            add(config.indexes[member])
+        found[index.name] = index
+
+    for index in config.indexes.values():
+        add(index)
+    return list(found.values())
+
+
+async def _open_index(index: Index, shared: ServerStack, others: dict[str, Served], stack: AsyncExitStack) -> Served:
+    match index:
+        case MirrorIndex():
+            return PublishedIndex(index.name, shared.reader.serving, shared.blobs, shared.epochs)
+        case HostedConfig():
+            return HostedIndex(index.name, shared.reader.hosted, shared.blobs, shared.epochs, index.reserved)
+        case GroupConfig():
+            return GroupIndex(index.name, [_member(others[name]) for name in index.members], index.merged)
+        case ProxyConfig():
+            return await _open_proxy(index, shared, stack)
+
+
+def _first_taker(group: GroupConfig, uploads: dict[str, Uploads]) -> Uploads | None:
+    """What is uploaded to a group goes to its first hosted member."""
+    return next((uploads[name] for name in group.members if name in uploads), None)
+
+
+def _is_hosted(index: Index) -> bool:
+    return isinstance(index, HostedConfig)
+
+
+def _member(served: Served) -> Member:
+    return Member(served, served.reserves if isinstance(served, HostedIndex) else None)
+
+
+async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitStack) -> ProxyIndex:
+    upstream = index.upstream
+    options = fetch_options(upstream, environment())
+    settings = ProxySettings(
+        upstream=upstream.name,
+        url=upstream.url,
+        page_url=upstream.page_url,
+        layout=upstream.layout.value,
+        limits=Limits(
+            max_age=index.max_age_seconds,
+            stale_while_revalidate=index.stale_while_revalidate_seconds,
+            stale_if_error=index.stale_if_error_seconds,
+            negative_max_age=index.negative_max_age_seconds,
+        ),
+        policy=Policy.compile(index.filters, f"indexes.{index.name}.filters"),
+        max_size=index.max_size_bytes,
+        pinned=index.pinned,
+        is_offline=index.is_offline,
+        learns_metadata=index.computes_metadata,
+    )
+    parts = ProxyParts(
+        read=_catalogs(shared.reader),
+        write=_catalogs(shared.writer),
+        blobs=shared.blobs,
+        shared=shared.keeping.shared,
+        alone=shared.keeping.alone,
+        fetcher=await stack.enter_async_context(open_fetcher(upstream.url, options)),
+        file_fetcher=await stack.enter_async_context(open_fetcher(upstream.url, options)),
+        turns=shared.turns,
+        epochs=shared.epochs,
+        background=shared.background,
+        clock=shared.clock,
+        reporter=LogReporter(),
+    )
+    proxy = ProxyIndex(index.name, settings, parts)
+    stack.push_async_callback(proxy.close)
+    return proxy
+
+
+def _catalogs(catalog: Catalog) -> Catalogs:
+    return Catalogs(catalog.pages, catalog.metadata, catalog.capabilities, catalog.cached)
+
+
+def _uploads(config: Config, index: Index, shared: ServerStack) -> Uploads:
+    from pypim.web.upload import Uploads, UploadSettings, UploadStore
+
+    assert isinstance(index, HostedConfig), "nothing else takes uploads"
+    settings = UploadSettings(
+        policy=UploadPolicy(
+            replaces_development=index.overwrite is Overwrite.DEVELOPMENT,
+            max_file_size=index.max_file_size_bytes,
+            max_project_size=index.max_project_size_bytes,
+            takes_local_versions=index.takes_local_versions,
+            platform_tags=index.platform_tags,
+        ),
+        creators=index.creators,
+        max_upload_size=config.server.max_upload_size_bytes,
+    )
+    store = UploadStore(
+        hosted=shared.reader.hosted,
+        hosting=shared.writer.hosted,
+        blobs=shared.blobs,
+        keeping=shared.keeping.shared,
+        epochs=shared.epochs,
+        audit=shared.audit,
+    )
+    return Uploads(index.name, store, shared.background, shared.clock, settings)
+
+
+# --- the application --------------------------------------------------------------------------------------------------
+def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], uploads: dict[str, Uploads]) -> Context:
+    from pypim.web.auth import Doorkeeper
+    from pypim.web.context import Context
     from pypim.web.publishing import Publishing
 
-    options = FetchOptions(connect_timeout=5.0, read_timeout=10.0, retries=2)
-    open_client = partial(open_fetcher, options=options)
-    return Publishing(publishers, open_client, writer.accounts, background, SystemClock(), doorkeeper.failures)
+    server, access = config.server, config.access
+    reader, writer = shared.reader.accounts, shared.writer.accounts
+    doorkeeper = Doorkeeper(access.rules, reader, writer, shared.background, shared.clock, access.failures_per_minute)
+    publishing = None
+    if access.publishers:
+        publishing = Publishing(
+            access.publishers.values(), _open_issuer, writer, shared.background, shared.clock, doorkeeper.failures
+        )
+    return Context(
+        indexes=indexes,
+        uploads=uploads,
+        default=server.default_index or "",
+        cache_controls={index.name: _cache_control(index) for index in config.indexes.values()},
+        doorkeeper=doorkeeper,
+        background=shared.background,
+        check_store=partial(_check, shared.writer),
+        clock=shared.clock,
+        hosted=dict.fromkeys(uploads, shared.reader.hosted),
+        publishing=publishing,
+        trusted_proxies=server.trusted_proxies,
+        root_path=server.root_path,
+        accelerated=server.accelerated,
+    )
+
+
+def _open_issuer(url: str) -> AbstractAsyncContextManager[Fetcher]:
+    from pypim.core.records import FetchOptions
+
+    return open_fetcher(url, FetchOptions())
 
 
 def _cache_control(index: Index) -> str:
     """What changes by uploads must not be kept; what strangers may not see must not be kept by a cache between."""
-    if index.kind in {"hosted", "group"}:
+    if isinstance(index, HostedConfig | GroupConfig):
         return "no-cache"
     return "max-age=600, public" if index.read is Read.ANYONE else "max-age=600, private"
 
@@ -123,11 +311,13 @@ def _check(catalog: Catalog) -> None:
 
 def _routes(context: Context) -> list[BaseRoute]:
     """Everything but pages and files."""
-    from pypim.web import health
+    from pypim.web import health, integrity, legacy_json, publishing, upload_routes, xmlrpc
 
-    found = [*health.routes(context)]
-    if context.publishing is not None:
-        from pypim.web import publishing
-
-        found += publishing.routes(context)
-    return found
+    return [
+        *health.routes(context),
+        *publishing.routes(context),
+        *upload_routes.routes(context),
+        *legacy_json.routes(context),
+        *integrity.routes(context),
+        *xmlrpc.routes(context),
+    ]

@@ -26,8 +26,8 @@ def test_without_a_terminal_the_defaults_are_written(tmp_path: Path) -> None:
     assert (found.returncode, found.stderr) == (0, "")
     assert "pypim -c mirror/pypim.toml plan" in found.stdout
     config = load(tmp_path / "mirror" / "pypim.toml")
-    assert config.indexes["main"].targets == {"machines": this_machine()}
-    assert config.indexes["main"].publish == tmp_path / "mirror" / "public"
+    assert config.chosen("main")[0].targets == {"machines": this_machine()}
+    assert config.chosen("main")[0].publish == tmp_path / "mirror" / "public"
 
 
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_conversion_says_what_it_could_not_carry_over(tmp_path: Path) -> None:
     assert document["not_carried_over"] == ["[mirror] root_uri: links in pages are relative"]
     text = (tmp_path / "pypim.toml").read_text()
     assert "# Not carried over: [mirror] root_uri" in text
-    assert load(tmp_path / "pypim.toml").indexes["main"].publish == Path("/srv/pypi/web")
+    assert load(tmp_path / "pypim.toml").chosen("main")[0].publish == Path("/srv/pypi/web")
 
 
 def test_what_cannot_be_converted_writes_nothing(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_relative_paths_go_on_to_mean_the_same_files(tmp_path: Path) -> None:
     (old / "wanted.txt").write_text("flask\n")
     (old / "run.txt").write_text("simple-pypi-mirror wanted.txt --local-folder tree\n")
     assert _init(["new", "--from", "old/run.txt"], tmp_path).returncode == 0
-    index = load(tmp_path / "new" / "pypim.toml").indexes["main"]
+    index = load(tmp_path / "new" / "pypim.toml").chosen("main")[0]
     assert [str(file) for file in index.requirement_files] == [str(old / "wanted.txt")]
     assert index.publish == old / "tree"
 
@@ -97,7 +97,7 @@ def test_on_a_terminal_a_few_questions_are_asked(tmp_path: Path) -> None:
     status, said = _at_a_terminal(answers, tmp_path)
     assert status == 0, said
     assert "pypim.toml: written" in said
-    index = load(tmp_path / "pypim.toml").indexes["main"]
+    index = load(tmp_path / "pypim.toml").chosen("main")[0]
     assert index.upstream.url == "https://index.example/simple/"
     (target,) = index.targets.values()
     assert (target.python, target.platforms) == (("3.12", "3.13"), ("linux", "windows"))
@@ -126,7 +126,7 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> Non
     for words in ("'gopher' is no scheme", "three", "Did you mean linux?", "flask==1", "marker"):
         assert words in said
     assert said.count("Error: ") == 5
-    index = load(tmp_path / "pypim.toml").indexes["main"]
+    index = load(tmp_path / "pypim.toml").chosen("main")[0]
     assert (index.upstream.name, index.publish) == ("pypi", tmp_path / "out")
     assert [root.project for root in index.roots] == ["six", "b"]
 

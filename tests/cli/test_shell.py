@@ -231,7 +231,7 @@ class TestConfigCommands:
 
     def test_schema_is_the_same_with_and_without_json(self, tmp_path: Path) -> None:
         prose, as_json = _run(["config", "schema"], tmp_path), _run(["config", "schema", "--json"], tmp_path)
-        assert json.loads(prose.stdout)["$defs"]["IndexTable"]["properties"]["on-removal"]
+        assert json.loads(prose.stdout)["$defs"]["MirrorTable"]["properties"]["on-removal"]
         assert prose.stdout == as_json.stdout
 
     def test_check_looks_into_the_files_that_are_named(self, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_options_replace_keys_for_one_run(tmp_path: Path) -> None:
     assert (index.filters.exclude, index.follow.is_followed, index.jobs) == (("six",), False, 2)
     assert index.upstream.url == tmp_path.as_uri() + "/"
     assert (workspace.changed_files, len(workspace.notes)) == ({}, 1)
-    assert workspace.config.indexes["main"].requirements == ()
+    assert workspace.config.chosen("main")[0].requirements == ()
 
 
 def test_without_options_it_is_the_configuration(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pypim.config import json5
 from pypim.config.convert import Converted, convert
 from pypim.config.load import load_text
 from pypim.config.locate import absolute
-from pypim.config.model import Index
+from pypim.config.model import MirrorIndex
 from pypim.core.errors import InvalidConfig
 from pypim.core.policy import Filters
 from pypim.core.target import TargetSpec
@@ -27,11 +27,11 @@ def _convert(text: str, name: str) -> Converted:
     return convert(text, Path("/srv") / name, Path("/srv"))
 
 
-def _index(converted: Converted) -> Index:
-    return load_text(converted.text, Path("/srv/pypim.toml")).indexes["main"]
+def _index(converted: Converted) -> MirrorIndex:
+    return load_text(converted.text, Path("/srv/pypim.toml")).chosen("main")[0]
 
 
-def _rules(index: Index) -> list[tuple[str, str]]:
+def _rules(index: MirrorIndex) -> list[tuple[str, str]]:
     return [(root.origin.removeprefix("packages."), root.text) for root in index.roots]
 
 
@@ -290,14 +290,14 @@ class TestRelativePaths:
     def test_in_every_format(self, tmp_path: Path, text: str, publish: str, files: list[str], new: str) -> None:
         old, folder = tmp_path / "old", tmp_path / "old" / new
         converted = convert(text, old / "theirs.conf", folder)
-        index = load_text(converted.text, folder / "pypim.toml").indexes["main"]
+        index = load_text(converted.text, folder / "pypim.toml").chosen("main")[0]
         assert index.publish == absolute(old, publish)
         assert [str(file) for file in index.requirement_files] == [str(absolute(old, file)) for file in files]
         assert str(tmp_path) not in converted.text, "both may be moved together"
 
     def test_what_the_old_file_does_not_say_is_beside_the_new(self, tmp_path: Path) -> None:
         converted = convert("simple-pypi-mirror flask", tmp_path / "run.txt", tmp_path / "new")
-        index = load_text(converted.text, tmp_path / "new" / "pypim.toml").indexes["main"]
+        index = load_text(converted.text, tmp_path / "new" / "pypim.toml").chosen("main")[0]
         assert index.publish == tmp_path / "new" / "public"
 
     def test_a_path_in_the_home_folder_stays(self, tmp_path: Path) -> None:

@@ -27,14 +27,14 @@ def _tell(directory: Path, told: Told, *, replace: bool = False, writes: bool = 
 
 
 def _requirements(config: Config) -> list[str]:
-    text = config.read_text(Path(config.indexes["main"].requirement_files[0].path))
+    text = config.read_text(Path(config.chosen("main")[0].requirement_files[0].path))
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def test_the_first_words_make_a_configuration_for_this_machine(tmp_path: Path) -> None:
     _tell(tmp_path, Told(requirements=("flask", "django>=5,<6")))
     config = load(config_path(tmp_path))
-    index = config.indexes["main"]
+    index = config.chosen("main")[0]
     assert (config.store.path, config.store.files, index.publish) == (tmp_path / ".pypim", tmp_path, tmp_path)
     assert list(index.targets.values()) == [_here()]
     assert index.upstream.url == load_text("[indexes.main]", tmp_path / "x").upstreams["pypi"].url
@@ -74,7 +74,7 @@ def test_lines_that_a_person_wrote_stay(tmp_path: Path) -> None:
 def test_options_that_are_given_count_and_the_others_stay(tmp_path: Path) -> None:
     _tell(tmp_path, Told(requirements=("flask",), python=("3.11",), keep_latest=2, no_deps=True, jobs=3))
     _tell(tmp_path, Told(platforms=("windows",), keep_latest=5, extras="all", max_depth=2, include_prereleases=True))
-    index = load(config_path(tmp_path)).indexes["main"]
+    index = load(config_path(tmp_path)).chosen("main")[0]
     (target,) = index.targets.values()
     assert (target.python, target.platforms) == (("3.11",), ("windows",))
     assert (index.filters.keep_latest, index.filters.prereleases) == (5, True)
@@ -85,7 +85,7 @@ def test_options_that_are_given_count_and_the_others_stay(tmp_path: Path) -> Non
 def test_requirements_files_are_added_by_their_absolute_path(tmp_path: Path) -> None:
     _tell(tmp_path, Told(requirement_files=("/srv/a.txt",)))
     _tell(tmp_path, Told(requirement_files=("/srv/b.txt", "/srv/a.txt")))
-    files = load(config_path(tmp_path)).indexes["main"].requirement_files
+    files = load(config_path(tmp_path)).chosen("main")[0].requirement_files
     assert [str(file) for file in files[1:]] == ["/srv/a.txt", "/srv/b.txt"]
 
 
@@ -94,7 +94,7 @@ def test_replace_starts_anew(tmp_path: Path) -> None:
     _tell(tmp_path, Told(requirements=("six",)), replace=True)
     config = load(config_path(tmp_path))
     assert _requirements(config) == ["six"]
-    assert config.indexes["main"].filters.keep_latest is None
+    assert config.chosen("main")[0].filters.keep_latest is None
 
 
 def test_there_must_be_something_to_mirror(tmp_path: Path) -> None:

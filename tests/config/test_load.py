@@ -58,7 +58,7 @@ keep-latest = 5
 
 def test_everything_is_resolved_and_absolute(tmp_path: Path) -> None:
     config = load_text(_WHOLE, tmp_path / "pypim.toml")
-    index = config.indexes["main"]
+    index = config.chosen("main")[0]
     assert (config.store.path, config.store.files) == (tmp_path / "data", tmp_path / "files")
     assert index.upstream.url == "https://index.example/simple/"
     assert (config.upstreams["wheels"].url, config.upstreams["wheels"].layout) == (
@@ -88,7 +88,7 @@ def test_everything_is_resolved_and_absolute(tmp_path: Path) -> None:
 
 def test_what_is_left_out_has_the_documented_default(tmp_path: Path) -> None:
     config = load_text("[indexes.main]\n", tmp_path / "pypim.toml")
-    index = config.indexes["main"]
+    index = config.chosen("main")[0]
     assert config.store.path == config.store.files == tmp_path / "data"
     assert index.upstream.name == "pypi"
     assert index.upstream.url.endswith("/simple/")
@@ -121,7 +121,7 @@ markers.sys_platfrom = ["linux"]
 [targets.typed]
 python = [3.13]
 [indexes.main]
-kind = "proxy"
+kind = "miror"
 upstream = "aa"
 upstrem = "a"
 targets = ["serves"]
@@ -161,7 +161,7 @@ _EXPECTED = [
     (14, "'lunix': this is not a platform"),
     (16, "this is not a marker variable. Did you mean sys_platform"),
     (18, 'expected a string, found a number: write it as "3.13"'),
-    (20, '"proxy" is not available in this version'),
+    (20, "unknown kind 'miror', did you mean 'mirror'?"),
     (21, "unknown upstream 'aa', did you mean 'a'?"),
     (22, "unknown key 'upstrem', did you mean 'upstream'?"),
     (23, "unknown target 'serves', did you mean 'servers'?"),
@@ -266,6 +266,31 @@ class TestChosen:
         config = self._config("[indexes.a]\n[indexes.b]\n")
         assert [index.name for index in config.chosen(None)] == ["a", "b"]
         assert [index.name for index in config.chosen("b")] == ["b"]
+
+    def test_mirrors_only(self) -> None:
+        config = self._config('[indexes.a]\n[indexes.b]\nkind = "hosted"\n')
+        assert [index.name for index in config.chosen(None)] == ["a"]
+
+    @pytest.mark.parametrize(
+        ("table", "purpose"),
+        [
+            ('kind = "proxy"', "fetches what clients ask for"),
+            ('kind = "hosted"', "holds what is uploaded to it"),
+            ('kind = "group"\nmembers = ["a"]', "holds nothing of its own"),
+        ],
+    )
+    def test_an_index_of_another_kind_is_served(self, table: str, purpose: str) -> None:
+        """A sync has nothing to do there; the message says what has."""
+        with pytest.raises(InvalidUsage, match=purpose) as caught:
+            self._config(f"[indexes.a]\n[indexes.b]\n{table}\n").chosen("b")
+        assert caught.value.hint == "`pypim serve` serves b. Mirrors that are configured: a."
+
+    def test_without_any_mirror_only_what_is_about_mirrors_fails(self) -> None:
+        config = self._config('[indexes.b]\nkind = "hosted"\n')
+        with pytest.raises(InvalidUsage, match="no mirror is configured") as caught:
+            config.chosen(None)
+        assert caught.value.hint == "`pypim serve` serves what is: b."
+        assert config.chosen(None, is_needed=False) == ()
 
     def test_an_unknown_name_and_no_index_at_all_are_the_users_faults(self) -> None:
         with pytest.raises(InvalidUsage, match="no index of that name"):

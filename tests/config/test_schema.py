@@ -28,10 +28,12 @@ def test_every_key_is_described_and_none_is_unknown_to_the_schema() -> None:
             assert key.description, f"{table.__name__}.{key.name}"
             assert definition["properties"][key.name]["description"]
     assert made["$defs"]["UpstreamTable"]["required"] == ["url"]
+    assert made["$defs"]["GroupTable"]["required"] == ["kind", "members"]
+    assert "required" not in made["$defs"]["MirrorTable"], "it is meant where no kind is written"
     assert msgspec.json.encode(made)
 
 
-def test_the_template_has_every_key_and_is_a_valid_configuration() -> None:
+def test_the_template_has_every_key_of_a_mirror_and_is_a_valid_configuration() -> None:
     draft = Draft(
         targets={"machines": {"python": ("3.12",), "platforms": ("linux",)}},
         index={"publish": "public"},
@@ -40,9 +42,9 @@ def test_the_template_has_every_key_and_is_a_valid_configuration() -> None:
     )
     text = render(draft)
     config = load_text(text, Path("pypim.toml"))
-    assert [root.text for root in config.indexes["main"].roots] == ["latest", "latest", "latest<5"]
-    for table in TABLES.values():
-        for key in keys(table):
+    assert [root.text for root in config.chosen("main")[0].roots] == ["latest", "latest", "latest<5"]
+    for name in ("store", "upstreams", "targets", "mirror", "dependencies", "filters"):
+        for key in keys(TABLES[name]):
             assert any(line.removeprefix("# ").startswith(f"{key.name} = ") for line in text.splitlines()), key.name
 
 

@@ -34,7 +34,7 @@ class Answer(NamedTuple):
         return self.headers["content-type"].partition(";")[0]
 
 
-def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+def ask(url: str, method: str = "GET", body: bytes | None = None, /, **headers: str) -> Answer:
     """Send one request, with `_` in names of headers for `-`; nothing is followed and nothing decoded."""
     parts = urlsplit(url)
     assert parts.hostname is not None

@@ -43,16 +43,19 @@ class RunningServer:
 
     def _run(self, listener: socket.socket, tell_started: Callable[[], None]) -> None:
         try:
-            with open_app(load(self._config_path)) as app:
-                asyncio.run(self._serve(app, listener, tell_started))
+            asyncio.run(self._open_and_serve(listener, tell_started))
         except BaseException as error:  # noqa: BLE001 - it is raised where the server was started
             self._failure = error
         finally:
             listener.close()
             tell_started()
 
+    async def _open_and_serve(self, listener: socket.socket, tell_started: Callable[[], None]) -> None:
+        async with open_app(load(self._config_path)) as app:
+            await self._serve(app, listener, tell_started)
+
     async def _serve(self, app: App, listener: socket.socket, tell_started: Callable[[], None]) -> None:
-        settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_keep_alive=60)
+        settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
         self._server = _Server(settings, tell_started)
         await self._server.serve(sockets=[listener])
 

@@ -169,9 +169,9 @@ async def test_they_are_none_either_where_anyone_may_read_some_projects() -> Non
     assert await house.ask(basic("alice", "wrong")) == "credentials-needed"
 
 
-@pytest.mark.parametrize("more", [{"revoked_at": 5.0}, {"expires_at": 5.0}])
-async def test_a_token_that_is_over_is_wrong(house: House, more: dict[str, float]) -> None:
-    house.add_token(**more)
+@pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
+async def test_a_token_that_is_over_is_wrong(house: House, end: str) -> None:
+    house.add_token(ALL, "alice", **{end: 5.0})
     assert await house.ask(f"Bearer {TEXT}", UPLOAD) == "wrong-credentials"
 
 

@@ -41,7 +41,7 @@ def check(session: Session, workspace: WorkspaceArguments) -> int:
     """
     from pypim.cli.workspace import Needs
 
-    found = session.workspace(workspace, Needs.EVERYTHING).config
+    found = session.workspace(workspace, Needs.EVERYTHING, is_about_mirrors=False).config
     names = list(found.indexes)
     prose = f"{found.source}: no fault found, {counted(len(names), 'index', 'indexes')} ({', '.join(names)})"
     return session.emit({"source": found.source, "is_valid": True, "indexes": names}, prose)
@@ -63,7 +63,7 @@ def show(session: Session, workspace: WorkspaceArguments) -> int:
     """
     from pypim.config.show import shown, shown_as_toml
 
-    found = session.workspace(workspace).config
+    found = session.workspace(workspace, is_about_mirrors=False).config
     return session.emit({"source": found.source, **shown(found)}, shown_as_toml(found).rstrip("\n"))
 
 
@@ -71,7 +71,7 @@ def show(session: Session, workspace: WorkspaceArguments) -> int:
     "schema",
     epilog=examples(
         ("pypim config schema > pypim.schema.json", "Write the schema to a file."),
-        ("pypim config schema | jq '.\"$defs\".IndexTable'", "Look at the keys of an index."),
+        ("pypim config schema | jq '.\"$defs\".MirrorTable'", "Look at the keys of a mirror."),
     ),
 )
 @click.pass_obj

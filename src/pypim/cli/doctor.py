@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
-    from pypim.config.model import Config, Index
+    from pypim.config.model import Config, MirrorIndex
     from pypim.ports import Reporter
     from pypim.wiring import OpenStore
 
@@ -71,7 +71,7 @@ def doctor(session: Session, workspace: WorkspaceArguments, *, offline: bool) ->
     Every check says what was found and what to do. The exit status is 8 when something is wrong; a warning, such as
     little room, does not change it.
     """
-    found = session.workspace(workspace)
+    found = session.workspace(workspace, is_about_mirrors=False)
     checks = [
         Check(subject="configuration", state=State.FINE, detail=found.config.source),
         Check(subject="python", state=State.FINE, detail=sys.version.split()[0]),
@@ -94,7 +94,7 @@ def doctor(session: Session, workspace: WorkspaceArguments, *, offline: bool) ->
     return session.emit({"command": "doctor", "checks": checks}, prose, exit_status=_STORE_FAULT if has_fault else 0)
 
 
-def _store_checks(config: Config, indexes: tuple[Index, ...]) -> Iterator[Check]:
+def _store_checks(config: Config, indexes: tuple[MirrorIndex, ...]) -> Iterator[Check]:
     from pypim.wiring import can_write, open_store
 
     problem = can_write(config.store.path)
@@ -133,7 +133,7 @@ def _catalog_check(store: OpenStore) -> Check:
     return Check(subject="catalog", state=State.FAULT, detail="; ".join(faults[:_MOST_NAMED]), remedy=remedy)
 
 
-def _missing_check(store: OpenStore, index: Index) -> Check:
+def _missing_check(store: OpenStore, index: MirrorIndex) -> Check:
     """Only looks whether the files are there with their sizes; `verify` reads them."""
     subject = f"index {index.name}"
     if store.catalog.generations.is_interrupted(index.name):
@@ -161,7 +161,7 @@ def _missing_check(store: OpenStore, index: Index) -> Check:
     return Check(subject=subject, state=State.FINE, detail=f"all {len(listed):,} files are there")
 
 
-def _pages_check(store: OpenStore, index: Index) -> Check:
+def _pages_check(store: OpenStore, index: MirrorIndex) -> Check:
     digests = store.catalog.published.page_digests(index.name)
     assert index.publish is not None
     missing = [name for name in digests if not _has_page(index.publish, name)]
@@ -181,7 +181,7 @@ def _has_page(folder: Path, name: str) -> bool:
     return (folder / "simple" / name / "index.html").is_file()
 
 
-def _upstream_check(config: Config, index: Index, reporter: Reporter) -> Check:
+def _upstream_check(config: Config, index: MirrorIndex, reporter: Reporter) -> Check:
     from pypim.wiring import ask_upstream, run
 
     subject = f"upstream {index.upstream.name}"

@@ -17,7 +17,7 @@ from pypim.core.urls import split_user_info
 if TYPE_CHECKING:
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
-    from pypim.config.model import Index
+    from pypim.config.model import MirrorIndex
     from pypim.core.model import DistFile, Holding
     from pypim.wiring import OpenStore
 
@@ -55,7 +55,7 @@ def list_held(session: Session, workspace: WorkspaceArguments, project: str | No
     from pypim.core.names import parse_name
     from pypim.wiring import open_store
 
-    found = session.workspace(workspace)
+    found = session.workspace(workspace, is_about_mirrors=False)
     wanted = parse_name(project) if project else None
     rows: list[ListedRelease] = []
     with open_store(found.config, writable=False) as store:
@@ -124,7 +124,7 @@ def status(session: Session, workspace: WorkspaceArguments) -> int:
     """Show state and size of each index, its last sync and its upstream's last known serial."""
     from pypim.wiring import open_store
 
-    found = session.workspace(workspace)
+    found = session.workspace(workspace, is_about_mirrors=False)
     with open_store(found.config, writable=False) as store:
         rows = [_status_of(store, index) for index in found.indexes]
         free_bytes = store.blobs.free_bytes()
@@ -152,7 +152,7 @@ def status(session: Session, workspace: WorkspaceArguments) -> int:
     return session.emit({"command": "status", "indexes": rows, "free_bytes": free_bytes}, prose)
 
 
-def _status_of(store: OpenStore, index: Index) -> IndexStatus:
+def _status_of(store: OpenStore, index: MirrorIndex) -> IndexStatus:
     catalog = store.catalog
     selection = catalog.generations.current_selection(index.name)
     releases = selection.releases if selection else ()

@@ -46,6 +46,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("pypim.cli.maintain:verify", "Read what is held again and compare it with its hashes."),
         "prune": ("pypim.cli.maintain:prune", "Drop what nothing refers to any more."),
     },
+    "Serve": {
+        "serve": ("pypim.cli.serve:serve", "Serve mirrors, proxies, hosted indexes and groups."),
+        "user": ("pypim.cli.access:user", "Add, list and remove users of the server, and set their passwords."),
+        "token": ("pypim.cli.access:token", "Make, list and revoke tokens, which programs show to the server."),
+    },
     "Set up": {
         "init": ("pypim.cli.init:init", "Write a commented pypim.toml, or convert another tool's configuration."),
         "config": ("pypim.cli.config:config", "Check, show or describe the configuration."),

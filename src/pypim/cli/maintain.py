@@ -88,10 +88,10 @@ def prune(session: Session, workspace: WorkspaceArguments, *, dry_run: bool) -> 
     from pypim.sync.remove import refuse_cut_off
     from pypim.wiring import open_store, published_tree
 
-    found = session.workspace(workspace)
+    found = session.workspace(workspace, is_about_mirrors=False)
     with open_store(found.config, writable=not dry_run) as store:
         refuse_cut_off(store.catalog.generations, found.config.indexes)
-        trees = {index.name: published_tree(found.config, index) for index in found.config.indexes.values()}
+        trees = {index.name: published_tree(found.config, index) for index in found.config.mirrors}
         report = prune_store(
             store.catalog.generations,
             store.catalog.holdings,

@@ -117,16 +117,28 @@ class Session:
         return choose_reporter(self.options, sys.stderr, environment())
 
     def workspace(
-        self, arguments: SyncArguments | WorkspaceArguments, needs: Needs | None = None, *, looks_beyond: bool = True
+        self,
+        arguments: SyncArguments | WorkspaceArguments,
+        needs: Needs | None = None,
+        *,
+        looks_beyond: bool = True,
+        is_about_mirrors: bool = True,
     ) -> Workspace:
         """The configuration and the indexes that a command is about. Raises InvalidConfig, InvalidUsage, NotFound.
 
-        Without `looks_beyond` the files that it names are not looked at yet.
+        Without `looks_beyond` the files that it names are not looked at yet; without `is_about_mirrors` there need be
+        none.
         """
         from pypim.cli.workspace import Needs, find_workspace, same_workspace
 
         self._same_workspace = same_workspace(self.options.config_file, arguments)
-        return find_workspace(self.options.config_file, arguments, needs or Needs.NOTHING, looks_beyond=looks_beyond)
+        return find_workspace(
+            self.options.config_file,
+            arguments,
+            needs or Needs.NOTHING,
+            looks_beyond=looks_beyond,
+            is_about_mirrors=is_about_mirrors,
+        )
 
     def pasteable(self, text: str) -> str:
         """The text, its commands in backquotes completed by the --to, -c and --index that this run was given."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
     from pypim.cli.workspace import Workspace
-    from pypim.config.model import Index
+    from pypim.config.model import MirrorIndex
     from pypim.ports import Reporter
     from pypim.sync.model import Request
     from pypim.sync.prove import Proof, ProveReport, Proving
@@ -112,7 +112,7 @@ def prove(
     return session.emit({"command": "prove", "indexes": reports}, prose, exit_status=status)
 
 
-def _request_of(found: Workspace, index: Index, requirements: tuple[str, ...]) -> Request:
+def _request_of(found: Workspace, index: MirrorIndex, requirements: tuple[str, ...]) -> Request:
     """What the index is asked for, or these requirements in the place of all that."""
     from pypim.wiring import request_of
 
@@ -146,7 +146,9 @@ async def _prove_all(
     return reports
 
 
-async def _write_locks(proving: Proving, store: OpenStore, index: Index, request: Request, folder: Path) -> list[str]:
+async def _write_locks(
+    proving: Proving, store: OpenStore, index: MirrorIndex, request: Request, folder: Path
+) -> list[str]:
     """The paths of the lock files that were written."""
     from pypim.sync.prove_locks import Places, lock_texts
     from pypim.wiring import write_text

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
     from pypim.cli.workspace import Workspace
-    from pypim.config.model import Index
+    from pypim.config.model import MirrorIndex
     from pypim.core.chains import Chain, Kept
     from pypim.core.requirements import RequirementLine
     from pypim.sync.model import Stack
@@ -101,7 +101,7 @@ def why(session: Session, workspace: WorkspaceArguments, project: str, *, is_exh
     return session.emit({"command": "why", "kept": kept}, prose)
 
 
-def _is_asked_for(index: Index, release: Kept) -> bool:
+def _is_asked_for(index: MirrorIndex, release: Kept) -> bool:
     """Whether some chain begins at what the configuration may still say; the text of files is not looked at."""
     rules = {(one.origin, one.text) for one in index.roots}
     rules |= {(one.origin, one.rule.text) for one in index.patterns}
@@ -206,7 +206,7 @@ async def _object_to(
     session: Session,
     found: Workspace,
     line: RequirementLine,
-    open_stack: Callable[[Index], AbstractAsyncContextManager[Stack]],
+    open_stack: Callable[[MirrorIndex], AbstractAsyncContextManager[Stack]],
 ) -> list[Objections]:
     """What each index says. Raises ProjectNotFound where the upstream of none has the project."""
     from pypim.sync.why_not import Objections, object_to

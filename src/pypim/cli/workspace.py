@@ -22,7 +22,7 @@ from pypim.core.inputs import parse_input
 
 if TYPE_CHECKING:
     from pypim.config.load import LookBeyond
-    from pypim.config.model import Config, Index
+    from pypim.config.model import Config, MirrorIndex
     from pypim.core.faults import ConfigFault
 
 
@@ -39,8 +39,8 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     """What a command works on."""
 
     config: Config
-    indexes: tuple[Index, ...]
-    """The one of --index, else all; at least one."""
+    indexes: tuple[MirrorIndex, ...]
+    """The mirror of --index, else all; at least one where the command is about mirrors."""
     changed_files: dict[Path, str] = {}
     """Texts that a sync has to write before it begins, by absolute path (`--to` only); a plan does not."""
     notes: tuple[str, ...] = ()
@@ -55,8 +55,12 @@ def find_workspace(
     needs: Needs = Needs.NOTHING,
     *,
     looks_beyond: bool = True,
+    is_about_mirrors: bool = True,
 ) -> Workspace:
-    """Raises InvalidConfig (with all that is wrong with what is needed), InvalidUsage, InvalidRequirement, NotFound."""
+    """What the arguments mean; without `is_about_mirrors` the configuration may be one of a server without any mirror.
+
+    Raises InvalidConfig (with all that is wrong with what is needed), InvalidUsage, InvalidRequirement, NotFound.
+    """
     workspace, told, is_replacing = arguments, Told(), False
     if isinstance(arguments, SyncArguments):
         workspace, told, is_replacing, needs = arguments.workspace, arguments.told, arguments.is_replacing, Needs.USED
@@ -67,14 +71,16 @@ def find_workspace(
     if workspace.to is None:
         if is_replacing:
             raise InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it.")
-        return _configured(config_file, workspace, told, look_beyond)
+        config = load(find_config(config_file, environment()), look_beyond)
+        return _configured(config, config.chosen(workspace.index, is_needed=is_about_mirrors), told)
     if config_file is not None:
         raise InvalidUsage(
             "-c and --to do not go together", hint="--to DIR has a configuration of its own, in DIR/.pypim/."
         )
     if isinstance(arguments, SyncArguments):
         return _told(workspace.to, arguments, look_beyond)
-    return _kept(workspace.to, workspace, look_beyond)
+    config = _kept(workspace.to, look_beyond)
+    return Workspace(config=config, indexes=config.chosen(workspace.index, is_needed=is_about_mirrors))
 
 
 def same_workspace(config_file: str | None, arguments: SyncArguments | WorkspaceArguments) -> str:
@@ -94,7 +100,7 @@ def same_workspace(config_file: str | None, arguments: SyncArguments | Workspace
 def _faults_beyond(needs: Needs, workspace: WorkspaceArguments, told: Told, config: Config) -> list[ConfigFault]:
     from pypim.config.check import faults_beyond
 
-    indexes = [index for index in config.indexes.values() if workspace.index in {None, index.name}]
+    indexes = [index for index in config.mirrors if workspace.index in {None, index.name}]
     upstreams = {index.upstream.name: index.upstream for index in indexes}
     if needs is Needs.EVERYTHING:
         upstreams = config.upstreams
@@ -106,14 +112,11 @@ def _faults_beyond(needs: Needs, workspace: WorkspaceArguments, told: Told, conf
         upstreams=upstreams.values(),
         indexes=[index.name for index in indexes],
         more_files=[parse_input(file, COMMAND_LINE) for file in told.requirement_files],
+        is_serving=needs is Needs.EVERYTHING,
     )
 
 
-def _configured(
-    config_file: str | None, workspace: WorkspaceArguments, told: Told, look_beyond: LookBeyond | None
-) -> Workspace:
-    config = load(find_config(config_file, environment()), look_beyond)
-    indexes = config.chosen(workspace.index)
+def _configured(config: Config, indexes: tuple[MirrorIndex, ...], told: Told) -> Workspace:
     if told == Told():
         return Workspace(config=config, indexes=indexes)
     if told.requirements and len(indexes) > 1:
@@ -139,9 +142,8 @@ def _told(directory: Path, arguments: SyncArguments, look_beyond: LookBeyond | N
     )
 
 
-def _kept(directory: Path, workspace: WorkspaceArguments, look_beyond: LookBeyond | None) -> Workspace:
+def _kept(directory: Path, look_beyond: LookBeyond | None) -> Config:
     path = config_path(directory)
     if not path.is_file():
         raise no_mirror(directory)
-    config = load(path, look_beyond)
-    return Workspace(config=config, indexes=config.chosen(workspace.index))
+    return load(path, look_beyond)

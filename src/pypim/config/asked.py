@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from pypim.config.model import Config, Index
+    from pypim.config.model import Config, MirrorIndex
     from pypim.core.faults import ConfigFault
     from pypim.core.locked import LockedRelease
     from pypim.core.requirements import RequirementLine, RequirementsFile
@@ -39,7 +39,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was read, with its path."""
 
 
-def asked_of(config: Config, index: Index, targeted: Sequence[Environment], variables: Mapping[str, str]) -> Asked:
+def asked_of(
+    config: Config, index: MirrorIndex, targeted: Sequence[Environment], variables: Mapping[str, str]
+) -> Asked:
     """Read what the files say. Raises InvalidConfig with every fault of every file, InvalidRequirement."""
     texts: list[tuple[str, str]] = []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypim.config.access import fetch_options, secrets_of
-from pypim.config.model import FileUse
+from pypim.config.model import FileUse, ProxyIndex
 from pypim.core.errors import InvalidConfig
 from pypim.core.inputs import read_input
 
@@ -25,18 +25,29 @@ def faults_beyond(
     upstreams: Iterable[Upstream],
     indexes: Collection[str],
     more_files: Iterable[InputFile] = (),
+    is_serving: bool = False,
 ) -> list[ConfigFault]:
     """Every fault of the files and secrets that those upstreams and the indexes of those names need.
 
-    `more_files` are requirements files that the configuration does not name.
+    `more_files` are requirements files that the configuration does not name. With `is_serving` the files of the server
+    count, too.
     """
     faults: list[ConfigFault] = []
     for upstream in upstreams:
         faults += _upstream_faults(config, upstream, variables)
-    named = [file for name in indexes for file in config.indexes[name].requirement_files]
+    if is_serving:
+        faults += _missing_files(config, FileUse.SERVER)
+    named = [file for index in config.mirrors if index.name in indexes for file in index.requirement_files]
     for file in dict.fromkeys((*named, *more_files)):
         faults += requirement_faults(config, file, variables)
     return faults
+
+
+def server_faults(config: Config, variables: Mapping[str, str]) -> list[ConfigFault]:
+    """Every fault of what `pypim serve` needs: its own files, and the upstreams that proxies ask."""
+    proxies = [index for index in config.indexes.values() if isinstance(index, ProxyIndex)]
+    upstreams = {index.upstream.name: index.upstream for index in proxies if not index.is_offline}
+    return faults_beyond(config, variables, upstreams=upstreams.values(), indexes=(), is_serving=True)
 
 
 def requirement_faults(config: Config, file: InputFile, variables: Mapping[str, str]) -> tuple[ConfigFault, ...]:
@@ -60,7 +71,10 @@ def _upstream_faults(config: Config, upstream: Upstream, variables: Mapping[str,
             fetch_options(upstream, variables)
         except InvalidConfig as error:
             faults += error.faults
-    for file in config.named_files:
-        if file.use is FileUse.CERTIFICATE and file.owner == upstream.name and not file.path.is_file():
-            faults.append(config.file_fault(file.path, "no such file"))
-    return faults
+    return faults + _missing_files(config, FileUse.CERTIFICATE, upstream.name)
+
+
+def _missing_files(config: Config, use: FileUse, owner: str | None = None) -> list[ConfigFault]:
+    """A fault for each that is not there, of one owner or of all."""
+    named = [file for file in config.named_files if file.use is use and owner in {None, file.owner}]
+    return [config.file_fault(file.path, "no such file") for file in named if not file.path.is_file()]

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 import msgspec
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from pypim.core.positions import KeyPath, Positions
 
 _T = TypeVar("_T", bound=msgspec.Struct)
+_Kind = type[msgspec.Struct]
+_KIND = "kind"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 _WHERE = re.compile(r" - at `(?:key in )?\$?(?P<path>[^`]*)`$")
 _WORDS = {
@@ -47,6 +52,12 @@ class Faults:
         line = self._positions.line(path)
         self._found.append(ConfigFault(file=self._source, line=line, key=spell(path), message=message, remedy=remedy))
 
+    def add_missing(self, path: KeyPath, message: str, remedy: str = "") -> None:
+        """The fault of a key that has no value, unless it is known already why."""
+        key = spell(path)
+        if not any(fault.key == key or fault.key.startswith((f"{key}[", f"{key}.")) for fault in self._found):
+            self.add(path, message, remedy)
+
     def line(self, path: KeyPath) -> int | None:
         """The line of that key."""
         return self._positions.line(path)
@@ -63,18 +74,50 @@ def in_order(faults: Iterable[ConfigFault]) -> list[ConfigFault]:
     return sorted(unique, key=lambda fault: (files.index(fault.file), fault.line or 0))
 
 
-def decode(raw: dict[str, Any], kind: type[_T], faults: Faults, path: KeyPath = ()) -> _T:
-    """Build a struct from a table; what is wrong is added to `faults` and has its default value in the result."""
+def decode(
+    raw: dict[str, Any],
+    kind: type[_T],
+    faults: Faults,
+    path: KeyPath = (),
+    strange: Mapping[str, str] = _NOTHING,
+) -> _T:
+    """Build a struct from a table; what is wrong is added to `faults` and has its default value in the result.
+
+    `strange` are keys that the struct has not, with what to say of each.
+    """
     given: dict[str, Any] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key, value in raw.items():
         if key not in fields:
-            faults.add((*path, key), unknown(key, fields, "key"))
+            if message := strange.get(key, unknown(key, fields, "key")):
+                faults.add((*path, key), message)
             continue
         decoded = _value(value, fields[key].type, faults, (*path, key))
         if decoded is not msgspec.UNSET:
             given[fields[key].name] = decoded
     return kind(**given)
+
+
+def _decode_by_kind(raw: dict[str, Any], kinds: Mapping[str, _Kind], faults: Faults, path: KeyPath) -> msgspec.Struct:
+    """The struct that the key `kind` chooses, the first where it is left out or wrong.
+
+    Of a wrong kind nobody knows which keys it has, so those of any kind are let pass.
+    """
+    chosen = first = next(iter(kinds))
+    is_known = True
+    if _KIND in raw:
+        given = _value(raw[_KIND], str, faults, (*path, _KIND))
+        is_known = given in kinds
+        if isinstance(given, str) and not is_known:
+            faults.add((*path, _KIND), unknown(given, kinds, _KIND))
+        chosen = str(given) if is_known else first
+    strange = {_KIND: ""}
+    for key in raw:
+        having = [f'"{name}"' for name, kind in kinds.items() if key in kind.__struct_encode_fields__]
+        if having and f'"{chosen}"' not in having:
+            sentence = f'an index of kind "{chosen}" has no {key!r}, which is a key of kind {" or ".join(having)}'
+            strange[key] = sentence if is_known else ""
+    return decode(raw, kinds[chosen], faults, path, strange)
 
 
 def unknown(name: str, known: Iterable[str], noun: str) -> str:
@@ -104,6 +147,8 @@ def _value(value: object, kind: object, faults: Faults, path: KeyPath) -> object
     bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if isinstance(value, dict) and _is_struct(bare):
         return decode(value, bare, faults, path)
+    if isinstance(value, dict) and (kinds := _kinds(bare)):
+        return _decode_by_kind(value, kinds, faults, path)
     if isinstance(value, dict) and get_origin(bare) is dict:
         inner = get_args(bare)[1]
         decoded = {name: _value(element, inner, faults, (*path, name)) for name, element in value.items()}
@@ -117,6 +162,14 @@ def _value(value: object, kind: object, faults: Faults, path: KeyPath) -> object
     except msgspec.ValidationError as error:
         _add(error, (value, kind), faults, path)
         return msgspec.UNSET
+
+
+def _kinds(kind: object) -> dict[str, _Kind]:
+    """The structs of a union between which the key `kind` chooses, by its value; empty for any other type."""
+    structs = [part for part in get_args(kind) if _is_struct(part)]
+    return {
+        str(struct.__struct_config__.tag): struct for struct in structs if struct.__struct_config__.tag_field == _KIND
+    }
 
 
 def _is_struct(kind: object) -> TypeGuard[type[msgspec.Struct]]:

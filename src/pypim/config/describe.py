@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, get_args, get_origin
+from collections.abc import Mapping
+from typing import Annotated, get_args, get_origin
 
 import msgspec
 
-from pypim.config.document import DependenciesTable, IndexTable, StoreTable, UpstreamTable
+from pypim.config.document import (
+    AccessTable,
+    DependenciesTable,
+    GroupTable,
+    HostedTable,
+    MirrorTable,
+    ProxyTable,
+    PublisherTable,
+    RightTable,
+    ServerTable,
+    StoreTable,
+    UpstreamTable,
+)
 from pypim.core.policy import Filters
 from pypim.core.target import TargetSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,11 +39,28 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "store": StoreTable,
     "upstreams": UpstreamTable,
     "targets": TargetSpec,
-    "indexes": IndexTable,
+    "mirror": MirrorTable,
     "dependencies": DependenciesTable,
     "filters": Filters,
+    "proxy": ProxyTable,
+    "hosted": HostedTable,
+    "group": GroupTable,
+    "server": ServerTable,
+    "access": AccessTable,
+    "rights": RightTable,
+    "publishers": PublisherTable,
 }
 """The tables that have keys of their own; `packages`, `patterns` and `markers` are open."""
+
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "upstreams": ("url",),
+    "group": ("members",),
+    "rights": ("who", "may"),
+    "publishers": ("issuer", "claims", "index", "projects"),
+}
+"""Keys that a table must have, by the name of the table."""
+
+KIND_DESCRIPTION = 'What the index is: "mirror", "proxy", "hosted" or "group".'
 
 _TARGET_DESCRIPTIONS = {
     "python": 'Python versions: "3.12" means every 3.12.x, "3.12.4" one of them, "3.13t" the free-threaded build.',
@@ -69,17 +96,41 @@ _EXAMPLES: Mapping[str, object] = {
     "keep-latest": 5,
     "max-file-size": "1 GB",
     "min-age": "3 days",
+    "read": "authenticated",
+    "max-size": "50 GB",
+    "pinned": ("numpy", "torch>=2"),
+    "reserve": ("acme-*",),
+    "max-project-size": "10 GB",
+    "platform-tags": ("any", "manylinux_*"),
+    "members": ("private", "cache"),
+    "merge": ("torch",),
+    "unix-socket": "/run/pypim/pypim.sock",
+    "default-index": "main",
+    "root-path": "/pypi",
+    "tls-certificate": "server.pem",
+    "tls-key": "server.key",
+    "accelerated": "/held",
+    "audit-log": "audit.jsonl",
+    "groups": {"packagers": ("ada", "grace")},
+    "who": ("packagers",),
+    "may": ("upload", "yank"),
+    "issuer": "https://ci.example",
+    "claims": {"repository": "acme/widgets"},
+    "index": "private",
+    "projects": ("acme-*",),
 }
 
 
 def keys(table: type[msgspec.Struct]) -> list[Key]:
     """The keys of a table in their order, tables inside it left out."""
     found = []
+    tag_field, tag = table.__struct_config__.tag_field, table.__struct_config__.tag
+    if tag_field is not None:
+        found.append(Key(name=tag_field, description=KIND_DESCRIPTION, default=tag, example=tag))
     for field in msgspec.structs.fields(table):
         kind = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
         name = field.encode_name
-        is_inner = (isinstance(kind, type) and issubclass(kind, msgspec.Struct)) or name in {"packages", "patterns"}
-        if is_inner:
+        if name in {"packages", "patterns"} or _holds_tables(kind):
             continue
         default = None if field.default in (msgspec.NODEFAULT, "") else field.default
         if field.default_factory is not msgspec.NODEFAULT:
@@ -89,6 +140,13 @@ def keys(table: type[msgspec.Struct]) -> list[Key]:
             Key(name=name, description=_description(table, name, field.type), default=default, example=example)
         )
     return found
+
+
+def _holds_tables(kind: object) -> bool:
+    """Whether a value of that type is a table with keys of its own, or several of them."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return True
+    return get_origin(kind) in {dict, tuple} and any(_holds_tables(part) for part in get_args(kind))
 
 
 def _description(table: type[msgspec.Struct], name: str, kind: object) -> str:

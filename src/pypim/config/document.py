@@ -13,6 +13,10 @@ from pypim.core.policy import Filters
 from pypim.core.target import TargetSpec
 
 Text = str | tuple[str, ...]
+Size = str | int
+Read = Literal["anyone", "authenticated"]
+Action = Literal["read", "upload", "yank", "delete", "admin"]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
@@ -20,6 +24,9 @@ AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
 def _told(description: str) -> msgspec.Meta:
     return msgspec.Meta(description=description)
+
+
+_READ = _told('Who may read it: "anyone", or "authenticated" for users and tokens only; access.read when left out.')
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -86,10 +93,10 @@ class DependenciesTable(_Table, frozen=True):
     max_depth: Annotated[Count, _told("How many steps to follow; 0: no limit.")] = 0
 
 
-class IndexTable(_Table, frozen=True):
-    """An index that clients install from."""
+class MirrorTable(_Table, frozen=True, tag_field="kind", tag="mirror"):
+    """A chosen part of an upstream, with everything that it needs to install: a sync copies it."""
 
-    kind: Annotated[str, _told('What the index is: "mirror".')] = "mirror"
+    read: Annotated[Read | None, _READ] = None
     upstream: Annotated[str | None, _told("Name of the upstream; may be left out where there is only one.")] = None
     targets: Annotated[
         tuple[str, ...], _told("Names of the targets the index is for; none at all means every environment.")
@@ -122,6 +129,164 @@ class IndexTable(_Table, frozen=True):
     filters: Filters = Filters()
 
 
+class ProxyTable(_Table, frozen=True, tag_field="kind", tag="proxy"):
+    """A whole upstream, of which what clients ask for is fetched then and kept."""
+
+    read: Annotated[Read | None, _READ] = None
+    upstream: Annotated[str | None, _told("Name of the upstream; may be left out where there is only one.")] = None
+    max_age: Annotated[str, _told("How long a page is given out before the upstream is asked again.")] = "10 minutes"
+    stale_while_revalidate: Annotated[
+        str, _told("How long after that it is still given out at once, while the upstream is being asked.")
+    ] = "5 minutes"
+    stale_if_error: Annotated[
+        str, _told("How long after its max-age a page is still given out while the upstream fails.")
+    ] = "1 day"
+    negative_max_age: Annotated[str, _told("How long it is believed that the upstream has no such project.")] = (
+        "1 minute"
+    )
+    max_size: Annotated[
+        Size | None,
+        _told('How much may be kept, "50 GB" or bytes: what was not used for longest goes first. None: no limit.'),
+    ] = None
+    pinned: Annotated[
+        tuple[str, ...],
+        _told('Names, globs and requirements whose files stay in spite of max-size: "numpy", "torch>=2".'),
+    ] = ()
+    offline: Annotated[bool, _told("Answer only from what is kept and never ask the upstream.")] = False
+    metadata: Annotated[bool, _told("Also offer the core metadata of wheels for which the upstream does not.")] = True
+    filters: Filters = Filters()
+
+
+class HostedTable(_Table, frozen=True, tag_field="kind", tag="hosted"):
+    """The index of your own projects: clients upload to it."""
+
+    read: Annotated[Read | None, _READ] = None
+    overwrite: Annotated[
+        Literal["never", "development"],
+        _told('Whether a file may be replaced: "never", or only those of "development" releases (PEP 440: .devN).'),
+    ] = "never"
+    create: Annotated[
+        Literal["anyone", "nobody"] | tuple[str, ...],
+        _told(
+            'Who may begin a project: "anyone" with the right to upload, "nobody", or the users and groups of this '
+            "list."
+        ),
+    ] = "anyone"
+    reserve: Annotated[
+        tuple[str, ...],
+        _told(
+            "Names and globs that no group looks up in another member; every project that the index has or had is "
+            "reserved without that."
+        ),
+    ] = ()
+    max_file_size: Annotated[Size | None, _told('Size of one file at most: "100 MB" or bytes. None: no limit.')] = None
+    max_project_size: Annotated[
+        Size | None, _told('Size of all files of a project at most: "10 GB" or bytes. None: no limit.')
+    ] = None
+    local_versions: Annotated[bool, _told('Take versions with a local part, such as "1.0+cu124".')] = True
+    platform_tags: Annotated[
+        tuple[str, ...],
+        _told('When given, only wheels all of whose platform tags match one of these: "any", "manylinux_*".'),
+    ] = ()
+
+
+class GroupTable(_Table, frozen=True, tag_field="kind", tag="group"):
+    """Several indexes as one: the first that has a project answers for it."""
+
+    read: Annotated[
+        Read | None,
+        _told(
+            'Who may read it: "anyone" or "authenticated". When left out: access.read, and "authenticated" where a '
+            "member is."
+        ),
+    ] = None
+    members: Annotated[tuple[str, ...], _told("Names of the indexes, in the order in which they are asked.")] = ()
+    merge: Annotated[
+        tuple[str, ...],
+        _told("Names and globs of projects whose files are taken from all members instead of the first that has it."),
+    ] = ()
+
+
+IndexTable = MirrorTable | ProxyTable | HostedTable | GroupTable
+"""An index of any kind; the first is meant where no kind is written."""
+
+
+class ServerTable(_Table, frozen=True):
+    """How `pypim serve` listens and what it grants its clients."""
+
+    host: Annotated[str, _told("Address to listen at.")] = "127.0.0.1"
+    port: Annotated[Port, _told("Port to listen at; 0: any that is free.")] = 8080
+    unix_socket: Annotated[str | None, _told("Path of a Unix socket to listen at instead.")] = None
+    workers: Annotated[AtLeastOne, _told("How many processes answer.")] = 1
+    backlog: Annotated[AtLeastOne, _told("How many connections may wait until one of them takes them.")] = 1024
+    default_index: Annotated[
+        str | None,
+        _told("Index that answers at /simple/. When left out: the only index, or else the only group, or else none."),
+    ] = None
+    root_path: Annotated[str, _told('Path under which a proxy in front offers the server: "/pypi".')] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...], _told("Addresses and networks whose X-Forwarded-* headers are believed.")
+    ] = ("127.0.0.1", "::1")
+    tls_certificate: Annotated[str | None, _told("File with the server's certificate and its chain, PEM.")] = None
+    tls_key: Annotated[str | None, _told("File with the key of the certificate, PEM.")] = None
+    accelerated: Annotated[
+        str | None,
+        _told('Location of nginx that leads to the store\'s files ("/held"): it sends them (X-Accel-Redirect).'),
+    ] = None
+    max_upload_size: Annotated[Size, _told('Size of one upload at most: "1 GB" or bytes.')] = "1 GB"
+    request_timeout: Annotated[
+        Seconds, _told("Seconds for which a client may neither send nor take anything before it is cut off.")
+    ] = 60.0
+    header_timeout: Annotated[Seconds, _told("Seconds in which a client has to send the head of a request.")] = 30.0
+    audit_log: Annotated[
+        str | None, _told("File to which every write and every refusal is appended, a line of JSON each.")
+    ] = None
+
+
+class RightTable(_Table, frozen=True):
+    """What some users may do with some projects."""
+
+    who: Annotated[
+        Text, _told('Names of users and groups; "authenticated" is every user, and "anyone" also who has no name.')
+    ] = ()
+    index: Annotated[Text, _told('Names of indexes, or "*" for every one.')] = "*"
+    projects: Annotated[Text, _told('Names and globs of projects: "acme-*".')] = "*"
+    may: Annotated[
+        tuple[Action, ...], _told('What is allowed: "read", "upload", "yank" (and take back), "delete", "admin".')
+    ] = ()
+
+
+class PublisherTable(_Table, frozen=True):
+    """A build whose identity its CI service vouches for: it uploads without a password (Trusted Publishing)."""
+
+    issuer: Annotated[str, _told("URL of the OpenID Connect issuer.")] = ""
+    audience: Annotated[str, _told("Audience for which its tokens must be made out.")] = "pypim"
+    claims: Annotated[
+        dict[str, Text], _told("What a token must claim: name = value, or a list of values one of which it must be.")
+    ] = {}
+    index: Annotated[Text, _told("Names of the hosted indexes that it uploads to.")] = ()
+    projects: Annotated[Text, _told('Names and globs of the projects that it uploads: "acme-*".')] = ()
+
+
+class AccessTable(_Table, frozen=True):
+    """Who may do what on the server; users and tokens themselves are kept in the store."""
+
+    read: Annotated[Read, _told('Who may read an index that says nothing else: "anyone" or "authenticated".')] = (
+        "anyone"
+    )
+    open_on_loopback: Annotated[
+        bool, _told("Take writes without a token from this machine, as long as the store has no users and no tokens.")
+    ] = False
+    failures_per_minute: Annotated[
+        AtLeastOne, _told("Wrong passwords and tokens per minute, after which an address has to wait.")
+    ] = 10
+    groups: Annotated[dict[str, tuple[str, ...]], _told("Groups of users: name = list of users.")] = {}
+    rights: Annotated[tuple[RightTable, ...], _told("What users and groups may do, each an [[access.rights]].")] = ()
+    publishers: Annotated[
+        dict[str, PublisherTable], _told("Builds that may upload (Trusted Publishing), by name.")
+    ] = {}
+
+
 class Document(_Table, frozen=True):
     """The configuration of pypim, the PyPI Intelligent Mirror."""
 
@@ -131,3 +296,5 @@ class Document(_Table, frozen=True):
         dict[str, TargetSpec], _told("Families of machines, by name: Python versions, platforms, implementations.")
     ] = {}
     indexes: Annotated[dict[str, IndexTable], _told("The indexes that clients install from, by name.")] = {}
+    server: ServerTable = ServerTable()
+    access: AccessTable = AccessTable()

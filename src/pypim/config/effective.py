@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.requirements import InvalidRequirement as UnreadableRequirement
 from packaging.requirements import Requirement
 
-from pypim.config.decode import spell, unknown
-from pypim.config.document import UpstreamTable
+from pypim.config import kinds, serving
+from pypim.config.decode import unknown
+from pypim.config.document import GroupTable, HostedTable, MirrorTable, ProxyTable, UpstreamTable
 from pypim.config.locate import PRESET, absolute, upstream_at
-from pypim.config.model import Config, FileUse, Index, Layout, NamedFile, PatternRule, Store, Upstream
-from pypim.config.secret import Secret
+from pypim.config.model import Config, FileUse, Layout, MirrorIndex, PatternRule, Read, Store, Upstream
+from pypim.config.reading import Reading
 from pypim.core.closure import FollowOptions, Root
-from pypim.core.errors import InvalidRequirement, PypimError
 from pypim.core.inputs import parse_input
 from pypim.core.names import normalize_extra, parse_name
 from pypim.core.policy import compile_pattern, filter_faults
@@ -25,24 +24,20 @@ from pypim.core.rules import parse_rules
 from pypim.core.target import TargetSpec, environments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from packaging.utils import NormalizedName
 
     from pypim.config.decode import Faults
-    from pypim.config.document import DependenciesTable, Document, IndexTable
+    from pypim.config.document import DependenciesTable, Document
+    from pypim.config.model import Index
     from pypim.core.inputs import InputFile
     from pypim.core.policy import Filters
     from pypim.core.positions import KeyPath
     from pypim.core.rules import Rule
 
-_T = TypeVar("_T")
-_D = TypeVar("_D")
-
-KINDS_TO_COME = ("proxy", "hosted", "group")
 _DEFAULT_ON_REMOVAL = "prune-after 30 days"
-_INDEX_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Builder:
@@ -51,9 +46,8 @@ class Builder:
     def __init__(self, document: Document, faults: Faults, source: str, folder: Path) -> None:
         self._document = document
         self._faults = faults
-        self._source = source
         self._folder = folder
-        self._named_files: list[NamedFile] = []
+        self._reading = Reading(faults, source, folder)
 
     def config(self, virtual_files: Mapping[Path, str]) -> Config:
         """The whole of it."""
@@ -64,22 +58,27 @@ class Builder:
             upstreams = {PRESET: self._upstream(PRESET, UpstreamTable(url=PRESET))}
         for name, spec in self._document.targets.items():
             self._check_target(name, spec)
-        indexes = {name: self._index(name, table, upstreams) for name, table in self._document.indexes.items()}
+        indexes = self._indexes(upstreams)
         self._check_published(indexes)
+        server = serving.server(self._reading, self._document.server, indexes)
+        kinds.check_sizes(self._reading, indexes, server.max_upload_size_bytes)
         return Config(
-            source=self._source,
+            source=self._reading.source,
             document=self._document,
             store=Store(path=store_path, files=store_path if files is None else absolute(self._folder, files)),
             upstreams=upstreams,
             targets=self._document.targets,
             indexes=indexes,
-            named_files=tuple(self._named_files),
+            server=server,
+            access=serving.access(self._reading, self._document.access, indexes),
+            named_files=tuple(self._reading.named_files),
             virtual_files=dict(virtual_files),
         )
 
     # --- upstreams --------------------------------------------------------------------------------------------------
     def _upstream(self, name: str, table: UpstreamTable) -> Upstream:
         path: KeyPath = ("upstreams", name)
+        read = self._reading
         upstream = Upstream(name=name, url="", page_url="")
         try:
             upstream = upstream_at(name, table.url, self._folder, Layout(table.layout))
@@ -89,17 +88,19 @@ class Builder:
             self._faults.add((*path, "client-key"), "a key needs a client-certificate")
         return msgspec.structs.replace(
             upstream,
-            username=self._secret(path, "username", table.username),
-            password=self._secret(path, "password", table.password),
-            token=self._secret(path, "token", table.token),
-            ca_file=self._certificate(path, "ca", table.ca),
-            client_certificate=self._certificate(path, "client-certificate", table.client_certificate),
-            client_key=self._certificate(path, "client-key", table.client_key),
-            proxy=self._secret(path, "proxy", table.proxy),
+            username=read.secret((*path, "username"), table.username),
+            password=read.secret((*path, "password"), table.password),
+            token=read.secret((*path, "token"), table.token),
+            ca_file=read.named_if_any(FileUse.CERTIFICATE, (*path, "ca"), table.ca),
+            client_certificate=read.named_if_any(
+                FileUse.CERTIFICATE, (*path, "client-certificate"), table.client_certificate
+            ),
+            client_key=read.named_if_any(FileUse.CERTIFICATE, (*path, "client-key"), table.client_key),
+            proxy=read.secret((*path, "proxy"), table.proxy),
             headers={
                 header: secret
                 for header, text in table.headers.items()
-                if (secret := self._secret((*path, "headers"), header, text))
+                if (secret := read.secret((*path, "headers", header), text))
             },
             contact=table.contact,
             connect_timeout=table.connect_timeout,
@@ -109,41 +110,19 @@ class Builder:
             requests_per_second=table.requests_per_second,
         )
 
-    def _secret(self, path: KeyPath, key: str, text: str | None) -> Secret | None:
-        if text is None:
-            return None
-        where = (*path, key)
-        spelled = ".".join(str(part) for part in where)
-        line = self._faults.line(where)
-        return Secret(written=text, folder=self._folder, source=self._source, line=line, key=spelled)
-
-    def _path(self, text: str | None) -> Path | None:
-        return None if text is None else absolute(self._folder, text)
-
-    def _certificate(self, path: KeyPath, key: str, text: str | None) -> Path | None:
-        return None if text is None else self._named(FileUse.CERTIFICATE, (*path, key), text)
-
-    def _named(self, use: FileUse, path: KeyPath, text: str) -> Path:
-        """The absolute path of a file that a key names; where it does so is remembered for messages."""
-        file = absolute(self._folder, text)
-        owner = str(path[1])
-        line = self._faults.line(path)
-        self._named_files.append(NamedFile(path=file, use=use, owner=owner, key=spell(path), line=line))
-        return file
-
     def _inputs(self, path: KeyPath, texts: Iterable[str]) -> Iterator[InputFile]:
         for number, text in enumerate(texts):
             where = (*path, number)
-            file = self._parsed(where, partial(parse_input, text, ""), None)
+            file = self._reading.parsed(where, partial(parse_input, text, ""), None)
             if file is not None:
-                named = self._named(FileUse.REQUIREMENTS, where, file.path)
+                named = self._reading.named(FileUse.REQUIREMENTS, where, file.path)
                 yield msgspec.structs.replace(file, path=str(named))
 
     # --- targets ----------------------------------------------------------------------------------------------------
     def _check_target(self, name: str, spec: TargetSpec) -> None:
         """The whole first; only a target with a fault is taken apart, to find all that is wrong with it."""
         path: KeyPath = ("targets", name)
-        if self._parses(path, partial(environments, {name: spec}), is_silent=True):
+        if self._reading.parses(path, partial(environments, {name: spec}), is_silent=True):
             return
         parts: list[tuple[KeyPath, TargetSpec]] = []
         parts += [(("python", i), TargetSpec(python=(text,))) for i, text in enumerate(spec.python)]
@@ -153,36 +132,50 @@ class Builder:
             for i, text in enumerate(spec.implementations)
         ]
         parts += [(("markers", name), TargetSpec(markers={name: value})) for name, value in spec.markers.items()]
-        good = [self._parses((*path, *where), partial(environments, {name: part})) for where, part in parts]
+        good = [self._reading.parses((*path, *where), partial(environments, {name: part})) for where, part in parts]
         if all(good):
-            self._parses(path, partial(environments, {name: spec}))
+            self._reading.parses(path, partial(environments, {name: spec}))
 
     # --- indexes ----------------------------------------------------------------------------------------------------
-    def _index(self, name: str, table: IndexTable, upstreams: Mapping[str, Upstream]) -> Index:
+    def _indexes(self, upstreams: Mapping[str, Upstream]) -> dict[str, Index]:
+        """In the order of the file; groups are built last, for they are made of the others."""
+        tables = self._document.indexes
+        read = Read(self._document.access.read)
+        for name in tables:
+            kinds.check_name(self._reading, ("indexes", name), name)
+        found = {
+            name: self._index(name, table, upstreams, read)
+            for name, table in tables.items()
+            if not isinstance(table, GroupTable)
+        }
+        groups = {name: table for name, table in tables.items() if isinstance(table, GroupTable)}
+        found |= {group.name: group for group in kinds.groups(self._reading, groups, found, read)}
+        return {name: found[name] for name in tables}
+
+    def _index(
+        self, name: str, table: MirrorTable | ProxyTable | HostedTable, upstreams: Mapping[str, Upstream], read: Read
+    ) -> Index:
         path: KeyPath = ("indexes", name)
-        if not _INDEX_NAME.fullmatch(name):
-            self._faults.add(path, "a name of an index has letters, digits, '-' and '_' only")
-        self._check_kind(path, table.kind)
-        return Index(
+        if isinstance(table, HostedTable):
+            return kinds.hosted(self._reading, name, table, read)
+        upstream = self._chosen_upstream(path, table.upstream, upstreams)
+        filters = self._checked_filters(path, table.filters)
+        if isinstance(table, ProxyTable):
+            return kinds.proxy(self._reading, name, table, upstream, filters, read)
+        return MirrorIndex(
             name=name,
-            kind=table.kind,
-            upstream=self._chosen_upstream(path, table.upstream, upstreams),
+            read=Read(table.read or read),
+            upstream=upstream,
             targets=self._chosen_targets(path, table.targets),
             roots=tuple(self._roots(path, table)),
             patterns=tuple(self._patterns(path, table)),
             requirement_files=tuple(self._inputs((*path, "requirements"), table.requirements)),
-            publish=self._path(table.publish),
+            publish=self._reading.path(table.publish),
             on_removal=self._on_removal(path, table.on_removal),
             follow=_follow_options(table.dependencies),
-            filters=self._checked_filters(path, table.filters),
+            filters=filters,
             jobs=table.jobs,
         )
-
-    def _check_kind(self, path: KeyPath, kind: str) -> None:
-        if kind in KINDS_TO_COME:
-            self._faults.add((*path, "kind"), f'"{kind}" is not available in this version; use "mirror"')
-        elif kind != "mirror":
-            self._faults.add((*path, "kind"), unknown(kind, ("mirror",), "kind"))
 
     def _chosen_upstream(self, path: KeyPath, name: str | None, upstreams: Mapping[str, Upstream]) -> Upstream:
         first = next(iter(upstreams.values()))
@@ -203,7 +196,7 @@ class Builder:
                 self._faults.add((*path, "targets", number), unknown(name, targets, "target"))
         return {name: targets[name] for name in names if name in targets}
 
-    def _roots(self, path: KeyPath, table: IndexTable) -> list[Root]:
+    def _roots(self, path: KeyPath, table: MirrorTable) -> list[Root]:
         roots = []
         for key, value in table.packages.items():
             where: KeyPath = (*path, "packages", key)
@@ -228,11 +221,11 @@ class Builder:
             ]
         return roots
 
-    def _patterns(self, path: KeyPath, table: IndexTable) -> list[PatternRule]:
+    def _patterns(self, path: KeyPath, table: MirrorTable) -> list[PatternRule]:
         patterns = []
         for key, value in table.patterns.items():
             where: KeyPath = (*path, "patterns", key)
-            expression = self._parsed(where, partial(compile_pattern, key, ""), None)
+            expression = self._reading.parsed(where, partial(compile_pattern, key, ""), None)
             rules = self._rules(where, value)
             if expression is not None:
                 patterns += [PatternRule(expression=expression, rule=rule, origin=f"patterns.{key}") for rule in rules]
@@ -241,16 +234,16 @@ class Builder:
     def _rules(self, path: KeyPath, value: str | tuple[str, ...]) -> tuple[Rule, ...]:
         """The rules of one key; those that cannot be read are faults, each at its own line."""
         if isinstance(value, str) or not value:
-            return self._parsed(path, partial(parse_rules, value, ""), ())
+            return self._reading.parsed(path, partial(parse_rules, value, ""), ())
         return tuple(
             rule
             for number, text in enumerate(value)
-            for rule in self._parsed((*path, number), partial(parse_rules, text, ""), ())
+            for rule in self._reading.parsed((*path, number), partial(parse_rules, text, ""), ())
         )
 
     def _on_removal(self, path: KeyPath, text: str) -> OnRemoval:
         default = parse_on_removal(_DEFAULT_ON_REMOVAL, "")
-        return self._parsed((*path, "on-removal"), partial(parse_on_removal, text, ""), default)
+        return self._reading.parsed((*path, "on-removal"), partial(parse_on_removal, text, ""), default)
 
     def _checked_filters(self, path: KeyPath, filters: Filters) -> Filters:
         """The filters as they are; a fault of one element of a list is reported at that element."""
@@ -265,29 +258,11 @@ class Builder:
     def _check_published(self, indexes: Mapping[str, Index]) -> None:
         taken: dict[Path, str] = {}
         for name, index in indexes.items():
-            if index.publish is not None and taken.setdefault(index.publish, name) != name:
+            if not isinstance(index, MirrorIndex) or index.publish is None:
+                continue
+            if taken.setdefault(index.publish, name) != name:
                 sentence = f"{index.publish} is already the folder of indexes.{taken[index.publish]}"
                 self._faults.add(("indexes", name, "publish"), sentence)
-
-    # --- what core refuses is a fault at that line ------------------------------------------------------------------
-    def _parsed(self, path: KeyPath, parse: Callable[[], _T], default: _D) -> _T | _D:
-        try:
-            return parse()
-        except InvalidRequirement as error:
-            self._faults.add(path, f"{error.text!r}: {error.reason}", error.hint)
-        except PypimError as error:
-            self._faults.add(path, error.message, error.hint)
-        return default
-
-    def _parses(self, path: KeyPath, parse: Callable[[], object], *, is_silent: bool = False) -> bool:
-        if is_silent:
-            try:
-                parse()
-            except PypimError:
-                return False
-            return True
-        failed = object()
-        return self._parsed(path, parse, failed) is not failed
 
 
 def _follow_options(table: DependenciesTable) -> FollowOptions:

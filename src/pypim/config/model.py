@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
 from pypim.config.document import Document
 from pypim.config.secret import Secret
+from pypim.core.access import Rules, Scope
 from pypim.core.closure import FollowOptions, Root
 from pypim.core.errors import InvalidConfig, InvalidUsage
 from pypim.core.faults import ConfigFault
 from pypim.core.inputs import InputFile
+from pypim.core.patterns import ProjectPatterns, TagPatterns
 from pypim.core.policy import Filters
 from pypim.core.retention import OnRemoval
 from pypim.core.rules import Rule
@@ -73,11 +77,20 @@ class PatternRule(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
 
 
-class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """An index that clients install from."""
+class Read(StrEnum):
+    """Who may read an index."""
 
+    ANYONE = "anyone"
+    AUTHENTICATED = "authenticated"
+    """Users and tokens only."""
+
+
+class MirrorIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """A chosen part of an upstream, which a sync copies."""
+
+    kind: ClassVar[str] = "mirror"
     name: str
-    kind: str = "mirror"
+    read: Read = Read.ANYONE
     upstream: Upstream
     targets: dict[str, TargetSpec] = {}
     """By name; none at all means every environment."""
@@ -95,11 +108,124 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 16
 
 
+class ProxyIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole upstream, of which what clients ask for is fetched then and kept."""
+
+    kind: ClassVar[str] = "proxy"
+    name: str
+    read: Read
+    upstream: Upstream
+    max_age_seconds: float
+    stale_while_revalidate_seconds: float
+    """Counted from the end of its max-age, as is the next."""
+    stale_if_error_seconds: float
+    negative_max_age_seconds: float
+    max_size_bytes: int | None
+    pinned: ProjectPatterns
+    """With or without versions."""
+    is_offline: bool
+    computes_metadata: bool
+    filters: Filters
+
+
+class Overwrite(StrEnum):
+    """Which files of a hosted index may be replaced."""
+
+    NEVER = "never"
+    DEVELOPMENT = "development"
+    """Those of development releases (PEP 440)."""
+
+
+class HostedIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """The index of one's own projects."""
+
+    kind: ClassVar[str] = "hosted"
+    name: str
+    read: Read
+    overwrite: Overwrite
+    creators: frozenset[str] | None
+    """Users and groups that may begin a project; None: everybody who may upload."""
+    reserved: ProjectPatterns
+    """Names that belong to it besides those of the projects that it has or had."""
+    max_file_size_bytes: int | None
+    max_project_size_bytes: int | None
+    takes_local_versions: bool
+    platform_tags: TagPatterns
+    """Of the wheels that it takes; none at all means every tag."""
+
+
+class GroupIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """Several indexes as one; the first that has a project answers for it."""
+
+    kind: ClassVar[str] = "group"
+    name: str
+    read: Read
+    members: tuple[str, ...]
+    """All of them are configured, and none leads back to this group."""
+    merged: ProjectPatterns
+    """Projects whose files are taken from all members."""
+
+
+Index = MirrorIndex | ProxyIndex | HostedIndex | GroupIndex
+"""An index of any kind."""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """How the server listens and what it grants its clients. Times in seconds."""
+
+    host: str
+    port: int
+    """0: any that is free."""
+    unix_socket: Path | None
+    """Where it listens instead."""
+    workers: int
+    backlog: int
+    default_index: str | None
+    """The index at /simple/; None where there is none."""
+    root_path: str
+    """"" or "/pypi": begins with a slash and does not end with one."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    tls_certificate: Path | None
+    tls_key: Path | None
+    """There whenever the certificate is."""
+    accelerated: str
+    """Like `root_path`; empty: the server sends files itself."""
+    max_upload_size_bytes: int
+    request_timeout: float
+    """Without any progress."""
+    header_timeout: float
+    audit_log: Path | None
+
+
+class Publisher(msgspec.Struct, frozen=True, kw_only=True):
+    """A build that a CI service vouches for."""
+
+    name: str
+    issuer: str
+    """URL, as the service writes it into its tokens."""
+    audience: str
+    claims: dict[str, frozenset[str]]
+    """Each must be there with one of these values; at least one."""
+    scope: Scope
+    """Uploads to hosted indexes."""
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may do what on the server."""
+
+    rules: Rules
+    failures_per_minute: int
+    publishers: dict[str, Publisher]
+
+
 class FileUse(StrEnum):
     """What a file is named for."""
 
     REQUIREMENTS = "requirements"
     CERTIFICATE = "certificate"
+    """Of an upstream."""
+    SERVER = "server"
+    """The server's certificate or its key."""
 
 
 class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,10 +234,17 @@ class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     use: FileUse
     owner: str
-    """The index or upstream that needs it."""
+    """The index or upstream that needs it; for the server, the key."""
     key: str
     """As in `indexes.main.requirements[1]`."""
     line: int | None
+
+
+_PURPOSES = {
+    ProxyIndex.kind: "it is a proxy, which fetches what clients ask for",
+    HostedIndex.kind: "it is a hosted index, which holds what is uploaded to it",
+    GroupIndex.kind: "it is a group, which holds nothing of its own",
+}
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,23 +258,44 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: dict[str, Upstream]
     targets: dict[str, TargetSpec]
     indexes: dict[str, Index]
+    server: Server
+    access: Access
     named_files: tuple[NamedFile, ...] = ()
     virtual_files: dict[Path, str] = {}
     """Texts of files that do not exist yet, by absolute path."""
 
-    def chosen(self, name: str | None) -> tuple[Index, ...]:
-        """The index of that name, or all of them. Raises InvalidUsage for a name that is not configured."""
+    @property
+    def mirrors(self) -> tuple[MirrorIndex, ...]:
+        """Those indexes that a sync fills."""
+        return tuple(index for index in self.indexes.values() if isinstance(index, MirrorIndex))
+
+    def chosen(self, name: str | None, *, is_needed: bool = True) -> tuple[MirrorIndex, ...]:
+        """The mirror of that name, or all of them; none only where none `is_needed`.
+
+        Raises InvalidUsage for a name that is not configured, for an index of another kind, and where there is nothing.
+        """
         if not self.indexes:
             raise InvalidUsage(f"{self.source}: no index is configured", hint="Add a table [indexes.main] to it.")
         if name is None:
-            return tuple(self.indexes.values())
+            if is_needed and not self.mirrors:
+                raise InvalidUsage(
+                    f"{self.source}: no mirror is configured, and this command is about mirrors",
+                    hint=f"`pypim serve` serves what is: {', '.join(self.indexes)}.",
+                )
+            return self.mirrors
         if name not in self.indexes:
-            known = ", ".join(self.indexes) or "none"
             raise InvalidUsage(
                 f"--index {name}: {self.source} has no index of that name",
-                hint=f"Indexes that are configured: {known}.",
+                hint=f"Indexes that are configured: {', '.join(self.indexes)}.",
             )
-        return (self.indexes[name],)
+        index = self.indexes[name]
+        if isinstance(index, MirrorIndex):
+            return (index,)
+        mirrors = ", ".join(mirror.name for mirror in self.mirrors) or "none"
+        raise InvalidUsage(
+            f"--index {name}: {_PURPOSES[index.kind]}; this command is about mirrors",
+            hint=f"`pypim serve` serves {name}. Mirrors that are configured: {mirrors}.",
+        )
 
     def read_text(self, path: Path) -> str:
         """The text of a requirements file. Raises InvalidConfig where it cannot be read."""

@@ -10,7 +10,7 @@ import msgspec
 
 from pypim.config.inline import COMMAND_LINE
 from pypim.config.locate import PRESET, upstream_at, upstream_url
-from pypim.config.model import Index
+from pypim.config.model import MirrorIndex
 from pypim.core.errors import InvalidRequirement, InvalidUsage
 from pypim.core.inputs import parse_input
 from pypim.core.policy import Filters, filter_faults
@@ -62,7 +62,7 @@ def _upstream_faults(text: str) -> Iterator[str]:
         yield f"--upstream {error}"
 
 
-def override(index: Index, told: Told, *, machine: Callable[[], TargetSpec]) -> Index:
+def override(index: MirrorIndex, told: Told, *, machine: Callable[[], TargetSpec]) -> MirrorIndex:
     """The index as this run sees it; the options have been checked.
 
     Requirements are added; --python and --platform replace the targets (what only one of them says, this machine

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pypim.config.describe import TABLES, keys
+from pypim.config.describe import REQUIRED, TABLES, keys
 from pypim.config.document import Document
 
 
@@ -19,6 +19,11 @@ def schema() -> dict[str, Any]:
         for key in keys(table):
             if key.description:
                 definition["properties"][key.name].setdefault("description", key.description)
-    definitions["UpstreamTable"]["required"] = ["url"]
-    definitions["UpstreamTable"]["properties"]["url"].pop("default", None)
+    definitions["MirrorTable"].pop("required")  # it is what is meant where no kind is written
+    definitions["Document"]["properties"]["indexes"]["additionalProperties"].pop("discriminator")
+    for name, required in REQUIRED.items():
+        definition = definitions[TABLES[name].__name__]
+        definition["required"] = [*definition.get("required", ()), *required]
+        for needed in required:
+            definition["properties"][needed].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pypim.toml", **made}

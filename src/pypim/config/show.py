@@ -10,6 +10,7 @@ import msgspec
 
 from pypim.config import toml
 from pypim.config.document import UpstreamTable
+from pypim.config.model import MirrorIndex, ProxyIndex
 from pypim.config.secret import MASK
 
 if TYPE_CHECKING:
@@ -25,9 +26,20 @@ def shown(config: Config) -> dict[str, Any]:
     data["upstreams"] = {name: _upstream(config, upstream) for name, upstream in config.upstreams.items()}
     for name, index in config.indexes.items():
         table = data["indexes"][name]
-        table["upstream"] = index.upstream.name
-        table["requirements"] = [str(file) for file in index.requirement_files]
-        table["publish"] = _text(index.publish)
+        table["read"] = index.read.value
+        if isinstance(index, MirrorIndex | ProxyIndex):
+            table["upstream"] = index.upstream.name
+        if isinstance(index, MirrorIndex):
+            table["requirements"] = [str(file) for file in index.requirement_files]
+            table["publish"] = _text(index.publish)
+    server = config.server
+    data["server"] |= {
+        "default-index": server.default_index,
+        "unix-socket": _text(server.unix_socket),
+        "tls-certificate": _text(server.tls_certificate),
+        "tls-key": _text(server.tls_key),
+        "audit-log": _text(server.audit_log),
+    }
     return data
 
 

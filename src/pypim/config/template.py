@@ -1,4 +1,4 @@
-"""A commented `pypim.toml`: what was chosen is written, every other key stands beside it as a comment."""
+"""A commented `pypim.toml` of a mirror: what was chosen is written, every other key of it stands there as a comment."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def render(draft: Draft) -> str:
     parts.append(_table(("store",), "store", draft.store))
     parts.append(_table(("upstreams", upstream), "upstreams", draft.upstream))
     parts += [_table(("targets", name), "targets", table) for name, table in draft.targets.items()]
-    parts.append(_table(("indexes", "main"), "indexes", index))
+    parts.append(_table(("indexes", "main"), "mirror", index))
     parts.append(_open_table("packages", _RULES, draft.packages))
     parts.append(_open_table("patterns", _PATTERNS, draft.patterns))
     parts.append(_table(("indexes", "main", "dependencies"), "dependencies", draft.dependencies))

@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-__all__ = ["MissingBytes", "SdistFacts", "SparseFile", "sdist_facts", "sdist_metadata", "wheel_metadata"]
+__all__ = [
+    "MissingBytes",
+    "SdistFacts",
+    "SparseFile",
+    "corrupt_blob",
+    "sdist_facts",
+    "sdist_metadata",
+    "wheel_metadata",
+]
 
 _IGZIP_ERROR: type[Exception] = igzip_lib.error  # type: ignore[assignment]  # its stub declares an instance
 _CONTENT_ERRORS = (
@@ -78,14 +86,14 @@ def wheel_metadata(stream: BinaryIO | SparseFile, filename: str) -> bytes:
     Raises CorruptBlob for a wheel that is broken, hostile, or has not exactly one METADATA; MissingBytes where the
     stream is a SparseFile that lacks what is needed next.
     """
-    with _corrupt_blob(filename), open_zip(stream) as archive:
+    with corrupt_blob(filename), open_zip(stream) as archive:
         return read_entry(archive, _metadata_entry(archive, filename), stream)
 
 
 def sdist_facts(stream: BinaryIO, filename: str) -> SdistFacts:
     """Read an sdist of any format from front to back (zip files: seeking); raises CorruptBlob."""
     gathered = _Gathered(filename)
-    with _corrupt_blob(filename):
+    with corrupt_blob(filename):
         for path, content in _walk(stream, filename):
             gathered.add(path, content)
     return gathered.facts()
@@ -101,7 +109,7 @@ def sdist_metadata(stream: BinaryIO, filename: str) -> tuple[CoreMetadata, bytes
     gathered = _Gathered(filename)
     damage: tuple[str, ...] = ()
     try:
-        with _corrupt_blob(filename):
+        with corrupt_blob(filename):
             for path, content in _walk(stream, filename):
                 if gathered.add(path, content) and gathered.is_enough:
                     break
@@ -254,7 +262,7 @@ def _parts(path: str) -> list[str]:
 
 
 @contextmanager
-def _corrupt_blob(filename: str) -> Iterator[None]:
+def corrupt_blob(filename: str) -> Iterator[None]:
     """Make whatever a broken or hostile archive raises one error; faults of the disk stay what they are."""
     try:
         yield

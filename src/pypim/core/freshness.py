@@ -1,4 +1,4 @@
-"""How long an upstream's answer may be believed without asking again, and whether a command does believe it.
+"""How long an answer of an upstream may be believed without asking again, and whether a command or a proxy believes it.
 
 Source: RFC 9111 (HTTP Caching), 4.2 Freshness and 5.2.2 Response Directives; without a word of the upstream, nothing is
 guessed from the age of a document.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,3 +54,44 @@ def is_fresh(fetched_at: float, fresh_until: float | None, now: float) -> bool:
 
 def _word(directive: str) -> str:
     return directive.partition("=")[0].strip().lower()
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """For how long a proxy answers from what it kept; seconds. Source: RFC 5861 for what is answered when stale."""
+
+    max_age: float = 600.0
+    """So long a page is answered without asking."""
+    stale_while_revalidate: float = 300.0
+    """So much longer it is answered at once, and asked for meanwhile."""
+    stale_if_error: float = 86_400.0
+    """So much longer than fresh it is answered where the upstream fails."""
+    negative_max_age: float = 60.0
+    """So long it is believed that there is no such project."""
+
+
+class Standing(Enum):
+    """What may be done with what was kept."""
+
+    FRESH = "fresh"
+    """Answer with it."""
+    REVALIDATE = "revalidate"
+    """Answer with it, and ask whether it is still so."""
+    STALE = "stale"
+    """Ask; answer with it where the upstream fails."""
+    OVER = "over"
+    """Ask; it must not be used any more."""
+
+
+def standing(fetched_at: float, now: float, limits: Limits, *, is_absence: bool) -> Standing:
+    """How a page, or the word that there is none, stands at a time; seconds since 1970.
+
+    That there is none is never answered from what is stale. After the clock was set back, everything is asked for.
+    """
+    age = now - fetched_at
+    if 0 <= age < (limits.negative_max_age if is_absence else limits.max_age):
+        return Standing.FRESH
+    if is_absence:
+        return Standing.OVER
+    if 0 <= age < limits.max_age + limits.stale_while_revalidate:
+        return Standing.REVALIDATE
+    return Standing.STALE if age < limits.max_age + limits.stale_if_error else Standing.OVER

@@ -102,6 +102,16 @@ class Run(msgspec.Struct, frozen=True):
     summary: bytes
 
 
+class CachedFile(msgspec.Struct, frozen=True):
+    """A file that a proxy keeps; size in bytes, `used_at` (its last use) in seconds since the epoch."""
+
+    identity: str
+    project: NormalizedName
+    filename: str
+    size: int
+    used_at: float
+
+
 class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to talk to one upstream; times in seconds, sizes in bytes. Paths are absolute."""
 

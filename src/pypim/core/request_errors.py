@@ -10,6 +10,8 @@ from pypim.core.errors import Invalid, NotFound
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_SIMPLE_TYPES = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html and text/html"
+
 
 class NotAcceptable(Invalid):
     """The client takes none of the forms that there are (HTTP 406; PEP 691)."""
@@ -17,11 +19,8 @@ class NotAcceptable(Invalid):
     code = "not-acceptable"
     http_status: ClassVar[int] = 406
 
-    def __init__(self, accept: str) -> None:
-        super().__init__(
-            f"no form of the page is acceptable: {accept[:200]}",
-            hint="There are application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html and text/html.",
-        )
+    def __init__(self, accept: str, offered: str = _SIMPLE_TYPES) -> None:
+        super().__init__(f"no form of the answer is acceptable: {accept[:200]}", hint=f"There is {offered}.")
         self.accept = accept
 
 
@@ -58,3 +57,16 @@ class FileNotListed(NotFound):
         super().__init__(f"{index}: no page lists a file at {path}", hint="Read the project's page again.")
         self.path = path
         self.index = index
+
+
+class RequestTooLong(Invalid):
+    """The body has more bytes than a request of its kind ever needs (HTTP 413)."""
+
+    code = "request-too-long"
+    http_status: ClassVar[int] = 413
+    http_headers: ClassVar[Mapping[str, str]] = MappingProxyType({"connection": "close"})
+
+    def __init__(self, what: str, limit_bytes: int) -> None:
+        super().__init__(f"{what} has at most {limit_bytes:,} bytes", hint="Send less, or in several requests.")
+        self.what = what
+        self.limit_bytes = limit_bytes

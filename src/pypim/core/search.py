@@ -159,7 +159,9 @@ class Search:
             universe = self._library.universe(name)
             specifier = SpecifierSet()
             for who, asked in self._asked.get(name, ()):
-                specifier = specifier & asked if who in chosen else specifier
+                # No release vouches for itself: before it is taken, what it requires does not count.
+                counts = who in chosen and (who is None or who.project != name)
+                specifier = specifier & asked if counts else specifier
             is_own = own is not None and own.project == name and number == self._own_number
             if universe is not None and not is_own and not universe.is_taken(number, specifier, self._environment):
                 return name

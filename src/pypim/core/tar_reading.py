@@ -10,7 +10,7 @@ import bz2
 import lzma
 import re
 import tarfile
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from isal import igzip_lib
 
@@ -69,6 +69,7 @@ class Unpacked:
         self._pending = stream.read(_CHUNK)
         self._new = next((new for magic, new in _DECOMPRESSORS.items() if self._pending.startswith(magic)), None)
         self._decompressor = self._new() if self._new else None
+        self._rest = b""
         self._total = 0
 
     def read(self, size: int) -> bytes:
@@ -89,6 +90,11 @@ class Unpacked:
             if not piece:
                 raise EOFError("it was cut short")
             size -= len(piece)
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether bytes were read that belong to no part: other than zeros, which tapes are padded with."""
+        return bool(self._rest.strip(b"\0"))
 
     def _piece(self, size: int) -> bytes:
         """At least one byte and at most `size`; none at the end."""
@@ -113,10 +119,22 @@ class Unpacked:
         assert self._new is not None
         rest = self._decompressor.unused_data or self._pending or self._stream.read(_CHUNK)
         if not any(rest.startswith(magic) for magic in _DECOMPRESSORS):
+            self._rest = self._rest or rest
             return False
         self._pending = rest
         self._decompressor = self._new()
         return True
+
+
+class Member(NamedTuple):
+    """One member of an archive, before its content."""
+
+    info: tarfile.TarInfo
+    path: str
+    size: int
+    """Of its content, in bytes."""
+    extended: dict[str, str]
+    """What the extended headers before it say: `path`, `linkpath`, `size`, and whatever is about sparse files."""
 
 
 def walk_tar(stream: BinaryIO, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes | None]]:
@@ -125,6 +143,15 @@ def walk_tar(stream: BinaryIO, is_wanted: Callable[[str], bool]) -> Iterator[tup
     Raises ValueError, EOFError, tarfile.TarError or the decompressors' errors where the archive is broken.
     """
     unpacked = Unpacked(stream)
+    for member in members(unpacked):
+        if member.info.isreg():
+            yield member.path, content_of(unpacked, member, is_wanted)
+        else:
+            skip_content(unpacked, member)
+
+
+def members(unpacked: Unpacked) -> Iterator[Member]:
+    """Every member, of whatever type; its content is to be read or skipped before the next. Raises as `walk_tar`."""
     extended: dict[str, str] = {}
     for number in range(_MAX_MEMBERS + 1):
         info = _header(unpacked, is_first=number == 0)
@@ -133,13 +160,15 @@ def walk_tar(stream: BinaryIO, is_wanted: Callable[[str], bool]) -> Iterator[tup
         if info.type in _EXTENDED_HEADERS:
             extended |= _extended_header(info, unpacked)
             continue
-        path, size = extended.get("path", info.name), _size(extended, info)
+        yield Member(info, extended.get("path", info.name), _size(extended, info), extended)
         extended = {}
-        if info.isreg():
-            yield path, _content(unpacked, path, size, is_wanted)
-        elif info.type not in tarfile.SUPPORTED_TYPES:
-            unpacked.skip(_padded(size))  # Links, folders and devices have no content, whatever size they give.
     raise ValueError(f"it has more than {_MAX_MEMBERS:,} members")
+
+
+def skip_content(unpacked: Unpacked, member: Member) -> None:
+    """Pass over it: links, folders and devices have no content, whatever size they give."""
+    if member.info.isreg() or member.info.type not in tarfile.SUPPORTED_TYPES:
+        unpacked.skip(_padded(member.size))
 
 
 def _header(unpacked: Unpacked, *, is_first: bool) -> tarfile.TarInfo | None:
@@ -157,13 +186,14 @@ def _header(unpacked: Unpacked, *, is_first: bool) -> tarfile.TarInfo | None:
 
 
 def _extended_header(info: tarfile.TarInfo, unpacked: Unpacked) -> dict[str, str]:
-    """What it says of the member behind it: its `path` and `size`, where it says them."""
+    """What it says of the member behind it, of what `Member.extended` has."""
     if not 0 <= info.size <= _MAX_EXTENDED_HEADER_BYTES:
         raise ValueError(f"it has an extended header of {info.size:,} bytes")
     body = unpacked.read(info.size)
     unpacked.skip(_padded(info.size) - len(body))
-    if info.type == tarfile.GNUTYPE_LONGNAME:
-        return {"path": body.partition(b"\0")[0].decode("utf-8", "surrogateescape")}
+    if info.type in {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}:
+        key = "path" if info.type == tarfile.GNUTYPE_LONGNAME else "linkpath"
+        return {key: body.partition(b"\0")[0].decode("utf-8", "surrogateescape")}
     if info.type not in {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE}:
         return {}
     found = {}
@@ -172,7 +202,7 @@ def _extended_header(info: tarfile.TarInfo, unpacked: Unpacked) -> dict[str, str
         value = body[record.end() : position + int(record[1]) - 1]
         found[record[2].decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
         position = max(position + int(record[1]), record.end())
-    return {key: value for key, value in found.items() if key in {"path", "size"}}
+    return {key: value for key, value in found.items() if key in {"path", "linkpath", "size"} or "sparse" in key}
 
 
 def _size(extended: dict[str, str], info: tarfile.TarInfo) -> int:
@@ -183,7 +213,9 @@ def _size(extended: dict[str, str], info: tarfile.TarInfo) -> int:
     return size
 
 
-def _content(unpacked: Unpacked, path: str, size: int, is_wanted: Callable[[str], bool]) -> bytes | None:
+def content_of(unpacked: Unpacked, member: Member, is_wanted: Callable[[str], bool]) -> bytes | None:
+    """The content of a regular member; None, passed over, where it is not wanted."""
+    path, size = member.path, member.size
     if not is_wanted(path):
         unpacked.skip(_padded(size))
         return None

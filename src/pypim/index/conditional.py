@@ -9,7 +9,7 @@ from pypim.core.freshness import Trust, fresh_seconds, is_fresh
 from pypim.core.records import StoredResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from pypim.core.records import Fetched, KeptPage
     from pypim.ports import Clock, Fetcher, Pages
@@ -61,13 +61,19 @@ class ConditionalReader:
         pages: Pages,
         belief: Belief,
         limit_bytes: int,
+        confirm_absence: Callable[[StoredResponse], Awaitable[None]] | None = None,
     ) -> None:
-        """`upstream` is its name, as Pages want it."""
+        """`upstream` is its name, as Pages want it.
+
+        `confirm_absence` is asked before a document that was there is believed to be gone, and raises UpstreamFault
+        where that is not to be believed; then the document stays kept.
+        """
         self._upstream = upstream
         self._belief = belief
         self._fetcher = fetcher
         self._pages = pages
         self._limit_bytes = limit_bytes
+        self._confirm_absence = confirm_absence
 
     async def read(self, url: str, accept: str, parse: Callable[[StoredResponse], T]) -> Answer[T] | None:
         """The document at that URL, or None where the upstream says for certain that there is none (404, 410).
@@ -93,12 +99,17 @@ class ConditionalReader:
                 self._touch(url, fetched)
                 return answer
         if fetched.status in _ABSENT:
+            await self._confirm(kept)
             self._keep_absence(url, fetched, was_absent=was_absent)
             return None
         if fetched.status != _OK:
             raise UpstreamMalformed(url, f"the upstream answered {fetched.status}")
         response = self._response(url, fetched)
         return Answer(parse(response), response, is_new=True)
+
+    async def _confirm(self, kept: StoredResponse | None) -> None:
+        if kept is not None and self._confirm_absence is not None:
+            await self._confirm_absence(kept)
 
     def _touch(self, url: str, fetched: Fetched) -> None:
         """What was kept is still so; a 304 repeats what a 200 would say of its freshness (RFC 9110, 15.4.5)."""

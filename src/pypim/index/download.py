@@ -92,27 +92,30 @@ async def _is_completed(
 async def _complete(
     fetcher: Fetcher, staged: StagedBlob, file: DistFile, limit_bytes: int, on_bytes: Callable[[int], None]
 ) -> None:
-    if not _is_complete(staged, file):
+    if not is_complete(staged, file):
         headers = {"range": f"bytes={staged.size}-"} if staged.size else {}
         async with fetcher.open(file.url, headers) as incoming:
-            _judge(incoming, staged, file)
+            judge(incoming, staged, file)
             limit = file.size if file.size is not None else limit_bytes
-            expected = _expected_size(incoming, staged.size)
+            expected = expected_size(incoming, staged.size)
             if expected is not None and (expected > limit or file.size not in {None, expected}):
                 raise SizeMismatch(file.filename, limit, expected)
             await _write(staged, incoming, file, limit, on_bytes)
-    _check_bytes(staged, file)
+    check_bytes(staged, file)
 
 
-def _is_complete(staged: StagedBlob, file: DistFile) -> bool:
+def is_complete(staged: StagedBlob, file: DistFile) -> bool:
     """Whether an earlier run, or the reading of metadata, left the whole file."""
     if not staged.size:
         return False
     return staged.size == file.size or (file.size is None and staged.digest("sha256") == file.sha256)
 
 
-def _judge(incoming: Incoming, staged: StagedBlob, file: DistFile) -> None:
-    """Whether the answer can be written after what is staged; the latter is dropped where it cannot go on."""
+def judge(incoming: Incoming, staged: StagedBlob, file: DistFile) -> None:
+    """Whether the answer can be written after what is staged; the latter is dropped where it cannot go on.
+
+    Raises FileIsAbsent or UpstreamFault where the answer cannot be written at all.
+    """
     if incoming.status in _ABSENT:
         raise FileIsAbsent(file.url, incoming.status)
     if incoming.status == _RANGE_NOT_SATISFIABLE:
@@ -128,7 +131,8 @@ def _judge(incoming: Incoming, staged: StagedBlob, file: DistFile) -> None:
         raise UpstreamFault(file.url, "the upstream sent another part than was asked for", is_transient=True)
 
 
-def _expected_size(incoming: Incoming, received: int) -> int | None:
+def expected_size(incoming: Incoming, received: int) -> int | None:
+    """What the answer says that the whole file will have, in bytes, where so many were received before."""
     length = incoming.headers.get("content-length", "")
     return received + int(length) if length.isascii() and length.isdigit() else None
 
@@ -147,7 +151,7 @@ async def _write(
             waiting += len(chunk)
             if waiting >= _THREAD_BYTES:
                 piece, received, waiting = b"".join(received), [], 0
-                await _in_thread(staged.write, piece)
+                await in_thread(staged.write, piece)
                 on_bytes(len(piece))
     finally:
         if received:
@@ -155,7 +159,7 @@ async def _write(
             on_bytes(waiting)
 
 
-async def _in_thread(work: Callable[[bytes], None], piece: bytes) -> None:
+async def in_thread(work: Callable[[bytes], None], piece: bytes) -> None:
     """Run in a thread, and wait for its end even when cancelled: nobody else may touch the file before."""
     task = asyncio.ensure_future(asyncio.to_thread(work, piece))
     try:
@@ -167,7 +171,7 @@ async def _in_thread(work: Callable[[bytes], None], piece: bytes) -> None:
         raise
 
 
-def _check_bytes(staged: StagedBlob, file: DistFile) -> None:
+def check_bytes(staged: StagedBlob, file: DistFile) -> None:
     """Compare with the size and the best digest that the index lists, and with the hashes that requirements allow.
 
     A BLAKE2b digest may be guessed from the shape of the URL, so it counts only where nothing else is listed.

@@ -12,6 +12,8 @@ from pypim.core.urls import split_user_info
 from pypim.index.sharing import SingleFlight
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.utils import NormalizedName
 
     from pypim.core.model import DistFile
@@ -65,13 +67,19 @@ class FlatIndex:
             # A disk that is not mounted and a page that failed look like this, and nobody mirrors nothing.
             hint = "Check that it is the right page or folder, and that it is mounted."
             raise UpstreamUnavailable(self._url, "no distribution file is listed there", hint=hint)
-        by_project: dict[NormalizedName, list[DistFile]] = {}
-        sentences = list(dropped)
-        for file in files:
-            project = project_of(file.filename)
-            if project is None:
-                sentences.append(f"{file.filename}: its project cannot be told from its name")
-            else:
-                by_project.setdefault(project, []).append(file)
-        self._dropped = tuple(sentences)
-        return {name: Page(name=name, files=tuple(found)) for name, found in by_project.items()}
+        by_project, sentences = by_project_name(files)
+        self._dropped = (*dropped, *sentences)
+        return by_project
+
+
+def by_project_name(files: Iterable[DistFile]) -> tuple[dict[NormalizedName, Page], tuple[str, ...]]:
+    """The pages that linked files make, and a sentence for each file of which the project cannot be told."""
+    by_project: dict[NormalizedName, list[DistFile]] = {}
+    sentences: list[str] = []
+    for file in files:
+        project = project_of(file.filename)
+        if project is None:
+            sentences.append(f"{file.filename}: its project cannot be told from its name")
+        else:
+            by_project.setdefault(project, []).append(file)
+    return {name: Page(name=name, files=tuple(found)) for name, found in by_project.items()}, tuple(sentences)

@@ -31,6 +31,8 @@ from pypim.index.ranges import RangesNotOffered, read_wheel_metadata
 from pypim.index.sharing import SingleFlight
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from packaging.utils import NormalizedName
 
     from pypim.core.model import DistFile
@@ -42,7 +44,8 @@ _UNSIZED_FILE_LIMIT_BYTES = 4 << 30
 _MOST_FAULTS = 3
 _OK = 200
 _CAPABILITY_OF = {MetadataSource.SIDECAR: SIDECAR, MetadataSource.RANGES: RANGES}
-_WAYS = (MetadataSource.ADVERTISED, MetadataSource.SIDECAR, MetadataSource.RANGES, MetadataSource.WHEEL)
+CHEAP_WAYS = (MetadataSource.ADVERTISED, MetadataSource.SIDECAR, MetadataSource.RANGES)
+EVERY_WAY = (*CHEAP_WAYS, MetadataSource.WHEEL)
 
 
 class _NotThisWay(Exception):  # noqa: N818 - not an error, but the reason to try the next way
@@ -61,13 +64,21 @@ class RemoteMetadata:
     """
 
     def __init__(
-        self, upstream: str, fetcher: Fetcher, cache: MetadataCache, capabilities: Capabilities, blobs: Blobs
+        self,
+        upstream: str,
+        fetcher: Fetcher,
+        cache: MetadataCache,
+        capabilities: Capabilities,
+        blobs: Blobs,
+        ways: Sequence[MetadataSource] = EVERY_WAY,
     ) -> None:
+        """`ways` are those on which the core metadata of a wheel is looked for, in that order."""
         self._upstream = upstream
         self._fetcher = fetcher
         self._cache = cache
         self._capabilities = capabilities
         self._blobs = blobs
+        self._ways = ways
         self._flights = SingleFlight[CoreMetadata]()
         self._faults = Counter[MetadataSource]()
 
@@ -108,7 +119,7 @@ class RemoteMetadata:
     async def _of_wheel(self, project: NormalizedName, file: DistFile) -> tuple[CoreMetadata, bytes]:
         tried: dict[MetadataSource, str] = {}
         last_fault: UpstreamFault | None = None
-        for source in _WAYS:
+        for source in self._ways:
             if not self._is_worth_trying(source, file):
                 continue
             try:

@@ -71,7 +71,7 @@ class RemoteIndex:
         return page
 
     async def _read_list(self) -> ProjectList:
-        answer = await self._reader.read(self._root_url, ACCEPT_PAGE, _parse_list)
+        answer = await self._reader.read(self._root_url, ACCEPT_PAGE, parse_list)
         if answer is None:
             hint = "Check the upstream's URL; that of a Simple API usually ends in /simple/."
             raise UpstreamUnavailable(self._root_url, "there is no list of projects (404)", hint=hint)
@@ -86,7 +86,7 @@ class RemoteIndex:
         if kept is None:
             return None
         try:
-            page = _parse_page(name, kept)
+            page = parse_page(name, kept)
         except UpstreamMalformed:
             return None  # an older pypim may have kept it: ask as if there were nothing
         return page if page.last_serial == listed and not lacks_details(page) else None
@@ -101,7 +101,7 @@ class RemoteIndex:
             # Both at once: where the last page lacked something, this one will too, and half the waiting is saved.
             ahead = asyncio.create_task(self._details.read(name))
         try:
-            answer = await self._reader.read(f"{self._root_url}{name}/", ACCEPT_PAGE, partial(_parse_page, name))
+            answer = await self._reader.read(f"{self._root_url}{name}/", ACCEPT_PAGE, partial(parse_page, name))
             page = answer.value if answer is not None else None
             if page is not None and page.files:
                 self._are_details_usual = lacks_details(page)
@@ -116,14 +116,16 @@ class RemoteIndex:
         return page
 
 
-def _parse_page(name: NormalizedName, response: StoredResponse) -> Page:
+def parse_page(name: NormalizedName, response: StoredResponse) -> Page:
+    """What an answer says of a project, with the serial of its head. Raises UpstreamMalformed."""
     page = parse_any_page(response.body, response.content_type, response.final_url, name)
     if page.last_serial is None and response.serial is not None:
         page = msgspec.structs.replace(page, last_serial=response.serial)
     return page
 
 
-def _parse_list(response: StoredResponse) -> ProjectList:
+def parse_list(response: StoredResponse) -> ProjectList:
+    """What an answer says of all projects, likewise. Raises UpstreamMalformed."""
     projects = parse_any_project_list(response.body, response.content_type, response.final_url)
     if projects.last_serial is None and response.serial is not None:
         projects = msgspec.structs.replace(projects, last_serial=response.serial)

@@ -44,8 +44,7 @@ class UndecidedIndex:
             if not await self._links_to_files():
                 raise
             return await self._flat.project_list()
-        odd = sum(name.endswith(_FILE_ENDINGS) for name in listed.projects)
-        if 2 * odd > len(listed.projects) and await self._links_to_files():
+        if looks_flat(listed) and await self._links_to_files():
             return await self._flat.project_list()
         return listed
 
@@ -83,3 +82,9 @@ class UndecidedIndex:
         except (UpstreamFault, Refused):
             return False
         return True
+
+
+def looks_flat(listed: ProjectList) -> bool:
+    """Whether most of what was read as names of projects are names of files."""
+    odd = sum(name.endswith(_FILE_ENDINGS) for name in listed.projects)
+    return 2 * odd > len(listed.projects)

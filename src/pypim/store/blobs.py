@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,11 @@ from pypim.store.staged import LocalStagedBlob
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from contextlib import AbstractContextManager
+
     from pypim.core.model import Holding
     from pypim.ports import StagedBlob
+    from pypim.store.keeping import Keeping
 
 _PART = ".part"
 _METADATA = ".metadata"
@@ -42,8 +46,9 @@ class LocalBlobs:
         is_durable: bool = True,
         gather_seconds: float = 0.002,
         now: Callable[[], float] = time.time,
+        keeping: Keeping | None = None,
     ) -> None:
-        """Without `is_durable` nothing is synced: for tests and comparisons.
+        """Without `is_durable` nothing is synced: for tests and comparisons; without `keeping` nobody else is there.
 
         `gather_seconds`: how long the first file of a burst waits for company before a durability round begins.
         `now` gives seconds since the epoch.
@@ -57,6 +62,11 @@ class LocalBlobs:
         self._in_use: set[str] = set()
         self._left_over: set[str] | None = None
         self._private_names = 0
+        self._keeping = keeping
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Nobody keeps a file meanwhile."""
+        return self._keeping.alone() if self._keeping is not None else nullcontext()
 
     @property
     def syncs(self) -> int:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
+from pypim.store.catalog_access import CatalogAccounts
+from pypim.store.catalog_cached import CatalogCached
 from pypim.store.catalog_generations import CatalogGenerations
 from pypim.store.catalog_holdings import CatalogFindings, CatalogHoldings, CatalogPublished, CatalogRuns
+from pypim.store.catalog_hosted import CatalogHosted
 from pypim.store.catalog_pages import CatalogCapabilities, CatalogMetadata, CatalogPages, CatalogSizes
 from pypim.store.catalog_plans import CatalogPlans
+from pypim.store.catalog_serving import CatalogServing
 from pypim.store.database import Database
 
 if TYPE_CHECKING:
@@ -27,11 +31,15 @@ class Catalog:
         self.sizes = CatalogSizes(database)
         self.capabilities = CatalogCapabilities(database, now)
         self.holdings = CatalogHoldings(database, now)
+        self.cached = CatalogCached(database, self.holdings)
+        self.hosted = CatalogHosted(database, self.holdings)
         self.generations = CatalogGenerations(database)
         self.published = CatalogPublished(database)
         self.findings = CatalogFindings(database)
         self.runs = CatalogRuns(database)
         self.plans = CatalogPlans(database)
+        self.serving = CatalogServing(database)
+        self.accounts = CatalogAccounts(database)
 
     @classmethod
     def open(cls, path: Path, *, writable: bool = True, now: Callable[[], float] = time.time) -> Self:

@@ -43,24 +43,28 @@ class CatalogHoldings:
 
     def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
         """Commit the rows in one durable transaction; a later row of an identity replaces the earlier."""
-        now = self._now()
         with self._database.transaction(is_durable=True):
-            self._database.run_many(
-                "record_holding",
+            self.write(held)
+
+    def write(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
+        """The same within a transaction of the caller's."""
+        now = self._now()
+        self._database.run_many(
+            "record_holding",
+            (
                 (
-                    (
-                        identity,
-                        project,
-                        holding.filename,
-                        holding.blob.sha256,
-                        holding.blob.blake2b_256,
-                        holding.blob.size,
-                        holding.metadata_sha256,
-                        now,
-                    )
-                    for identity, project, holding in held
-                ),
-            )
+                    identity,
+                    project,
+                    holding.filename,
+                    holding.blob.sha256,
+                    holding.blob.blake2b_256,
+                    holding.blob.size,
+                    holding.metadata_sha256,
+                    now,
+                )
+                for identity, project, holding in held
+            ),
+        )
 
     def forget(self, identities: Iterable[str]) -> None:
         """Remove rows, before the bytes are deleted."""

@@ -117,10 +117,25 @@ SELECT number, index_name, started_at, finished_at FROM generations
 WHERE index_name = ? AND finished_at IS NOT NULL ORDER BY number DESC LIMIT 1
 -- name: unfinished_generation
 SELECT number FROM generations WHERE index_name = ? AND finished_at IS NULL LIMIT 1
--- Only the current and the unfinished generations have rows.
+-- Only the current and the unfinished generations have rows; what a proxy keeps or somebody uploaded is listed, too.
 -- name: listed_identities
 SELECT DISTINCT identity FROM selected
 WHERE generation IN (SELECT number FROM generations WHERE index_name IS NOT ?)
+UNION SELECT identity FROM cached
+UNION SELECT identity FROM hosted_files
+-- name: served_names
+SELECT name FROM selected_projects AS chosen
+WHERE generation = ?1 AND EXISTS (
+  SELECT 1 FROM selected JOIN holdings USING (identity)
+  WHERE selected.generation = ?1 AND selected.project = chosen.name
+)
+ORDER BY name
+-- name: served_facts
+SELECT status, status_reason FROM selected_projects WHERE generation = ? AND name = ?
+-- name: served_files
+SELECT selected.file, holdings.filename, holdings.sha256, holdings.blake2b_256, holdings.size, holdings.metadata_sha256
+FROM selected JOIN holdings USING (identity)
+WHERE selected.generation = ? AND selected.project = ? ORDER BY selected.release, selected.position
 -- name: generation
 SELECT number FROM generations WHERE number = ?
 -- name: drop_unfinished_generations
@@ -215,3 +230,106 @@ SELECT request, inputs, version, fresh_until, answer FROM plans WHERE index_name
 INSERT INTO plans (index_name, request, inputs, version, fresh_until, answer) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (index_name) DO UPDATE SET request = excluded.request, inputs = excluded.inputs, version = excluded.version,
   fresh_until = excluded.fresh_until, answer = excluded.answer
+
+-- Access -------------------------------------------------------------------------------------------------------------
+
+-- name: user
+SELECT name, password_hash, created_at, changed_at FROM users WHERE name = ?
+-- name: users
+SELECT name, password_hash, created_at, changed_at FROM users ORDER BY name
+-- name: keep_user
+INSERT INTO users (name, password_hash, created_at, changed_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash, changed_at = excluded.changed_at
+-- name: remove_user
+DELETE FROM users WHERE name = ?
+-- name: token
+SELECT id, secret_sha256, user_name, label, indexes, projects, actions, created_at, expires_at, revoked_at, used_at, proof
+FROM tokens WHERE id = ?
+-- name: tokens
+SELECT id, secret_sha256, user_name, label, indexes, projects, actions, created_at, expires_at, revoked_at, used_at, proof
+FROM tokens ORDER BY created_at, id
+-- name: token_of_proof
+SELECT id FROM tokens WHERE proof = ?
+-- name: keep_token
+INSERT INTO tokens (id, secret_sha256, user_name, label, indexes, projects, actions, created_at, expires_at, revoked_at,
+  used_at, proof)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: forget_proven_tokens
+DELETE FROM tokens WHERE proof IS NOT NULL AND expires_at < ?
+-- name: revoke_token
+UPDATE tokens SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?
+-- name: note_use
+UPDATE tokens SET used_at = max(coalesce(used_at, 0), ?) WHERE id = ?
+-- name: has_accounts
+SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM tokens)
+
+-- Cached -------------------------------------------------------------------------------------------------------------
+
+-- name: held_of_project
+SELECT identity, filename, sha256, blake2b_256, size, metadata_sha256 FROM holdings WHERE project = ?
+-- name: keep_cached
+INSERT INTO cached (index_name, identity, project, filename, size, used_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (index_name, identity) DO UPDATE SET project = excluded.project, filename = excluded.filename,
+  size = excluded.size, used_at = max(used_at, excluded.used_at)
+-- name: use_cached
+UPDATE cached SET used_at = max(used_at, ?) WHERE index_name = ? AND identity = ?
+-- name: cached_size
+SELECT coalesce(sum(size), 0) FROM cached WHERE index_name = ?
+-- name: oldest_cached
+SELECT identity, project, filename, size, used_at FROM cached WHERE index_name = ? AND used_at < ?
+ORDER BY used_at, identity
+-- name: cached_projects
+SELECT DISTINCT project FROM cached WHERE index_name = ? ORDER BY project
+-- name: forget_cached
+DELETE FROM cached WHERE index_name = ? AND identity = ?
+-- name: held_file
+SELECT filename, sha256, blake2b_256, size, metadata_sha256 FROM holdings WHERE identity = ?
+-- name: sidecars
+SELECT key, sha256 FROM sidecars WHERE key IN (SELECT value FROM json_each(?))
+-- name: keep_sidecar
+INSERT INTO sidecars (key, sha256) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET sha256 = excluded.sha256
+-- name: sidecar
+SELECT metadata.body FROM sidecars JOIN metadata ON metadata.key = sidecars.key
+WHERE sidecars.key = ? AND sidecars.sha256 IS NOT NULL
+
+-- Hosted -------------------------------------------------------------------------------------------------------------
+
+-- name: hosted_projects
+SELECT name, status, status_reason, serial FROM hosted_projects WHERE index_name = ? ORDER BY name
+-- name: hosted_project
+SELECT name, status, status_reason, serial FROM hosted_projects WHERE index_name = ? AND name = ?
+-- name: keep_hosted_project
+INSERT INTO hosted_projects (index_name, name, status, status_reason, serial) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (index_name, name) DO UPDATE SET status = excluded.status, status_reason = excluded.status_reason,
+  serial = excluded.serial
+-- name: hosted_files
+SELECT project, filename, version, sha256, blake2b_256, size, uploaded_at, uploaded_by, requires_python,
+  metadata_sha256, is_yanked, yanked_reason, attestations
+FROM hosted_files WHERE index_name = ? AND project = ? ORDER BY uploaded_at, filename
+-- name: hosted_file
+SELECT project, filename, version, sha256, blake2b_256, size, uploaded_at, uploaded_by, requires_python,
+  metadata_sha256, is_yanked, yanked_reason, attestations
+FROM hosted_files WHERE index_name = ? AND filename = ?
+-- name: keep_hosted_file
+INSERT INTO hosted_files (index_name, project, filename, version, sha256, blake2b_256, size, uploaded_at, uploaded_by,
+  requires_python, metadata_sha256, is_yanked, yanked_reason, attestations, identity)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: forget_hosted_file
+DELETE FROM hosted_files WHERE index_name = ? AND filename = ?
+-- name: yank_hosted_release
+UPDATE hosted_files SET is_yanked = ?, yanked_reason = ? WHERE index_name = ? AND project = ? AND version = ?
+-- name: hosted_tombstone
+SELECT reason FROM hosted_tombstones WHERE index_name = ? AND filename = ?
+-- name: keep_hosted_tombstone
+INSERT INTO hosted_tombstones (index_name, filename, project, sha256, deleted_at, reason) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (index_name, filename) DO UPDATE SET project = excluded.project, sha256 = excluded.sha256,
+  deleted_at = excluded.deleted_at, reason = excluded.reason
+-- name: forget_hosted_tombstone
+DELETE FROM hosted_tombstones WHERE index_name = ? AND filename = ?
+-- name: add_hosted_change
+INSERT INTO hosted_changes (index_name, project, version, changed_at, action) VALUES (?, ?, ?, ?, ?)
+-- name: hosted_changes
+SELECT project, version, changed_at, action, serial FROM hosted_changes
+WHERE index_name = ? AND serial > ? ORDER BY serial LIMIT ?
+-- name: hosted_serial
+SELECT coalesce(max(serial), 0) FROM hosted_changes WHERE index_name = ?

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -68,7 +69,8 @@ def remove_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile], o
     deleted = {identity: held[identity] for identity in due if identity in held}
     delete_files(deleted, held, stack.holdings, stack.blobs, stack.tree)
     if len(deleted) < len(due):  # an earlier run was stopped between forgetting the records and deleting the bytes
-        stack.blobs.delete_stray(stack.blobs.stray(holding for _, holding in stack.holdings.holdings()))
+        with stack.blobs.alone():
+            stack.blobs.delete_stray(stack.blobs.stray(holding for _, holding in stack.holdings.holdings()))
     stack.published.keep_removals(index, (), [*past, *(waiting.keys() & own)])
     return len(deleted)
 
@@ -105,6 +107,19 @@ def prune(
 
     `trees` are the published trees by index. Raises StoreUnwritable. `refuse_cut_off` comes first.
     """
+    with nullcontext() if is_dry_run else blobs.alone():
+        return _prune(generations, holdings, blobs, published, trees, is_dry_run=is_dry_run)
+
+
+def _prune(
+    generations: Generations,
+    holdings: Holdings,
+    blobs: Blobs,
+    published: Published,
+    trees: Mapping[str, Tree],
+    *,
+    is_dry_run: bool,
+) -> PruneReport:
     listed = generations.listed()
     held = dict(holdings.holdings())
     unwanted = {identity: holding for identity, holding in held.items() if identity not in listed}

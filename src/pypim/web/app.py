@@ -50,17 +50,16 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-        elif scope["type"] == "http":
-            watched = _Watched(send)
-            try:
-                await self._answer(scope, receive, watched)
-            except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client gets an answer
-                if watched.has_begun:
-                    _log.warning("%s broke off: %s", scope["path"], fault_of(error).message)
-                    raise  # the connection breaks, for what was promised cannot be kept
-                await send_error(scope, send, error)
+        if scope["type"] != "http":
+            return
+        watched = _Watched(send)
+        try:
+            await self._answer(scope, receive, watched)
+        except Exception as error:
+            if watched.has_begun:
+                _log.warning("%s broke off: %s", scope["path"], fault_of(error).message)
+                raise  # the connection breaks, for what was promised cannot be kept
+            await send_error(scope, send, error)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = self._path_of(scope)
@@ -149,6 +148,11 @@ class _Watched:
         await self._send(message)
 
 
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    del receive, send
+    raise NotFound(f"there is nothing at {scope['path'][:200]}", hint="Indexes are at /NAME/simple/.")
+
+
 def _is_file(rest: str) -> bool:
     """packages/aa/bb/<60 hex>/<filename>, and not one of pypicache's paths."""
     parts = rest.split("/")
@@ -161,12 +165,3 @@ def _name_of(text: str) -> NormalizedName:
         return parse_name(text)
     except InvalidName as error:
         raise NotFound(error.message, hint=error.hint) from None
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    """Answer the server's start and stop (ASGI lifespan); what must be opened was opened before."""
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from pypim.ports import Background, Clock, Served
+    from pypim.ports import Background, Clock, Hosted, Served
     from pypim.web.auth import Doorkeeper
     from pypim.web.forwarded import Networks
+    from pypim.web.publishing import Publishing
     from pypim.web.upload import Uploads
 
 
@@ -31,6 +32,12 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     check_store: Callable[[], None]
     """Reads and writes a little of the store. Raises StoreFault."""
     clock: Clock
+    hosted: Mapping[str, Hosted] = {}
+    """Of the hosted indexes, by name: what they have, and how it came to be."""
+    provenance: Mapping[str, Callable[[str], Awaitable[bytes]]] = {}
+    """Index → what reads the provenance object at an address of its upstream (PEP 740), for those that can."""
+    publishing: Publishing | None = None
+    """None where no publisher is configured."""
     trusted_proxies: Networks = ()
     root_path: str = ""
     """Where a proxy in front has put the server: "" or "/pypi"; answers that name an address of ours begin with it."""

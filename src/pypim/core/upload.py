@@ -1,0 +1,303 @@
+"""Whether an upload is taken: form, archive and what the index has, to acceptance or every rejection at once.
+
+Source: PyPA specification "Upload API" (the legacy form of distutils), as PyPI and its clients use it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from pypim.core.errors import InvalidFilename, InvalidName, PypimError
+from pypim.core.filenames import FileKind, parse_filename, parse_version
+from pypim.core.hosted import HostedFile, Standing
+from pypim.core.model import ProjectStatus
+from pypim.core.names import SafeFilename, parse_name, parse_safe_filename
+from pypim.core.patterns import TagPatterns
+from pypim.core.upload_errors import ActionGone, FileExistsDiffers, InvalidUpload, UploadRefused
+from pypim.core.upload_metadata import Declared, read_declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from pypim.core.upload_archive import ArchiveFacts
+
+FIELDS = frozenset(
+    (
+        ":action",
+        "protocol_version",
+        "name",
+        "version",
+        "filetype",
+        "pyversion",
+        "md5_digest",
+        "sha256_digest",
+        "blake2_256_digest",
+        "attestations",
+    )
+)
+"""Of the form: the only ones that are looked at. The file itself says everything else, and better."""
+_ACTION = "file_upload"
+_DIGESTS = {"md5_digest": 32, "sha256_digest": 64, "blake2_256_digest": 64}
+_HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
+_KIND_OF_FILETYPE = {"sdist": FileKind.SDIST, "bdist_wheel": FileKind.WHEEL}
+
+
+class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form says of the file beside it; None where it does not say."""
+
+    filename: str
+    """As the client wrote it: nothing about it is checked yet."""
+    name: str | None = None
+    version: str | None = None
+    filetype: str | None = None
+    pyversion: str | None = None
+    digests: Mapping[str, str] = {}
+    """Of those fields that were given: md5_digest, sha256_digest, blake2_256_digest → hex digits."""
+    attestations: str | None = None
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about the bytes that came. Size in bytes."""
+
+    size: int
+    digests: Mapping[str, str]
+    """As in the form; sha256 and blake2 always."""
+    archive: ArchiveFacts
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What one index takes. Sizes in bytes; None: no limit."""
+
+    replaces_development: bool = False
+    """Whether a file of a development release (PEP 440 `.dev`) may be replaced by other bytes."""
+    max_file_size: int | None = None
+    max_project_size: int | None = None
+    takes_local_versions: bool = True
+    platform_tags: TagPatterns = TagPatterns()
+    """One of which each platform tag of a wheel must match, "any" like the others; none at all: every tag."""
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The file may be kept and listed."""
+
+    project: NormalizedName
+    version: str
+    """Normalised."""
+    filename: SafeFilename
+    requires_python: str | None
+    metadata: bytes
+    """METADATA or PKG-INFO."""
+    is_wheel: bool
+    replaces: HostedFile | None = None
+    """What had this name until now, of a development release."""
+
+
+class AlreadyHeld(msgspec.Struct, frozen=True):
+    """The very same file is listed: the client tries again what has worked."""
+
+    file: HostedFile
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The upload is not taken; the error says all that is wrong."""
+
+    error: PypimError
+
+
+def read_form(fields: Sequence[tuple[str, str]], filename: str) -> UploadForm:
+    """The form of an upload. Raises ActionGone or InvalidUpload."""
+    values: dict[str, str] = {}
+    for key, value in fields:
+        values.setdefault(key, value.strip())
+    action = values.get(":action", "")
+    if action != _ACTION and action:
+        raise ActionGone(action[:40])
+    issues = list(_form_issues(fields, values))
+    if issues:
+        raise InvalidUpload(filename[:200], issues)
+    said = {key: value for key, value in values.items() if value and value != "UNKNOWN"}
+    return UploadForm(
+        filename=filename,
+        name=said.get("name"),
+        version=said.get("version"),
+        filetype=said.get("filetype"),
+        pyversion=said.get("pyversion"),
+        digests={key: said[key].lower() for key in _DIGESTS if key in said},
+        attestations=_attestations(said.get("attestations")),
+    )
+
+
+def _form_issues(fields: Sequence[tuple[str, str]], values: Mapping[str, str]) -> Iterator[str]:
+    if not values.get(":action"):
+        yield "the form has no :action"
+    if values.get("protocol_version", "1") not in {"", "1"}:
+        yield f"protocol_version is {values['protocol_version'][:20]!r}, only 1 is known"
+    given = [key for key, _ in fields]
+    for key in sorted(FIELDS.intersection(given)):
+        if given.count(key) > 1:
+            yield f"the form has {key} more than once"
+    for key, digits in _DIGESTS.items():
+        value = values.get(key, "")
+        if value and not (len(value) == digits and _HEX.fullmatch(value)):
+            yield f"{key} has not {digits} hex digits"
+
+
+def _attestations(text: str | None) -> str | None:
+    """A list of objects (PEP 740) as compact JSON; anything else is ignored, as by an index that knows of none."""
+    try:
+        found = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+        return None
+    return json.dumps(found, separators=(",", ":"))
+
+
+def decide(
+    form: UploadForm, received: Received, standing: Standing, policy: Policy, *, may_create: bool
+) -> Accepted | AlreadyHeld | Rejected:
+    """The decision. `standing` is that of the project which `named_project` tells."""
+    try:
+        filename = parse_safe_filename(form.filename)
+    except InvalidFilename as error:
+        return Rejected(InvalidUpload(form.filename[:200], [error.reason]))
+    declared, issues = _declared(received.archive, filename)
+    issues = [*_digest_issues(form, received), *issues]
+    project = declared.name if declared else named_project(form)
+    if project is not None and (refusal := _refusal(project, standing, may_create=may_create)):
+        return Rejected(refusal)
+    same = standing.same_name
+    if same is not None and same.sha256 == received.digests["sha256_digest"] and not issues:
+        return AlreadyHeld(same)
+    if declared is not None:
+        issues += _file_issues(form, declared, filename)
+        issues += _archive_issues(declared, received.archive, filename)
+        issues += _policy_issues(declared.version, filename, received.size, standing, policy)
+    is_replaceable = declared is not None and policy.replaces_development and declared.version.is_devrelease
+    if standing.is_deleted and not is_replaceable:
+        issues.append("a file of this name was deleted, and its name is not used again")
+    if issues or declared is None:
+        return Rejected(InvalidUpload(filename, issues))
+    if same is not None and not (is_replaceable and same.project == declared.name):
+        return Rejected(FileExistsDiffers(filename, same.blake2b_256))
+    return Accepted(
+        project=declared.name,
+        version=str(declared.version),
+        filename=filename,
+        requires_python=declared.requires_python,
+        metadata=received.archive.metadata or b"",
+        is_wheel=filename.endswith(".whl"),
+        replaces=same,
+    )
+
+
+def named_project(form: UploadForm, archive: ArchiveFacts | None = None) -> NormalizedName | None:
+    """The project that an upload is for: as the file's own metadata says, else as the form does."""
+    declared = _declared(archive, "")[0] if archive is not None else None
+    if declared is not None:
+        return declared.name
+    try:
+        return parse_name(form.name or "")
+    except InvalidName:
+        return None
+
+
+def _refusal(project: NormalizedName, standing: Standing, *, may_create: bool) -> UploadRefused | None:
+    """PEP 792: archived and quarantined projects MUST NOT accept uploads."""
+    if standing.project is None:
+        return None if may_create else UploadRefused(project, "there is no such project, and you may not make one")
+    status, reason = standing.project.status, standing.project.status_reason
+    if status not in {ProjectStatus.ARCHIVED, ProjectStatus.QUARANTINED}:
+        return None
+    return UploadRefused(project, f"the project is {status} and takes no uploads" + (f": {reason}" if reason else ""))
+
+
+def _declared(archive: ArchiveFacts, filename: str) -> tuple[Declared | None, list[str]]:
+    """(what the file says of itself, what is wrong with it so far)."""
+    where = "METADATA" if filename.endswith(".whl") else "PKG-INFO"
+    issues = list(archive.faults)
+    if archive.metadata is None:
+        return None, issues or [f"it has no {where}"]
+    declared, faults = read_declared(archive.metadata, where)
+    return declared, [*issues, *faults]
+
+
+def _digest_issues(form: UploadForm, received: Received) -> Iterator[str]:
+    for key, digest in form.digests.items():
+        if received.digests.get(key) != digest:
+            yield f"{key} is {digest}, the bytes that came have {received.digests.get(key)}"
+
+
+def _file_issues(form: UploadForm, declared: Declared, filename: str) -> Iterator[str]:
+    """Form, file name and metadata must say the same."""
+    if form.name is not None and named_project(form) != declared.name:
+        yield f"the form says the name {form.name[:200]!r}, the file {declared.name!r}"
+    if form.version is not None and parse_version(form.version) != declared.version:
+        yield f"the form says the version {form.version[:200]!r}, the file {str(declared.version)!r}"
+    parsed = parse_filename(filename, declared.name)
+    if parsed.kind not in {FileKind.WHEEL, FileKind.SDIST}:
+        yield f"the file name is none of a wheel or sdist of {declared.name}"
+        return
+    if parsed.version != declared.version:
+        yield f"the file name says the version {parsed.version_text!r}, the file {str(declared.version)!r}"
+    if form.filetype is not None and _KIND_OF_FILETYPE.get(form.filetype) is not parsed.kind:
+        yield f"the form says the filetype {form.filetype[:40]!r}, which the file is not"
+    yield from _wheel_name_issues(filename) if parsed.kind is FileKind.WHEEL else _sdist_issues(form, parsed.extension)
+
+
+def _sdist_issues(form: UploadForm, extension: str) -> Iterator[str]:
+    if extension != "tar.gz":
+        yield "an sdist is a .tar.gz file (PEP 625)"
+    if form.pyversion not in {None, "source"}:
+        yield "the pyversion of an sdist is source"
+
+
+def _wheel_name_issues(filename: str) -> Iterator[str]:
+    """What we read leniently must also be a name that pip reads."""
+    try:
+        parse_wheel_filename(filename)
+    except InvalidWheelFilename as error:
+        yield str(error)
+
+
+def _archive_issues(declared: Declared, archive: ArchiveFacts, filename: str) -> Iterator[str]:
+    """PEP 639: the files that License-File names must be there."""
+    infos = {path.partition("/")[0] for path in archive.paths if path.partition("/")[0].endswith(".dist-info")}
+    folders = [f"{info}/licenses/" for info in infos] if filename.endswith(".whl") else [""]
+    for path in declared.license_files:
+        if not any(folder + path in archive.paths for folder in folders):
+            yield f"License-File {path[:200]!r} is not in it"
+
+
+def _policy_issues(version: Version, filename: str, size: int, standing: Standing, policy: Policy) -> Iterator[str]:
+    if version.local is not None and not policy.takes_local_versions:
+        yield f"the version {version} is a local one, which this index does not take"
+    if policy.max_file_size is not None and size > policy.max_file_size:
+        yield f"it has {size:,} bytes, and this index takes {policy.max_file_size:,}"
+    total = size + sum(file.size for file in standing.files if file.filename != filename)
+    if policy.max_project_size is not None and total > policy.max_project_size:
+        yield f"with it the project would have {total:,} bytes, and this index takes {policy.max_project_size:,}"
+    if filename.endswith(".whl"):
+        yield from _tag_issues(filename[:-4].rpartition("-")[2].split("."), policy.platform_tags)
+    elif sdist := next(_other_sdists(version, filename, standing.files), None):
+        yield f"the release has the sdist {sdist!r} already"
+
+
+def _tag_issues(tags: Iterable[str], allowed: TagPatterns) -> Iterator[str]:
+    for tag in tags:
+        if allowed and allowed.first_match((tag,)) is None:
+            yield f"this index takes no wheels for the platform {tag!r}"
+
+
+def _other_sdists(version: Version, filename: str, files: Iterable[HostedFile]) -> Iterator[str]:
+    for file in files:
+        if not file.filename.endswith(".whl") and file.filename != filename and parse_version(file.version) == version:
+            yield file.filename

@@ -1,0 +1,99 @@
+"""Answers of the mirroring calls in XML-RPC, written piece by piece: one of them names every project there is."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import ProjectList
+
+Row = tuple[str, "str | None", int, str, int]
+"""name, version, seconds since 1970, action, serial: an entry of the changelog."""
+
+PARSE_ERROR = -32700
+INVALID_PARAMETERS = -32602
+APPLICATION_ERROR = -32500
+MOST_CHANGES = 50_000
+_AT_A_TIME = 2_000
+_BEGIN = '<?xml version="1.0"?>\n<methodResponse><params><param>'
+_END = "</param></params></methodResponse>\n"
+
+
+def last_serial_of(projects: ProjectList) -> int:
+    """The highest serial that the list knows, at least 1."""
+    known = (serial for serial in projects.projects.values() if serial is not None)
+    return max(projects.last_serial or 1, max(known, default=1), 1)
+
+
+def serials_of(projects: ProjectList) -> dict[NormalizedName, int]:
+    """Project → serial, as the list of the Simple API shows it."""
+    default = max(projects.last_serial or 1, 1)
+    return {name: serial or default for name, serial in projects.projects.items()}
+
+
+def changes_since(projects: ProjectList, serial: int, most: int = MOST_CHANGES) -> list[Row]:
+    """What may have changed, for an index that keeps no changelog: its projects with a higher serial, the oldest first.
+
+    Of projects with one serial all are told or none, for a mirror goes on after the highest that it saw.
+    """
+    found = sorted((own, name) for name, own in serials_of(projects).items() if own > serial)
+    if len(found) > most:
+        last = found[most - 1][0]
+        found = [pair for pair in found if pair[0] <= last]
+    return [(name, None, 0, "new release", own) for own, name in found]
+
+
+def render_number(number: int) -> Iterator[str]:
+    """The answer that is one number."""
+    yield f"{_BEGIN}<value><int>{number}</int></value>{_END}"
+
+
+def render_serials(serials: Mapping[NormalizedName, int]) -> Iterator[str]:
+    """The answer {name: serial}."""
+    yield f"{_BEGIN}<value><struct>"
+    members = (
+        f"<member><name>{escape(name)}</name><value><int>{serial}</int></value></member>"
+        for name, serial in serials.items()
+    )
+    yield from _joined(members)
+    yield f"</struct></value>{_END}"
+
+
+def render_changes(rows: Sequence[Row]) -> Iterator[str]:
+    """The answer [[name, version, time, action, serial]]."""
+    yield f"{_BEGIN}<value><array><data>"
+    yield from _joined(f"<value><array><data>{''.join(map(_value, row))}</data></array></value>" for row in rows)
+    yield f"</data></array></value>{_END}"
+
+
+def render_fault(code: int, sentence: str) -> str:
+    """The answer that nothing came of it; its HTTP status is 200 all the same."""
+    members = (("faultCode", _value(code)), ("faultString", _value(sentence)))
+    struct = "".join(f"<member><name>{name}</name>{value}</member>" for name, value in members)
+    value = f"<value><struct>{struct}</struct></value>"
+    return f'<?xml version="1.0"?>\n<methodResponse><fault>{value}</fault></methodResponse>\n'
+
+
+def _value(value: str | int | None) -> str:
+    if value is None:
+        return "<value><nil/></value>"
+    if isinstance(value, int):
+        return f"<value><int>{value}</int></value>"
+    return f"<value><string>{escape(''.join(filter(_is_xml, value)))}</string></value>"
+
+
+def _is_xml(character: str) -> bool:
+    """Whether XML 1.0 can have it at all (2.2)."""
+    return character >= " " or character in "\t\n\r"
+
+
+def _joined(pieces: Iterable[str]) -> Iterator[str]:
+    waiting = iter(pieces)
+    while piece := "".join(islice(waiting, _AT_A_TIME)):
+        yield piece

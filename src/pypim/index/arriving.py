@@ -1,0 +1,374 @@
+"""A file on its way from an upstream, fetched once for any number of readers, who read while it is written.
+
+Readers read from the staged file itself, so that memory does not grow with their number or with its size. The last
+bytes are held back until the whole has the size and the digest that the page lists: a wrong body is never given out
+as complete, and never kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Protocol
+
+from pypim.core.errors import (
+    IntegrityFault,
+    PypimError,
+    Refused,
+    SizeMismatch,
+    UpstreamFault,
+    UpstreamMalformed,
+    UpstreamUnavailable,
+)
+from pypim.index.download import check_bytes, expected_size, in_thread, is_complete, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile
+    from pypim.ports import Blobs, Fetcher, Incoming, Reporter, StagedBlob, Turns
+
+HELD_BACK_BYTES = 1 << 16
+"""Of the end of a file, until its digest is right."""
+WHOLE_BYTES = 1 << 18
+"""A file up to this size is given out only when it is right: then a bad one is an error, and no broken connection."""
+_ATTEMPTS = 4
+_LONGEST_TURN_SECONDS = 8.0
+_THREAD_BYTES = 1 << 17
+_LINGER_SECONDS = 0.005
+"""How long received bytes wait for more before they are written: a slow upstream's are passed on as they come."""
+
+
+class Arrival:
+    """The fetching of one file, as its readers see it."""
+
+    def __init__(self, file: DistFile) -> None:
+        self.file = file
+        self.size: int | None = file.size
+        self.path: Path | None = None
+        """Where the bytes are, once they are held."""
+        self.readers = 0
+        self._staged: StagedBlob | None = None
+        self._whole: BinaryIO | None = None
+        self._written = 0
+        self._is_begun = self._is_right = False
+        self._fault: PypimError | None = None
+        self._changed = asyncio.Event()
+
+    # --- what the fetching says -------------------------------------------------------------------------------------
+    def begin(self, staged: StagedBlob, size: int | None) -> None:
+        """The head of the answer has come; what is staged already belongs to it."""
+        self._staged = staged
+        self.size = size if self.size is None else self.size
+        self._is_begun = True
+        self.wrote(staged.size)
+
+    def wrote(self, size: int) -> None:
+        """So many bytes are staged now."""
+        self._written = size
+        self._wake()
+
+    def succeed(self, staged: StagedBlob) -> None:
+        """All bytes are staged, and right; they can be read until all readers have gone."""
+        self._whole = staged.open()
+        self.size = self._written = staged.size
+        self._is_right = self._is_begun = True
+        self._wake()
+
+    def settle(self, path: Path | None) -> None:
+        """The file is held there; None: it was right, and could not be kept."""
+        self.path = path
+        self._is_begun = True
+        self._wake()
+        self._let_go()
+
+    def fail(self, error: PypimError) -> None:
+        """It will not arrive; who has all of it already is not disturbed."""
+        if not self._is_right:
+            self._fault = error
+        self._wake()
+        self._let_go()
+
+    @property
+    def given_out(self) -> int:
+        """How many bytes readers may have read."""
+        if self._is_right:
+            return self._written
+        if self.size is not None:
+            return 0 if self.size <= WHOLE_BYTES else min(self._written, self.size - HELD_BACK_BYTES)
+        return max(0, self._written - HELD_BACK_BYTES)
+
+    # --- what readers ask -------------------------------------------------------------------------------------------
+    async def begun(self) -> None:
+        """Wait until the answer has begun, or a small file is right. Raises what keeps it from coming."""
+        while not (self._is_begun and (self._is_right or self.path or self.size is None or self.size > WHOLE_BYTES)):
+            await self._wait()
+
+    async def read(self, start: int, most: int) -> bytes:
+        """As `Arriving.read`."""
+        while True:
+            available = self.given_out
+            if start < available:
+                chunk = self._read(start, min(most, available - start))
+                if chunk:
+                    return chunk
+                await asyncio.sleep(0)  # between two states of the staged file
+            elif self._is_right:
+                return b""
+            else:
+                await self._wait()
+
+    def leave(self) -> None:
+        """A reader has gone."""
+        self.readers -= 1
+        self._let_go()
+
+    async def _wait(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        await self._changed.wait()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _read(self, start: int, size: int) -> bytes:
+        if self._whole is not None:
+            self._whole.seek(start)
+            return self._whole.read(size)
+        if self._fault is not None:
+            raise self._fault
+        assert self._staged is not None, "only what is staged is given out"
+        with self._staged.open() as content:
+            content.seek(start)
+            return content.read(size)
+
+    def _let_go(self) -> None:
+        if self._whole is not None and not self.readers and (self.path or self._is_over):
+            self._whole.close()
+
+    _is_over = False
+
+    def end(self) -> None:
+        """The fetching has ended, in whatever way."""
+        self._is_over = True
+        self._let_go()
+
+
+class Reader:
+    """The Arriving of one client."""
+
+    def __init__(self, arrival: Arrival) -> None:
+        self._arrival = arrival
+        self._is_closed = False
+        arrival.readers += 1
+
+    @property
+    def size(self) -> int | None:
+        """Of the whole file, in bytes; None where nobody knows yet."""
+        return self._arrival.size
+
+    async def read(self, start: int, most: int) -> bytes:
+        """At most so many bytes from there; empty only at the end of the file."""
+        return await self._arrival.read(start, most)
+
+    def close(self) -> None:
+        """This reader has gone; again is not an error."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._arrival.leave()
+
+
+class Keeper(Protocol):
+    """Knows what is held, and keeps what has come."""
+
+    def held_path(self, project: NormalizedName, file: DistFile) -> Path | None:
+        """Where the bytes of a listed file are; None where they are not held."""
+
+    async def keep(self, project: NormalizedName, file: DistFile, staged: StagedBlob) -> Path:
+        """Make right bytes durable and commit that they are held. Raises StoreFault."""
+
+
+class Arrivals:
+    """All files on their way to one proxy: each is fetched once at a time, on this machine."""
+
+    def __init__(self, fetcher: Fetcher, blobs: Blobs, turns: Turns, keeper: Keeper, reporter: Reporter) -> None:
+        self._fetcher = fetcher
+        self._blobs = blobs
+        self._turns = turns
+        self._keeper = keeper
+        self._reporter = reporter
+        self._arrivals: dict[str, tuple[Arrival, asyncio.Task[None]]] = {}
+
+    async def content(self, project: NormalizedName, file: DistFile, limit_bytes: int) -> Path | Reader:
+        """A file that is not held: it is being fetched already, or from now on. `limit_bytes`: where no size is listed.
+
+        The fetching goes on when the reader goes. Raises UpstreamFault, IntegrityFault or StoreFault.
+        """
+        known = self._arrivals.get(file.identity)
+        if known is None:
+            arrival = Arrival(file)
+            task = asyncio.get_running_loop().create_task(self._fetch(arrival, project, limit_bytes))
+            self._arrivals[file.identity] = known = (arrival, task)
+        arrival = known[0]
+        reader = Reader(arrival)
+        try:
+            await arrival.begun()
+        except BaseException:
+            reader.close()
+            raise
+        if arrival.path is not None:
+            reader.close()
+            return arrival.path
+        return reader
+
+    def is_arriving(self, identity: str) -> bool:
+        """Whether that file is on its way."""
+        return identity in self._arrivals
+
+    async def finish(self) -> None:
+        """Wait until all files on their way have come, or failed."""
+        while self._arrivals:
+            await asyncio.wait([task for _, task in self._arrivals.values()])
+
+    async def close(self) -> None:
+        """Stop fetching; what was received stays for the next time."""
+        tasks = [task for _, task in self._arrivals.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _fetch(self, arrival: Arrival, project: NormalizedName, limit_bytes: int) -> None:
+        file = arrival.file
+        try:
+            async with AsyncExitStack() as stack:
+                await self._take_turn(stack, file)
+                path = self._keeper.held_path(project, file)  # another process may have been faster
+                if path is None:
+                    path = await self._fetch_and_keep(arrival, project, limit_bytes)
+                arrival.settle(path)
+        except Refused as error:
+            # It is the proxy that was refused, not the client.
+            arrival.fail(UpstreamUnavailable(file.url, f"the upstream refuses: {error.message}", hint=error.hint))
+        except PypimError as error:
+            self._reporter.note(error.message)
+            arrival.fail(error)
+        except BaseException as error:
+            arrival.fail(UpstreamUnavailable(file.url, f"it is no longer fetched: {error!r}", is_transient=True))
+            raise
+        finally:
+            self._arrivals.pop(file.identity, None)
+            arrival.end()
+
+    async def _take_turn(self, stack: AsyncExitStack, file: DistFile) -> None:
+        """Wait for another process that fetches it, but not for longer than clients wait for a first byte."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_TURN_SECONDS):
+                await stack.enter_async_context(self._turns.turn(file.identity))
+
+    async def _fetch_and_keep(self, arrival: Arrival, project: NormalizedName, limit_bytes: int) -> Path:
+        file = arrival.file
+        staged = self._blobs.stage(file.identity)
+        try:
+            await self._receive(arrival, staged, limit_bytes)
+            await asyncio.to_thread(check_bytes, staged, file)
+            arrival.succeed(staged)
+            return await self._keeper.keep(project, file, staged)
+        except IntegrityFault:
+            staged.discard()
+            raise
+        finally:
+            staged.close()
+
+    # --- the bytes --------------------------------------------------------------------------------------------------
+    async def _receive(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> None:
+        """All of it; an answer that breaks off is gone on with from there."""
+        file = arrival.file
+        is_checked = file.sha256 is not None or file.other_hash is not None
+        if not is_checked:
+            staged.restart()  # nothing would tell whether the rest belongs to the same content
+        for attempt in range(_ATTEMPTS):
+            before = staged.size
+            try:
+                await self._receive_once(arrival, staged, limit_bytes)
+            except UpstreamFault as fault:
+                may_help = fault.is_transient and staged.size != before and is_checked
+                if not may_help or attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    async def _receive_once(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> None:
+        file = arrival.file
+        if is_complete(staged, file):
+            return  # it was received before
+        headers = {"range": f"bytes={staged.size}-"} if staged.size else {}
+        given_out = arrival.given_out
+        async with self._fetcher.open(file.url, headers) as incoming:
+            judge(incoming, staged, file)
+            if staged.size < given_out:
+                raise UpstreamFault(file.url, "it broke off, and the upstream does not go on from there")
+            size = expected_size(incoming, staged.size)
+            limit = limit_bytes if file.size is None else file.size
+            if size is not None and (size > limit or file.size not in {None, size}):
+                raise SizeMismatch(file.filename, limit, size)
+            if size is None and "transfer-encoding" not in incoming.headers and not _is_told(file):
+                raise UpstreamMalformed(file.url, "neither page nor answer say what would show that it is whole")
+            arrival.begin(staged, size)
+            await _write(arrival, staged, incoming, limit)
+
+
+def _is_told(file: DistFile) -> bool:
+    """Whether the page says what shows that all of the file has come."""
+    return file.size is not None or any((file.sha256, file.other_hash, file.blake2b_256))
+
+
+async def _write(arrival: Arrival, staged: StagedBlob, incoming: Incoming, limit: int) -> None:
+    """Write the body as it arrives, and tell the readers; many bytes in a thread, few at once."""
+    waiting: list[bytes] = []
+    size = 0
+    chunks = incoming.chunks()
+    next_chunk = asyncio.ensure_future(_next(chunks.__anext__))
+    try:
+        while True:
+            if size:
+                await asyncio.wait({next_chunk}, timeout=_LINGER_SECONDS)
+            chunk = b"" if size and not next_chunk.done() else await next_chunk
+            if chunk is None:
+                break
+            if chunk:
+                size += len(chunk)
+                waiting.append(chunk)
+                if staged.size + size > limit:
+                    raise SizeMismatch(arrival.file.filename, limit, staged.size + size)
+                next_chunk = asyncio.ensure_future(_next(chunks.__anext__))
+            if not chunk or size >= _THREAD_BYTES or not arrival.given_out:
+                piece, waiting, size = b"".join(waiting), [], 0
+                await _put(arrival, staged, piece)
+    finally:
+        next_chunk.cancel()
+        with suppress(asyncio.CancelledError, UpstreamFault):
+            await next_chunk
+        if waiting:
+            staged.write(b"".join(waiting))
+            arrival.wrote(staged.size)
+
+
+async def _next(read: Callable[[], Awaitable[bytes]]) -> bytes | None:
+    """The next chunk; None at the end, for a task cannot raise StopAsyncIteration."""
+    try:
+        return await read()
+    except StopAsyncIteration:
+        return None
+
+
+async def _put(arrival: Arrival, staged: StagedBlob, piece: bytes) -> None:
+    if len(piece) >= _THREAD_BYTES:
+        await in_thread(staged.write, piece)
+    else:
+        staged.write(piece)
+    arrival.wrote(staged.size)

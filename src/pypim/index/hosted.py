@@ -1,0 +1,90 @@
+"""An index of one's own projects: its pages are what people uploaded, and nothing of it is asked of anyone else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from pypim.core.errors import CorruptBlob, MetadataNotFound, ProjectNotFound
+from pypim.core.model import Page, ProjectList, ProjectStatus
+from pypim.core.served import holding_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile
+    from pypim.core.patterns import ProjectPatterns
+    from pypim.ports import Blobs, Epochs, Hosted
+
+
+class HostedIndex:
+    """The Served of one hosted index."""
+
+    def __init__(
+        self, name: str, hosted: Hosted, blobs: Blobs, epochs: Epochs, reserve: ProjectPatterns | None = None
+    ) -> None:
+        """`reserve` are the names that are kept for it, besides those that it has or had; None: only those."""
+        self._name = name
+        self._hosted = hosted
+        self._blobs = blobs
+        self._epochs = epochs
+        self._reserve = reserve
+
+    @property
+    def name(self) -> str:
+        """As it is configured."""
+        return self._name
+
+    def mark(self, name: NormalizedName | None) -> object:
+        """The epoch: it advances with every change, before whoever made the change is answered."""
+        del name
+        return self._epochs.epoch(self._name)
+
+    async def project_list(self) -> ProjectList:
+        """Every project that it has or had, but for those in quarantine (PEP 792)."""
+        projects = self._hosted.projects(self._name)
+        offered = {one.name: one.serial for one in projects if one.status is not ProjectStatus.QUARANTINED}
+        return ProjectList(projects=dict(offered), last_serial=max(self._hosted.last_serial(self._name), 1))
+
+    async def project(self, name: NormalizedName) -> Page:
+        """The page; an empty one where all files were deleted, for the name stays ours. Raises ProjectNotFound."""
+        standing = self._hosted.standing(self._name, name)
+        if standing.project is None:
+            raise ProjectNotFound(name, self._name)
+        files = standing.files if standing.project.status is not ProjectStatus.QUARANTINED else ()
+        return Page(
+            name=name,
+            files=tuple(file.entry() for file in files),
+            status=standing.project.status,
+            status_reason=standing.project.status_reason,
+            versions=tuple(sorted({file.version for file in files}, key=Version)),
+            last_serial=standing.project.serial,
+        )
+
+    def reserves(self, name: NormalizedName) -> bool:
+        """Whether no other index of a group may ever be asked for that name."""
+        if self._reserve is not None and self._reserve.about(name):
+            return True
+        return self._hosted.standing(self._name, name).project is not None
+
+    async def content(self, project: NormalizedName, file: DistFile) -> Path:
+        """Where the bytes of a listed file are. Raises CorruptBlob where somebody took them away."""
+        del project
+        path = self._blobs.path(holding_of(file))
+        if not path.is_file():
+            raise CorruptBlob(file.filename, "the file is gone from the store")
+        return path
+
+    async def metadata_bytes(self, project: NormalizedName, file: DistFile) -> bytes:
+        """The `.metadata` beside a wheel. Raises MetadataNotFound or CorruptBlob."""
+        del project
+        if not isinstance(file.core_metadata, str):
+            raise MetadataNotFound(file.filename, ["it is no wheel"])
+        path = self._blobs.path(holding_of(file))
+        try:
+            return path.with_name(path.name + ".metadata").read_bytes()
+        except FileNotFoundError:
+            raise CorruptBlob(file.filename, "its .metadata is gone from the store") from None

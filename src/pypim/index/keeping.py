@@ -1,0 +1,246 @@
+"""The files that a proxy keeps: committed once they are durable, dropped by their last use."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pypim.core.archive import wheel_metadata
+from pypim.core.errors import CorruptBlob, PypimError
+from pypim.core.filenames import FileKind, parse_filename
+from pypim.core.model import Blob, Holding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile
+    from pypim.core.patterns import ProjectPatterns
+    from pypim.core.records import CachedFile
+    from pypim.ports import Background, Blobs, Cached, Clock, Epochs, Reporter, StagedBlob
+
+_FLUSH_SECONDS = 10.0
+"""How often the last uses of files are written down."""
+_MOST_USES = 1000
+_YOUNG_SECONDS = 60.0
+"""A file that was asked for so recently is not dropped: somebody may be about to open it."""
+_ROOM = 0.9
+"""What is dropped brings the size down to this part of the limit, so that not every file costs a round."""
+_MOST_DROPPED = 500
+
+
+class KeptFiles:
+    """The Keeper of one proxy.
+
+    `read` is asked in place, `write` only in the background: they are two connections to one catalog. `shared` and
+    `alone` are the lock between bytes and their row, see `store.keeping`.
+    """
+
+    def __init__(
+        self,
+        index: str,
+        read: Cached,
+        write: Cached,
+        blobs: Blobs,
+        locks: tuple[Callable[[], AbstractContextManager[None]], Callable[[], AbstractContextManager[None]]],
+        tools: Tools,
+    ) -> None:
+        """`locks`: (shared, alone)."""
+        self._index = index
+        self._read = read
+        self._write = write
+        self._blobs = blobs
+        self._shared, self._alone = locks
+        self._tools = tools
+        self._uses: dict[str, float] = {}
+        self._flushed_at = 0.0
+        self._durable: list[tuple[str, NormalizedName, Holding]] = []
+        self._next_commit: asyncio.Task[None] | None = None
+        self._last_commit: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_dropping = False
+
+    # --- what is held -----------------------------------------------------------------------------------------------
+    def held(self, project: NormalizedName) -> Mapping[str, Holding]:
+        """The files of a project that are held, by the identity that their entry has, before and after it was known."""
+        held = self._read.held(project)
+        return {**{f"{one.filename}#{one.blob.sha256}": one for one in held.values()}, **held}
+
+    def held_path(self, project: NormalizedName, file: DistFile) -> Path | None:
+        """Where the bytes of a listed file are; None where they are not held, or somebody has just deleted them."""
+        holding = self.held(project).get(file.identity)
+        if holding is None or not self._blobs.found(holding):
+            return None
+        self._use(file.identity)
+        return self._blobs.path(holding)
+
+    def _use(self, identity: str) -> None:
+        now = self._tools.now()
+        self._uses[identity] = now
+        if now - self._flushed_at >= _FLUSH_SECONDS or len(self._uses) >= _MOST_USES:
+            self._flushed_at = now
+            self._spawn(self._flush())
+
+    async def _flush(self) -> None:
+        uses, self._uses = self._uses, {}
+        if uses:
+            await self._tools.background.run(partial(self._write.use, self._index, uses))
+
+    # --- what comes -------------------------------------------------------------------------------------------------
+    async def keep(self, project: NormalizedName, file: DistFile, staged: StagedBlob) -> Path:
+        """Make right bytes durable, commit that they are held, and make room for them. Raises StoreFault."""
+        holding, metadata = await asyncio.to_thread(_described, project, file, staged)
+        async with _entered(self._shared):
+            await self._blobs.keep(staged, holding, metadata)
+            await self._commit((file.identity, project, holding))
+        if _says_more(file, holding):
+            self._tools.epochs.advance(self._index)
+        if self._tools.max_size is not None and not self._is_dropping:
+            self._is_dropping = True
+            self._spawn(self._make_room(self._tools.max_size))
+        return self._blobs.path(holding)
+
+    async def _commit(self, row: tuple[str, NormalizedName, Holding]) -> None:
+        """In one transaction with all that become durable meanwhile."""
+        self._durable.append(row)
+        if self._next_commit is None:
+            self._next_commit = asyncio.get_running_loop().create_task(self._commit_all(self._last_commit))
+            self._last_commit = self._next_commit
+        await asyncio.shield(self._next_commit)
+
+    async def _commit_all(self, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        await asyncio.sleep(0)  # the other files of the same round of syncing join
+        self._next_commit = None
+        rows, self._durable = self._durable, []
+        work = partial(self._write.record, self._index, rows, self._tools.now())
+        await self._tools.background.run(work)
+
+    # --- what goes --------------------------------------------------------------------------------------------------
+    async def _make_room(self, max_size: int) -> None:
+        try:
+            while await self._tools.background.run(partial(self._write.size, self._index)) > max_size:
+                if not await self._drop_some(int(max_size * _ROOM)):
+                    return
+        finally:
+            self._is_dropping = False
+
+    async def _drop_some(self, wanted_size: int) -> bool:
+        """Drop the least recently used files; whether there were any.
+
+        The lock is taken before the background is asked: who waits for it there would keep out those who have it.
+        """
+        await self._flush()
+        async with _entered(self._alone):
+            gone = await self._tools.background.run(partial(self._forget_some, wanted_size))
+            for holding in gone or ():
+                await asyncio.to_thread(self._blobs.delete, holding)
+        if gone is not None:
+            self._tools.epochs.advance(self._index)
+        return gone is not None
+
+    def _forget_some(self, wanted_size: int) -> list[Holding] | None:
+        excess = self._write.size(self._index) - wanted_size
+        chosen: list[str] = []
+        for file in self._write.oldest(self._index, self._tools.now() - _YOUNG_SECONDS):
+            if excess <= 0 or len(chosen) >= _MOST_DROPPED:
+                break
+            if not self._is_pinned(file):
+                chosen.append(file.identity)
+                excess -= file.size
+        return self._write.drop(self._index, chosen) if chosen else None
+
+    def _is_pinned(self, file: CachedFile) -> bool:
+        about = self._tools.pinned.about(file.project)
+        if not about:
+            return False
+        version = parse_filename(file.filename, file.project).version
+        return any(pattern.accepts(version) for pattern in about)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+    async def finish(self) -> None:
+        """Wait for what goes on in the background, and write down what is known."""
+        await self._flush()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._told(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _told(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except PypimError as error:
+            self._tools.reporter.note(f"{self._index}: {error.message}")
+
+
+class Tools:
+    """What keeping needs besides the store; `max_size` in bytes, None for no limit."""
+
+    def __init__(
+        self,
+        background: Background,
+        epochs: Epochs,
+        clock: Clock,
+        reporter: Reporter,
+        pinned: ProjectPatterns,
+        max_size: int | None,
+    ) -> None:
+        self.background = background
+        self.epochs = epochs
+        self.reporter = reporter
+        self.pinned = pinned
+        self.max_size = max_size
+        self._clock = clock
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock.now().timestamp()
+
+
+@asynccontextmanager
+async def _entered(lock: Callable[[], AbstractContextManager[None]]) -> AsyncIterator[None]:
+    """Hold a lock of the file system; a thread waits for it."""
+    held = lock()
+    entering = asyncio.ensure_future(asyncio.to_thread(held.__enter__))
+    try:
+        await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        entering.add_done_callback(lambda task: task.exception() or held.__exit__(None, None, None))
+        raise
+    try:
+        yield
+    finally:
+        held.__exit__(None, None, None)
+
+
+def _described(project: NormalizedName, file: DistFile, staged: StagedBlob) -> tuple[Holding, bytes | None]:
+    """What is held, and a wheel's core metadata; a wheel that cannot be read has none, and is kept as it is."""
+    metadata: bytes | None = None
+    if parse_filename(file.filename, project).kind is FileKind.WHEEL:
+        try:
+            with staged.open() as stream:
+                metadata = wheel_metadata(stream, file.filename)
+        except CorruptBlob:
+            metadata = None
+    blob = Blob(sha256=staged.digest("sha256"), blake2b_256=staged.digest("blake2b_256"), size=staged.size)
+    digest = None if metadata is None else hashlib.sha256(metadata).hexdigest()
+    return Holding(filename=file.filename, blob=blob, metadata_sha256=digest), metadata
+
+
+def _says_more(file: DistFile, holding: Holding) -> bool:
+    """Whether the page says more, or something else, of a file now that it is held."""
+    return (
+        file.sha256 is None
+        or file.size is None
+        or (holding.metadata_sha256 or False) not in {file.core_metadata, file.core_metadata or False}
+    )

@@ -1,0 +1,280 @@
+"""An upstream behind a cache that stays: its pages as long as they count, its files once anybody has asked for them.
+
+What is asked for is kept; what is kept is answered when the upstream is slow, broken or gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pypim.core.errors import MetadataNotFound, ProjectNotFound, UpstreamUnavailable
+from pypim.core.freshness import Limits
+from pypim.core.model import Page, ProjectList
+from pypim.core.patterns import ProjectPatterns
+from pypim.core.policy import Policy
+from pypim.core.shown import allowed_page, known_page, metadata_key, of_a_proxy
+from pypim.core.urls import split_user_info
+from pypim.index.arriving import Arrivals
+from pypim.index.behind import CapabilitiesBehind, Later, MetadataBehind, PagesBehind
+from pypim.index.believing import Documents, Rules
+from pypim.index.download import FileIsAbsent
+from pypim.index.keeping import KeptFiles, Tools
+from pypim.index.metadata import CHEAP_WAYS, RemoteMetadata
+from pypim.index.sidecars import Bodies, Sidecars
+from pypim.index.sources import EitherSource, FlatSource, SimpleSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import DistFile
+    from pypim.index.believing import Believed
+    from pypim.index.sources import Kept, Source
+    from pypim.ports import (
+        Arriving,
+        Background,
+        Blobs,
+        Cached,
+        Capabilities,
+        Clock,
+        Epochs,
+        Fetcher,
+        MetadataCache,
+        Pages,
+        Reporter,
+        Turns,
+    )
+
+_MOST_FILES = 20_000
+"""Listed files of all pages in memory together; about 1 KB each."""
+_MOST_SHOWN = 256
+_MINUTE_SECONDS = 60.0
+_NO_PATTERNS = ProjectPatterns.compile((), "pinned")
+
+
+class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says of a proxy; sizes in bytes."""
+
+    upstream: str
+    """The name of the upstream."""
+    url: str
+    """Of its Simple API, or of its page of links."""
+    page_url: str
+    """The same as a page of links is asked for."""
+    layout: str = "auto"
+    """simple, flat, or auto: to be found out."""
+    limits: Limits = Limits()
+    policy: Policy
+    """The filters."""
+    max_size: int | None = None
+    """Of all files that are kept; None: no limit."""
+    pinned: ProjectPatterns = _NO_PATTERNS
+    """Files that are never dropped."""
+    is_offline: bool = False
+    """Nobody is asked: what is held is all there is."""
+    learns_metadata: bool = True
+    """Read the core metadata of wheels for which the upstream offers none."""
+    limit_bytes: int = 20 << 30
+    """Of a file whose page says no size."""
+
+
+class Catalogs(NamedTuple):
+    """The ports of one connection to the catalog."""
+
+    pages: Pages
+    metadata: MetadataCache
+    capabilities: Capabilities
+    cached: Cached
+
+
+class ProxyParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a proxy works with."""
+
+    read: Catalogs
+    """Asked in place, by the event loop."""
+    write: Catalogs
+    """Used in the background only."""
+    blobs: Blobs
+    """Its staging belongs to this process alone."""
+    shared: Callable[[], AbstractContextManager[None]]
+    """Held between bytes and their row (`store.keeping`)."""
+    alone: Callable[[], AbstractContextManager[None]]
+    """Held while files are dropped."""
+    fetcher: Fetcher
+    """For pages and core metadata."""
+    file_fetcher: Fetcher
+    """For files: of its own, so that pages never wait for files."""
+    turns: Turns
+    epochs: Epochs
+    background: Background
+    clock: Clock
+    reporter: Reporter
+
+
+class ProxyIndex:
+    """The Served of kind proxy. Call `close` at the end."""
+
+    def __init__(self, name: str, settings: ProxySettings, parts: ProxyParts) -> None:
+        self._name = name
+        self._settings = settings
+        self._parts = parts
+        self._policy = of_a_proxy(settings.policy)
+        self._url = split_user_info(settings.url)[0]
+        self._later = Later(parts.background, parts.reporter)
+        pages = PagesBehind(parts.read.pages, parts.write.pages, self._later)
+        capabilities = CapabilitiesBehind(parts.read.capabilities, parts.write.capabilities, self._later)
+        self._source = _source_of(settings, parts, pages, capabilities)
+        rules = Rules(settings.limits, parts.turns, parts.clock, parts.reporter, is_offline=settings.is_offline)
+        self._projects: Documents[NormalizedName, Page] = Documents(
+            self._source.kept,
+            self._source.read,
+            self._source.document,
+            lambda page: len(page.files),
+            rules,
+            most_weight=_MOST_FILES,
+        )
+        self._lists: Documents[None, ProjectList] = Documents(
+            self._recall_list, self._read_list, self._source.document, lambda listed: len(listed.projects), rules,
+            most_weight=0,
+        )  # fmt: skip
+        self._shown: dict[NormalizedName, tuple[object, Believed[Page], Page]] = {}
+        tools = Tools(parts.background, parts.epochs, parts.clock, parts.reporter, settings.pinned, settings.max_size)
+        self._files = KeptFiles(
+            name, parts.read.cached, parts.write.cached, parts.blobs, (parts.shared, parts.alone), tools
+        )
+        self._arrivals = Arrivals(parts.file_fetcher, parts.blobs, parts.turns, self._files, parts.reporter)
+        bodies = Bodies(MetadataBehind(parts.read.metadata, parts.write.metadata, self._later))
+        reader = RemoteMetadata(self._url, parts.fetcher, bodies, capabilities, parts.blobs, CHEAP_WAYS)
+        cached = (parts.read.cached, parts.write.cached)
+        self._sidecars = Sidecars(name, reader, bodies, cached, self._later, parts.epochs)
+
+    @property
+    def name(self) -> str:
+        """As it is configured."""
+        return self._name
+
+    # --- pages ------------------------------------------------------------------------------------------------------
+    def mark(self, name: NormalizedName | None) -> object:
+        """Version and epoch of a page while it counts; what equals nothing once it must be asked for."""
+        if name is not None and not self._policy.project_verdict(name, is_dependency=False).is_allowed:
+            return "denied"
+        belief = self._lists.current(None) if name is None else self._projects.current(name)
+        return object() if belief is None else self._mark_of(belief)
+
+    def _mark_of(self, belief: Believed[Page] | Believed[ProjectList]) -> tuple[int, int, int]:
+        # With a cool-down, time alone changes a page.
+        minute = int(self._parts.clock.now().timestamp() // _MINUTE_SECONDS) if self._policy.min_age else 0
+        return belief.version, self._parts.epochs.epoch(self._name), minute
+
+    async def project(self, name: NormalizedName) -> Page:
+        """The upstream's page without what the filters deny; older ones as far as the limits allow."""
+        if not self._policy.project_verdict(name, is_dependency=False).is_allowed:
+            return Page(name=name)  # not a missing page: nobody is to look for it elsewhere
+        belief = await self._projects.belief(name)
+        if belief.value is None:
+            self._shown.pop(name, None)
+            raise ProjectNotFound(name, self._url)
+        mark, known = self._mark_of(belief), self._shown.get(name)
+        if known is not None and known[:2] == (mark, belief):
+            return known[2]
+        page = self._page_of(belief.value)
+        if self._projects.current(name) is belief:
+            self._shown[name] = (mark, belief, page)
+            if len(self._shown) > _MOST_SHOWN:
+                self._shown.pop(next(iter(self._shown)))
+        return page
+
+    def _page_of(self, page: Page) -> Page:
+        page = allowed_page(page, self._policy, self._parts.clock.now())
+        held = self._files.held(page.name)
+        keys = [metadata_key(file) for file in page.files]
+        page = known_page(page, held, self._parts.read.cached.sidecars(keys))
+        if self._settings.is_offline:
+            files = tuple(file for file in page.files if file.identity in held)
+            page = msgspec.structs.replace(page, files=files)
+        return page
+
+    async def project_list(self) -> ProjectList:
+        """The upstream's list without the projects that the filters deny; offline, those of which files are held."""
+        if self._settings.is_offline:
+            names = self._parts.read.cached.projects(self._name)
+            listed = ProjectList(projects=dict.fromkeys(names))
+        else:
+            listed = (await self._lists.belief(None)).value or ProjectList(projects={})
+        if not (self._policy.exclude or self._policy.allow):
+            return listed
+        allowed = {
+            name: serial
+            for name, serial in listed.projects.items()
+            if self._policy.project_verdict(name, is_dependency=False).is_allowed
+        }
+        return msgspec.structs.replace(listed, projects=allowed)
+
+    def _recall_list(self, _: None) -> Kept[ProjectList] | None:
+        return self._source.kept_list()
+
+    async def _read_list(self, _: None) -> ProjectList:
+        return await self._source.read_list()
+
+    # --- files ------------------------------------------------------------------------------------------------------
+    async def content(self, project: NormalizedName, file: DistFile) -> Path | Arriving:
+        """The bytes as they are held, or as they arrive."""
+        path = self._files.held_path(project, file)
+        if path is not None:
+            return path
+        if self._settings.is_offline:
+            raise self._offline(file)
+        try:
+            return await self._arrivals.content(project, file, self._settings.limit_bytes)
+        except FileIsAbsent:
+            self._projects.doubt(project)  # perhaps the page has changed
+            raise
+
+    async def metadata_bytes(self, project: NormalizedName, file: DistFile) -> bytes:
+        """Of the held wheel, or as it can be learned."""
+        holding = self._files.held(project).get(file.identity)
+        if holding is not None and holding.metadata_sha256 is not None and self._parts.blobs.found(holding):
+            path = self._parts.blobs.path(holding)
+            return path.with_name(path.name + ".metadata").read_bytes()
+        known = self._sidecars.known(metadata_key(file))
+        if known is not None:
+            return known
+        if self._settings.is_offline:
+            raise self._offline(file)
+        if not (file.core_metadata or self._settings.learns_metadata):
+            raise MetadataNotFound(file.filename, ["the upstream offers none"])
+        return await self._sidecars.learn(project, file)
+
+    def _offline(self, file: DistFile) -> UpstreamUnavailable:
+        hint = f"Set indexes.{self._name}.offline = false to ask the upstream again."
+        return UpstreamUnavailable(file.url, "it is not held, and the index is offline", hint=hint)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+    async def settle(self) -> None:
+        """Wait until the files on their way have come, and all that was learned is kept."""
+        await self._arrivals.finish()
+        await self._files.finish()
+        await self._later.finish()
+
+    async def close(self) -> None:
+        """Stop asking; what was received of files stays for the next time."""
+        await self._projects.close()
+        await self._lists.close()
+        await self._arrivals.close()
+        await self._files.finish()
+        await self._later.finish()
+
+
+def _source_of(settings: ProxySettings, parts: ProxyParts, pages: Pages, capabilities: Capabilities) -> Source:
+    simple = SimpleSource(settings.upstream, settings.url, parts.fetcher, pages, capabilities, parts.clock)
+    flat = FlatSource(settings.upstream, settings.page_url, parts.fetcher, pages, parts.clock)
+    if settings.layout == "simple":
+        return simple
+    if settings.layout == "flat":
+        return flat
+    return EitherSource(simple, flat, split_user_info(settings.url)[0], capabilities)

@@ -1,0 +1,105 @@
+"""The `.metadata` of wheels that a proxy gives out: of held wheels, of the upstream, and read out of remote wheels.
+
+What was learned is told to the catalog, so that pages offer it, and no longer offer what is not to be had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pypim.core.errors import MetadataNotFound
+from pypim.core.shown import metadata_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from packaging.utils import NormalizedName
+
+    from pypim.core.model import CoreMetadata, DistFile
+    from pypim.index.behind import Later
+    from pypim.ports import Cached, Epochs, MetadataCache, MetadataReader
+
+_MOST_BODIES = 256
+
+
+class Bodies:
+    """A MetadataCache that hands on what it is told, and has the bytes of the newest of it.
+
+    It says that nothing is known of a file of which it has no bytes, so that they are read again.
+    """
+
+    def __init__(self, cache: MetadataCache) -> None:
+        self._cache = cache
+        self._bodies: OrderedDict[str, tuple[CoreMetadata, bytes]] = OrderedDict()
+
+    def body(self, key: str) -> bytes | None:
+        """The bytes."""
+        known = self._bodies.get(key)
+        return None if known is None else known[1]
+
+    def metadata(self, key: str) -> CoreMetadata | None:
+        """What is known of that file."""
+        known = self._bodies.get(key)
+        return None if known is None else known[0]
+
+    def metadata_of(self, keys: Sequence[str]) -> dict[str, CoreMetadata]:
+        """What is known of many files at once."""
+        return {key: self._bodies[key][0] for key in keys if key in self._bodies}
+
+    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:
+        """Remember it."""
+        self._cache.keep_metadata(key, metadata, body)
+        if body is not None:
+            self._bodies[key] = (metadata, body)
+            if len(self._bodies) > _MOST_BODIES:
+                self._bodies.popitem(last=False)
+
+
+class Sidecars:
+    """Learns what `.metadata` can be given out of files that are not held."""
+
+    def __init__(
+        self,
+        index: str,
+        reader: MetadataReader,
+        bodies: Bodies,
+        cached: tuple[Cached, Cached],
+        later: Later,
+        epochs: Epochs,
+    ) -> None:
+        """`cached`: where it is read, and where it is written in the background. `reader` keeps what it learns there.
+
+        `reader` works on `bodies`.
+        """
+        self._index = index
+        self._reader = reader
+        self._bodies = bodies
+        self._read, self._write = cached
+        self._later = later
+        self._epochs = epochs
+
+    def known(self, key: str) -> bytes | None:
+        """Bytes that were learned before."""
+        return self._bodies.body(key) or self._read.sidecar(key)
+
+    async def learn(self, project: NormalizedName, file: DistFile) -> bytes:
+        """The core metadata of a wheel, from where it can be had. Raises MetadataNotFound or UpstreamFault."""
+        key = metadata_key(file)
+        try:
+            await self._reader.metadata(project, file)
+        except MetadataNotFound:
+            self._tell(key, None, is_news=bool(file.core_metadata))
+            raise
+        body = self._bodies.body(key)
+        if body is None:
+            raise MetadataNotFound(file.filename, ["there are no bytes of it"])
+        digest = hashlib.sha256(body).hexdigest()
+        self._tell(key, digest, is_news=file.core_metadata != digest)
+        return body
+
+    def _tell(self, key: str, digest: str | None, *, is_news: bool) -> None:
+        advance = partial(self._epochs.advance, self._index) if is_news else None
+        self._later.run(partial(self._write.keep_sidecar, key, digest), advance)

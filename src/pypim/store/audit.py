@@ -1,0 +1,27 @@
+"""The audit log as a file of JSON lines, to which every process appends; who rotates it may just rename it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pypim.core.audit import AuditEntry, audit_line
+from pypim.store import atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class FileAudit:
+    """The Audit of one file, made with its first line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, entry: AuditEntry) -> None:
+        """Append one line by one write, which the system does not mix with that of another process."""
+        descriptor = atomic.open_for_writing(self._path, keeps_content=True)
+        try:
+            atomic.write(descriptor, self._path, audit_line(entry))
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,173 @@
+"""The doorkeeper: from what a request shows of its sender to a visitor who may do what was asked, or a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pypim.core.access import Action, Decision, Rules, Scope, Visitor
+from pypim.core.access_errors import CredentialsNeeded, NotPermitted, WrongCredentials
+from pypim.core.errors import StoreFault
+from pypim.core.tokens import is_same_secret, split_token
+from pypim.web.credentials import Password, ShownToken, Unreadable, read_credentials
+from pypim.web.failures import Failures, is_loopback
+from pypim.web.passwords import PasswordCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
+
+    from pypim.ports import Accounts, Background, Clock
+    from pypim.web.credentials import Credentials
+
+ANONYMOUS = Visitor(name="anonymous", scope=Scope(actions=frozenset({Action.READ})))
+LOOPBACK = Visitor(name="loopback", scope=Scope(actions=frozenset(Action)))
+USE_SECONDS = 60.0
+"""The last use of a token is written at most that often."""
+_MOST_NOTED = 10_000
+_FROM_ELSEWHERE = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "origin")
+"""Headers that no client on the machine itself sends: a proxy does, or a browser on behalf of another site."""
+
+_log = logging.getLogger("pypim.server")
+
+
+class Doorkeeper:
+    """Knows the rules and the accounts. Accounts are looked up for each request: what is revoked is so at once."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        accounts: Accounts,
+        written: Accounts,
+        background: Background,
+        clock: Clock,
+        failures_per_minute: int = 10,
+    ) -> None:
+        """`accounts` are read on the event loop; `written` are the same ones, for `background` to write."""
+        self.rules = rules
+        self.failures = Failures(failures_per_minute, self._now)
+        self._accounts = accounts
+        self._written = written
+        self._background = background
+        self._clock = clock
+        self._passwords = PasswordCheck(self._now)
+        self._noted: dict[str, float] = {}
+        self._notes: set[asyncio.Task[None]] = set()
+
+    def is_open(self, index: str) -> bool:
+        """Whether anyone may read the index."""
+        return index in self.rules.open_indexes
+
+    async def admit(
+        self, headers: Mapping[str, str], peer: str, action: Action, index: str, project: NormalizedName | None
+    ) -> Visitor:
+        """Who sends this request, where they may do what it asks; header names in lower case.
+
+        `project` is None for the list of all, or while it is not known; then ask `permit` once it is. Raises
+        CredentialsNeeded (401), WrongCredentials or NotPermitted (403), TooManyAttempts (429). Wrong credentials are
+        never taken for none, save on an index that anyone may read.
+        """
+        if action is Action.READ and self.is_open(index):
+            return ANONYMOUS
+        credentials = read_credentials(headers.get("authorization"))
+        visitor = self._fresh_loopback(headers, peer, action, credentials)
+        if visitor is None and credentials is not None:
+            visitor = await self._recognise(credentials, peer)
+            if visitor is None:
+                self.failures.count(peer)
+                _log.warning("wrong credentials from %s for %s on %s", peer or "a socket", action, index)
+                raise CredentialsNeeded(index, is_wrong=True) if action is Action.READ else WrongCredentials(index)
+        return self.permit(visitor, action, index, project)
+
+    def permit(self, visitor: Visitor | None, action: Action, index: str, project: NormalizedName | None) -> Visitor:
+        """The visitor, who may do this as well. Raises CredentialsNeeded or NotPermitted."""
+        match self.rules.decide(visitor, action, index, project):
+            case Decision.ALLOWED:
+                return visitor or ANONYMOUS
+            case Decision.CREDENTIALS_NEEDED:
+                raise CredentialsNeeded(index)
+            case Decision.NOT_PERMITTED:
+                assert visitor is not None
+                raise NotPermitted(visitor.name, action.value, index, project)
+
+    async def _recognise(self, credentials: Credentials, peer: str) -> Visitor | None:
+        """Whose credentials these are. A right token counts also where too many failures came from: nobody guesses it.
+
+        Raises TooManyAttempts.
+        """
+        match credentials:
+            case ShownToken(text):
+                visitor = self._visitor_with(text)
+            case Password(user, password):
+                visitor = await self._visitor_named(user, password, peer)
+            case Unreadable():
+                visitor = None
+        if visitor is None:
+            self.failures.check(peer)
+        return visitor
+
+    def _visitor_with(self, text: str) -> Visitor | None:
+        parts = split_token(text)
+        token = self._accounts.token(parts[0]) if parts else None
+        now = self._now()
+        if parts is None or token is None or not is_same_secret(token.secret_sha256, parts[1]):
+            return None
+        if not token.is_valid(now):
+            return None
+        self._note_use(token.id, now)
+        return Visitor(
+            name=token.user or token.label or f"token {token.id}",
+            user=token.user,
+            names=frozenset() if token.user is None else self.rules.names_of(token.user),
+            token=token.id,
+            scope=token.scope,
+        )
+
+    async def _visitor_named(self, user: str, password: str, peer: str) -> Visitor | None:
+        known = self._accounts.user(user)
+        known_hash = None if known is None else known.password_hash
+        if not self._passwords.is_known(known_hash, user, password):
+            self.failures.check(peer)
+        if not await self._passwords.is_right(known_hash, user, password):
+            return None
+        return Visitor(name=user, user=user, names=self.rules.names_of(user))
+
+    def _fresh_loopback(
+        self, headers: Mapping[str, str], peer: str, action: Action, credentials: Credentials | None
+    ) -> Visitor | None:
+        """Somebody on this machine who writes while there are no accounts, where the configuration lets them.
+
+        Clients that must send something, as twine does, may send any password: there is none that could be right.
+        """
+        if not self.rules.is_open_on_loopback or action is Action.READ or not is_loopback(peer):
+            return None
+        if isinstance(credentials, ShownToken | Unreadable) or any(name in headers for name in _FROM_ELSEWHERE):
+            return None
+        return LOOPBACK if self._accounts.is_empty() else None
+
+    def _note_use(self, token_id: str, now: float) -> None:
+        if now - self._noted.get(token_id, 0.0) < USE_SECONDS:
+            return
+        while len(self._noted) >= _MOST_NOTED:
+            del self._noted[next(iter(self._noted))]
+        self._noted[token_id] = now
+        note = asyncio.get_running_loop().create_task(self._write_use(token_id, now))
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
+
+    async def _write_use(self, token_id: str, now: float) -> None:
+        """The request does not wait for this, and does not fail with it."""
+        try:
+            await self._background.run(partial(self._written.note_use, token_id, now))
+        except StoreFault as fault:
+            _log.warning("the last use of token %s was not recorded: %s", token_id, fault)
+
+    async def settle(self) -> None:
+        """Wait for what is still to be written, before the store is closed."""
+        await asyncio.gather(*self._notes)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()

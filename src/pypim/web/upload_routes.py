@@ -1,0 +1,222 @@
+"""The paths on which hosted indexes are changed: the upload API of distutils, and ours for what comes after it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from pypim.core import simple_html
+from pypim.core.access import Action
+from pypim.core.errors import InvalidName, PypimError
+from pypim.core.model import ProjectStatus
+from pypim.core.names import parse_name
+from pypim.core.served import served_page
+from pypim.core.upload_errors import InvalidChange, InvalidUpload, NotHosted, UploadTooLarge
+from pypim.web.answers import headers_of
+from pypim.web.forwarded import base_url, peer_of
+from pypim.web.reading import admit_reader, index_of, project_of_path
+from pypim.web.upload import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from packaging.utils import NormalizedName
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from pypim.web.context import Context
+    from pypim.web.upload import Uploads
+
+_MOST_BODY_BYTES = 64 << 10
+_MOST_REASON_CHARS = 1000
+_MOST_DRAINED_BYTES = 1 << 30
+
+_Body = TypeVar("_Body")
+
+
+class YankBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Why a release is yanked (PEP 592); may be left out."""
+
+    reason: str = ""
+
+
+class StatusBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The status that a project is to have (PEP 792), and why."""
+
+    status: ProjectStatus
+    reason: str = ""
+
+
+def routes(context: Context) -> list[BaseRoute]:
+    """For the default index and for each by its name."""
+    found: list[BaseRoute] = []
+    for place in ("/legacy", "/{index}/legacy"):
+        found += [
+            Route(f"{place}/", partial(_upload, context=context), methods=["POST"]),
+            Route(place, partial(_to_slash, context=context), methods=["POST", "GET"]),
+            Route(f"{place}/+simple/{{project}}/", partial(_listed, context=context), methods=["GET"]),
+            Route(f"{place}/+simple/{{project}}", partial(_listed, context=context), methods=["GET"]),
+        ]
+    project = "/api/v1/indexes/{index}/projects/{project}"
+    return [
+        *found,
+        Route(f"{project}/{{version}}/yank", partial(_yank, context=context), methods=["POST"]),
+        Route(f"{project}/{{version}}/yank", partial(_unyank, context=context), methods=["DELETE"]),
+        Route(f"{project}/files/{{filename}}", partial(_delete, context=context), methods=["DELETE"]),
+        Route(f"{project}/status", partial(_mark, context=context), methods=["PUT"]),
+    ]
+
+
+async def _upload(request: Request, context: Context) -> Response:
+    """The upload API. Whoever is turned away is told so once all of the request has been read."""
+    try:
+        uploads = _uploads_of(request, context)
+        check_length(request, uploads)
+        sender = await admit_sender(request, context, uploads, Action.UPLOAD, None)
+        chunks = limited_chunks(request, uploads.settings.max_upload_size)
+        is_new = await uploads.receive(chunks, request.headers.get("content-type", ""), sender)
+    except PypimError:
+        await drain(request)
+        raise
+    return PlainTextResponse("The file is listed.\n" if is_new else "The file was there already.\n")
+
+
+async def _to_slash(request: Request, context: Context) -> Response:
+    """The same with a slash, absolute, for uv follows no other; 308, so that the upload stays one (RFC 9110)."""
+    named = request.path_params.get("index")
+    path = f"/{named}/legacy/" if named else "/legacy/"
+    await drain(request)
+    return Response(status_code=308, headers={"location": base_url(request.scope, context) + path})
+
+
+async def _listed(request: Request, context: Context) -> Response:
+    """The project's page where hatch looks for it: below the address of uploads, as devpi has it."""
+    served, project = index_of(request, context), project_of_path(request)
+    await admit_reader(request, context, served.name, project)
+    page = served_page(await served.project(project), "../../../")
+    return Response(simple_html.render_page(page), headers={"cache-control": "no-cache"}, media_type="text/html")
+
+
+async def _yank(request: Request, context: Context) -> Response:
+    uploads, project, sender = await _change_of(request, context, Action.YANK)
+    body = await _body(request, YankBody)
+    version = request.path_params["version"]
+    await uploads.yank(sender, project, version, _reason(body.reason), is_yanked=True)
+    return _done(project=project, version=version, yanked=True, reason=body.reason)
+
+
+async def _unyank(request: Request, context: Context) -> Response:
+    uploads, project, sender = await _change_of(request, context, Action.YANK)
+    version = request.path_params["version"]
+    await uploads.yank(sender, project, version, _reason(request.query_params.get("reason", "")), is_yanked=False)
+    return _done(project=project, version=version, yanked=False)
+
+
+async def _delete(request: Request, context: Context) -> Response:
+    uploads, project, sender = await _change_of(request, context, Action.DELETE)
+    filename = request.path_params["filename"]
+    await uploads.delete(sender, project, filename, _reason(request.query_params.get("reason", "")))
+    return _done(project=project, filename=filename, deleted=True)
+
+
+async def _mark(request: Request, context: Context) -> Response:
+    uploads, project, sender = await _change_of(request, context, Action.ADMIN)
+    body = await _body(request, StatusBody)
+    await uploads.mark(sender, project, body.status, _reason(body.reason))
+    return _done(project=project, status=body.status.value, reason=body.reason)
+
+
+async def _change_of(request: Request, context: Context, action: Action) -> tuple[Uploads, NormalizedName, Sender]:
+    uploads = _uploads_of(request, context)
+    try:
+        project = parse_name(request.path_params["project"])
+    except InvalidName:
+        raise NotHosted(uploads.name, f"project {request.path_params['project'][:100]!r}") from None
+    return uploads, project, await admit_sender(request, context, uploads, action, project)
+
+
+def _uploads_of(request: Request, context: Context) -> Uploads:
+    name = request.path_params.get("index", context.default)
+    found = context.uploads.get(name)
+    if found is None:
+        raise NotHosted(name or "this server", "index here that takes uploads")
+    return found
+
+
+async def admit_sender(
+    request: Request, context: Context, uploads: Uploads, action: Action, project: NormalizedName | None
+) -> Sender:
+    peer = peer_of(request.scope, context.trusted_proxies)
+    doorkeeper = context.doorkeeper
+    try:
+        visitor = await doorkeeper.admit(headers_of(request.scope), peer, action, uploads.name, project)
+    except PypimError as error:
+        await uploads.refuse(error, peer, action.value, project or "")
+        raise
+    return Sender(visitor, peer, lambda known: doorkeeper.permit(visitor, action, uploads.name, known))
+
+
+def check_length(request: Request, uploads: Uploads) -> None:
+    """Refuse at once what says that it is too long. Raises UploadTooLarge."""
+    limit, length = uploads.settings.max_upload_size, request.headers.get("content-length", "")
+    if limit is not None and length.isdecimal() and int(length) > limit:
+        raise UploadTooLarge("the request", limit)
+
+
+async def limited_chunks(request: Request, limit: int | None) -> AsyncIterator[bytes]:
+    total = 0
+    try:
+        async for chunk in request.stream():
+            total += len(chunk)
+            if limit is not None and total > limit:
+                raise UploadTooLarge("the request", limit)
+            if chunk:
+                yield chunk
+    except ClientDisconnect:
+        raise InvalidUpload("", ["the client broke off"]) from None
+
+
+async def drain(request: Request) -> None:
+    """Read on until the client has said all: it would not listen before, and take the end for a fault of the line.
+
+    Not where the client waits to be asked for the rest (Expect: 100-continue), nor beyond any sensible length.
+    """
+    length = request.headers.get("content-length", "0")
+    is_sensible = length.isdecimal() and int(length) <= _MOST_DRAINED_BYTES
+    if not is_sensible or request.headers.get("expect", "").lower() == "100-continue":
+        return
+    total = 0
+    with suppress(ClientDisconnect, RuntimeError):  # it has gone, or all was read before
+        async for chunk in request.stream():
+            total += len(chunk)
+            if total > _MOST_DRAINED_BYTES:
+                return
+
+
+async def _body(request: Request, kind: type[_Body]) -> _Body:
+    """The JSON of a request; none at all stands for an empty one. Raises InvalidChange or UploadTooLarge."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BODY_BYTES:
+            raise UploadTooLarge("the body", _MOST_BODY_BYTES)
+    try:
+        return msgspec.json.decode(bytes(body) or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidChange(f"the body cannot be read: {error}") from None
+
+
+def _reason(text: str) -> str:
+    if len(text) > _MOST_REASON_CHARS:
+        raise InvalidChange(f"a reason has at most {_MOST_REASON_CHARS:,} characters")
+    return text.strip()
+
+
+def _done(**document: object) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json", headers={"cache-control": "no-store"})
