@@ -16,22 +16,27 @@ from bench.upstream import Upstream
 OUT = Path(__file__).parent.resolve() / "out"
 BIN = Path(sys.executable).parent
 CONNECTIONS = 16
-_INSTALLED = {"bandersnatch": "bandersnatch==6.8.0", "morgan": "morgan==0.15.0"}
+_INSTALLED = {
+    "bandersnatch": ["bandersnatch==6.8.0"],
+    "morgan": ["morgan==0.15.0"],
+    "devpi-server": ["devpi-server==6.20.3"],
+    "proxpi": ["proxpi==1.3.1", "gunicorn==27.0.1"],
+}
 _PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 Command = list[str]
 
 
-def tool(name: str) -> str:
+def tool(name: str, command_name: str = "") -> str:
     """Return the path of a peer's command, installing it first if need be."""
     folder = OUT / "peers" / name
-    command = folder / "bin" / name
+    command = folder / "bin" / (command_name or name)
     if not command.exists():
-        print(f"installing {_INSTALLED[name]} into {folder}", file=sys.stderr)
+        print(f"installing {', '.join(_INSTALLED[name])} into {folder}", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, _INSTALLED[name]], check=True)
+        subprocess.run([*pip, *_INSTALLED[name]], check=True)
     return str(command)
 
 

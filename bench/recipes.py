@@ -20,6 +20,8 @@ CAP_BYTES = 20_000_000
 _OVERHEAD_BYTES = 1_100
 ROOTS = 30
 LIBRARIES = 41
+INSTALLED = 40
+COLD_FILES = 5
 _TAGS = [
     f"cp3{minor}-cp3{minor}-{platform}"
     for minor in (10, 11, 12, 13)
@@ -82,6 +84,37 @@ def dependency_upstream() -> World:
         needs = set(rng.sample(above, min(len(above), rng.choice([0, 1, 1, 2]))))
         projects.append(_linked(rng, f"lib-{number:02}", sorted(needs), has_sdist=number % 4 != 0))
     return World.of(*projects)
+
+
+def serving_upstream() -> World:
+    """Return pages of ten files and of 2,064, files of 100 KB and of 20 MB, and 40 projects that one install takes."""
+    rng = random.Random("upstream of the server")
+    small, large = replace(_pure()[0], payload=5_000), tuple(replace(spec, payload=200) for spec in _wheels(12))
+    projects = [
+        ProjectSpec(
+            name="bench-small",
+            releases=tuple(ReleaseSpec(version=f"{n}.0", files=(small,), requires_python=">=3.8") for n in range(10)),
+        ),
+        ProjectSpec(
+            name="bench-large",
+            releases=tuple(
+                ReleaseSpec(version=f"{n}.0", files=large, requires_python=">=3.8") for n in range(LARGE_FILES // 12)
+            ),
+        ),
+        _single("bench-100k", 98_900),
+        *(_single(f"bench-20m-{n}", CAP_BYTES - _OVERHEAD_BYTES) for n in range(COLD_FILES)),
+    ]
+    for number in range(INSTALLED):
+        needs = sorted({2 * number + 1, 2 * number + 2} & set(range(INSTALLED)))  # the first needs all the others
+        requires = tuple(f"app-{other:02}>=1.0" for other in needs)
+        files = (replace(_pure()[0], payload=rng.randrange(60_000, 140_000)),)
+        releases = tuple(ReleaseSpec(version=f"{n}.0", files=files, requires=requires) for n in range(1, 7))
+        projects.append(ProjectSpec(name=f"app-{number:02}", releases=releases))
+    return World.of(*projects)
+
+
+def _single(name: str, payload: int) -> ProjectSpec:
+    return ProjectSpec(name=name, releases=(ReleaseSpec(version="1.0", files=(FileSpec(payload=payload),)),))
 
 
 def one_large_project() -> World:

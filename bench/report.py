@@ -21,15 +21,18 @@ class Figure:
     value: float
     goal: float
     unit: str = "x"
+    is_least: bool = False
+    """Whether the goal is the least that will do, and not the most."""
 
     @property
     def is_reached(self) -> bool:
-        """Whether it is at most the goal."""
-        return self.value <= self.goal
+        """Whether it is at most the goal, or at least."""
+        return self.value >= self.goal if self.is_least else self.value <= self.goal
 
     def __str__(self) -> str:
         sign = "ok  " if self.is_reached else "MISS"
-        return f"  {sign} {self.label}: {self.value:.3g} {self.unit} (goal: at most {self.goal:g})"
+        bound = "at least" if self.is_least else "at most"
+        return f"  {sign} {self.label}: {self.value:.3g} {self.unit} (goal: {bound} {self.goal:g})"
 
 
 @dataclass

@@ -396,3 +396,23 @@ def test_a_command_line_of_another_tool_is_converted(tmp_path: Path) -> None:
     assert made["converted_from"] == "simple-pypi-mirror"
     config = load_text((tmp_path / "pypim.toml").read_text(), tmp_path / "pypim.toml")
     assert config.chosen("main")[0].filters.formats == ("wheel",)
+
+
+_CASES = re.compile(r"[Cc]ases? (\d+(?:(?:, | and |, and | to )\d+)*)")
+
+
+def _quoted_cases() -> set[int]:
+    """The numbers of docs/cases.md that tests quote: "case 5", "Cases 10 and 11", "cases 3 to 6"."""
+    found: set[int] = set()
+    for path in (ROOT / "tests").rglob("*.py"):
+        for match in _CASES.finditer(path.read_text()):
+            numbers = [int(number) for number in re.findall(r"\d+", match[1])]
+            found.update(range(numbers[0], numbers[-1] + 1) if " to " in match[1] else numbers)
+    return found
+
+
+def test_every_tricky_case_has_a_test() -> None:
+    text = (ROOT / "docs" / "cases.md").read_text()
+    numbers = [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
+    assert numbers == list(range(1, 83))
+    assert set(numbers) - _quoted_cases() == set()

@@ -26,6 +26,7 @@ from pypim.core.policy import Policy
 from pypim.core.upload import Policy as UploadPolicy
 from pypim.index.group import GroupIndex, Member
 from pypim.index.hosted import HostedIndex
+from pypim.index.provenance import RemoteProvenance
 from pypim.index.proxy import Catalogs, ProxyIndex, ProxyParts, ProxySettings
 from pypim.index.published import PublishedIndex
 from pypim.net.fetchers import open_fetcher
@@ -39,7 +40,7 @@ from pypim.store.turns import LocalTurns
 from pypim.wiring import CATALOG_NAME, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from starlette.routing import BaseRoute
@@ -105,6 +106,8 @@ class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
     background: Background
     clock: Clock
     audit: Audit
+    provenance: dict[str, Callable[[str], Awaitable[bytes]]]
+    """By the proxy whose upstream is read."""
 
 
 @asynccontextmanager
@@ -147,6 +150,7 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
         background=background,
         clock=SystemClock(),
         audit=FileAudit(config.server.audit_log or path / AUDIT_NAME),
+        provenance={},
     )
 
 
@@ -187,7 +191,10 @@ def _is_hosted(index: Index) -> bool:
 
 
 def _member(served: Served) -> Member:
-    return Member(served, served.reserves if isinstance(served, HostedIndex) else None)
+    """A group in a group reserves what its own members do."""
+    if isinstance(served, HostedIndex) or (isinstance(served, GroupIndex) and served.has_reservations):
+        return Member(served, served.reserves)
+    return Member(served)
 
 
 async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitStack) -> ProxyIndex:
@@ -224,6 +231,7 @@ async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitS
         clock=shared.clock,
         reporter=LogReporter(),
     )
+    shared.provenance[index.name] = RemoteProvenance(parts.fetcher).read
     proxy = ProxyIndex(index.name, settings, parts)
     stack.push_async_callback(proxy.close)
     return proxy
@@ -282,7 +290,8 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
         background=shared.background,
         check_store=partial(_check, shared.writer),
         clock=shared.clock,
-        hosted=dict.fromkeys(uploads, shared.reader.hosted),
+        hosted={taker.name: shared.reader.hosted for taker in uploads.values()},
+        provenance=shared.provenance,
         publishing=publishing,
         trusted_proxies=server.trusted_proxies,
         root_path=server.root_path,
@@ -311,7 +320,7 @@ def _check(catalog: Catalog) -> None:
 
 def _routes(context: Context) -> list[BaseRoute]:
     """Everything but pages and files."""
-    from pypim.web import health, integrity, legacy_json, publishing, upload_routes, xmlrpc
+    from pypim.web import health, integrity, legacy_json, publishing, pypicache, upload_routes, xmlrpc
 
     return [
         *health.routes(context),
@@ -320,4 +329,5 @@ def _routes(context: Context) -> list[BaseRoute]:
         *legacy_json.routes(context),
         *integrity.routes(context),
         *xmlrpc.routes(context),
+        *pypicache.routes(context),
     ]

@@ -97,7 +97,7 @@ async def test_stale_while_revalidate_answers_the_old_page_at_once_and_asks_once
         faults.status(401),
         faults.status(403),
         faults.no_answer(),
-        faults.cut_after(20),
+        faults.cut_after(5),
         faults.instead(b"<html>please log in</html>", "text/html; charset=nonsense"),
         faults.instead(b"{", "application/vnd.pypi.simple.v1+json"),
         faults.endless_redirect(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ class Held:
 def held(serve: ServeWorld, running: Running, tmp_path: Path) -> Iterator[Held]:
     server = running(configuration(serve(WORLD).url, {"big": ["1.0"], "foo": [">=0"]}))
     pypim("-c", tmp_path / "server" / "pypim.toml", "sync").expect()
-    yield Held(server.url, tmp_path / "server" / "data")
+    return Held(server.url, tmp_path / "server" / "data")
 
 
 def test_a_file_is_whole_and_lasts(held: Held) -> None:
@@ -78,7 +77,9 @@ def test_head(held: Held) -> None:
     assert answer.headers["accept-ranges"] == "bytes"
 
 
-@pytest.mark.parametrize("asked", ["bytes=-16384", "bytes=0-0", "bytes=100-2000000", "bytes=2999990-", "bytes=5-99999999"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=-16384", "bytes=0-0", "bytes=100-2000000", "bytes=2999990-", "bytes=5-99999999"]
+)
 def test_parts(held: Held, asked: str) -> None:
     """Case 28."""
     content = held.content(LARGE)
@@ -133,7 +134,7 @@ def test_what_no_page_lists_is_not_served(held: Held) -> None:
 def test_a_file_that_is_gone_is_a_fault_and_never_a_404(held: Held) -> None:
     """So that no client goes elsewhere for it."""
     path = held.folder / urlsplit(held.files[LARGE]["url"]).path[1:]
-    os.remove(path)
+    path.unlink()
     answer = ask(held.files[LARGE]["url"], Accept="application/json")
     assert answer.status == 502
     assert answer.headers["content-type"] == "application/json"

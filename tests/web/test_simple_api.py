@@ -1,4 +1,4 @@
-"""The Simple API of a mirror, over a real socket. Numbers are those of the list of tricky cases in docs/clients.md."""
+"""The Simple API of a mirror, over a real socket. Numbers are those of docs/cases.md."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def server(serve: ServeWorld, running: Running, tmp_path: Path) -> Iterator[Runn
     text = configuration(serve(WORLD).url, PACKAGES)
     found = running(text)
     pypim("-c", tmp_path / "server" / "pypim.toml", "sync", "--keep-going")
-    yield found
+    return found
 
 
 @pytest.mark.parametrize("written", ["Foo.Bar__Baz/", "foo_bar-baz", "foo-bar-baz", "FOO-BAR-BAZ/"])

@@ -116,8 +116,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says of access.
 
     Reading an index that is not open is for every user, until a right gives reading on that index, or on a member of
-    it: then for those only whom a right on that very index names. Uploading, yanking and deleting are for every user until the configuration has a right of any
-    kind; then they, too, are for those whom a right names. Only a right makes an administrator.
+    it: then for those only whom a right on that very index names. Uploading, yanking and deleting are for every user
+    until the configuration has a right of any kind; then they, too, are for those whom a right names. Only a right
+    makes an administrator.
     """
 
     open_indexes: frozenset[str] = frozenset()

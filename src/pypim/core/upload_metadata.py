@@ -91,6 +91,8 @@ def _requirement_issue(text: str) -> str | None:
     requirement = parse_requirement(text)
     if requirement is None or requirement.has_lost_marker:
         return "cannot be read"
+    if requirement.is_repaired and requirement.marker is None and ";" in text:
+        return "has a marker that cannot be read"
     if requirement.is_repaired:
         return f"is not valid; perhaps {requirement.text!r} is meant"
     if requirement.url is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import OrderedDict
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pypim.core.errors import PypimError, Refused, UpstreamUnavailable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pypim.core.freshness import Limits
+    from pypim.index.behind import Later
     from pypim.ports import Clock, Reporter, Turns
 
 K = TypeVar("K")
@@ -131,18 +133,21 @@ class Documents(Generic[K, V]):
 
     async def _asked(self, key: K, begun_at: float) -> Believed[V] | PypimError:
         """Never raises what an upstream or the store did: perhaps nobody waits for it."""
+        turn = AsyncExitStack()
         try:
-            async with self._rules.turns.turn(self._url_of(key)):
-                kept = self._recall(key)
-                if kept is None or not self._is_new(kept, begun_at):
-                    value = await self._read(key)
-                    kept = Kept(value, self._rules.now())
+            await turn.enter_async_context(self._rules.turns.turn(self._url_of(key)))
+            kept = self._recall(key)
+            if kept is None or not self._is_new(kept, begun_at):
+                value = await self._read(key)
+                kept = Kept(value, self._rules.now())
         except Refused as error:
             # It is the proxy that was refused, not the client: with 401 the client would ask for other credentials.
             fault = UpstreamUnavailable(self._url_of(key), f"the upstream refuses: {error.message}", hint=error.hint)
             return self._failed(key, fault)
         except PypimError as error:
             return self._failed(key, error)
+        finally:
+            self._rules.end_later(turn)
         return self._believe(key, kept, until=self._fresh_until(kept))
 
     def _is_new(self, kept: Kept[V], begun_at: float) -> bool:
@@ -194,16 +199,36 @@ class Documents(Generic[K, V]):
 class Rules:
     """What all documents of one proxy have in common."""
 
-    def __init__(self, limits: Limits, turns: Turns, clock: Clock, reporter: Reporter, *, is_offline: bool) -> None:
+    def __init__(
+        self, limits: Limits, turns: Turns, clock: Clock, reporter: Reporter, later: Later, *, is_offline: bool
+    ) -> None:
+        """`later` is where what is read is written down."""
         self.limits = limits
         self.turns = turns
         self.reporter = reporter
         self.is_offline = is_offline
         self._clock = clock
+        self._later = later
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._clock.now().timestamp()
+
+    def end_later(self, turn: AsyncExitStack) -> None:
+        """Let others have the turn once they can read what was read in it; nobody here waits for that."""
+        task = asyncio.get_running_loop().create_task(self._end(turn))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end(self, turn: AsyncExitStack) -> None:
+        async with turn:
+            await self._later.finish()
+
+    async def finish(self) -> None:
+        """Wait until nobody has a turn any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
 
 def _or_raise(answer: Believed[V] | PypimError) -> Believed[V]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -215,7 +215,11 @@ async def _entered(lock: Callable[[], AbstractContextManager[None]]) -> AsyncIte
     try:
         await asyncio.shield(entering)
     except asyncio.CancelledError:
-        entering.add_done_callback(lambda task: task.exception() or held.__exit__(None, None, None))
+        while not entering.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([entering])
+        if entering.exception() is None:
+            held.__exit__(None, None, None)
         raise
     try:
         yield

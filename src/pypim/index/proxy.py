@@ -129,7 +129,10 @@ class ProxyIndex:
         pages = PagesBehind(parts.read.pages, parts.write.pages, self._later)
         capabilities = CapabilitiesBehind(parts.read.capabilities, parts.write.capabilities, self._later)
         self._source = _source_of(settings, parts, pages, capabilities)
-        rules = Rules(settings.limits, parts.turns, parts.clock, parts.reporter, is_offline=settings.is_offline)
+        rules = Rules(
+            settings.limits, parts.turns, parts.clock, parts.reporter, self._later, is_offline=settings.is_offline
+        )
+        self._rules = rules
         self._projects: Documents[NormalizedName, Page] = Documents(
             self._source.kept,
             self._source.read,
@@ -260,6 +263,7 @@ class ProxyIndex:
         await self._arrivals.finish()
         await self._files.finish()
         await self._later.finish()
+        await self._rules.finish()
 
     async def close(self) -> None:
         """Stop asking; what was received of files stays for the next time."""
@@ -268,6 +272,7 @@ class ProxyIndex:
         await self._arrivals.close()
         await self._files.finish()
         await self._later.finish()
+        await self._rules.finish()
 
 
 def _source_of(settings: ProxySettings, parts: ProxyParts, pages: Pages, capabilities: Capabilities) -> Source:

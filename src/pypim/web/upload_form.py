@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -29,6 +29,13 @@ _MOST_HEADER_BYTES = 16 << 10
 _MOST_HEADERS = 16
 
 
+class Sink(Protocol):
+    """What takes the bytes of a file, such as a StagedBlob."""
+
+    def write(self, chunk: bytes, /) -> object:
+        """Append."""
+
+
 async def read_upload(
     chunks: AsyncIterator[bytes], content_type: str, staged: StagedBlob, most_bytes: int | None
 ) -> UploadForm:
@@ -40,7 +47,7 @@ async def read_upload(
 
 
 async def read_parts(
-    chunks: AsyncIterator[bytes], content_type: str, staged: StagedBlob, most_bytes: int | None, part: str = "content"
+    chunks: AsyncIterator[bytes], content_type: str, staged: Sink, most_bytes: int | None, part: str = "content"
 ) -> tuple[list[tuple[str, str]], str]:
     """Write the bytes of the part of that name to `staged`; return the telling fields, and the file's name.
 

@@ -152,6 +152,7 @@ def _uploads_of(request: Request, context: Context) -> Uploads:
 async def admit_sender(
     request: Request, context: Context, uploads: Uploads, action: Action, project: NormalizedName | None
 ) -> Sender:
+    """Who sends this, where they may do it. Raises what the doorkeeper raises, once the audit log has it."""
     peer = peer_of(request.scope, context.trusted_proxies)
     doorkeeper = context.doorkeeper
     try:
@@ -170,6 +171,7 @@ def check_length(request: Request, uploads: Uploads) -> None:
 
 
 async def limited_chunks(request: Request, limit: int | None) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises UploadTooLarge, and InvalidUpload where the client breaks off."""
     total = 0
     try:
         async for chunk in request.stream():
