@@ -147,6 +147,11 @@ class Served(Generic[U]):
         return f"http://127.0.0.1:{self._ports[0]}"
 
     @property
+    def pages(self) -> Path:
+        """The folder that `direct` shows."""
+        return self._work / "direct"
+
+    @property
     def delayed(self) -> str:
         """Its address with `ROUND_TRIP_MS` added, where asked for."""
         return f"http://127.0.0.1:{self._delayed_port}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import peers, plan_rows, recipes
+from bench import peers, plan_rows, recipes, serving, serving_cold
 from bench.nginx import Served
 from bench.report import OURS, Figure, Report, attempt, fresh
 from bench.upstream import Upstream
@@ -226,6 +226,8 @@ ROWS: dict[str, Callable[[int], Report]] = {
     "verify": verify,
     "dependencies": dependencies,
     **plan_rows.ROWS,
+    **serving.ROWS,
+    **serving_cold.ROWS,
     "memory": memory,
     "startup": startup,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,9 +43,7 @@ class Server:
 
     def file_url(self, project: str) -> str:
         """The address of the first file that the page lists."""
-        url = self.page(project)
-        document = json.loads(fetch(url, {"Accept": JSON})[1])
-        return urljoin(url, document["files"][0]["url"].partition("#")[0])
+        return first_file(self.page(project))
 
     def peak_mb(self) -> float:
         """The highest peak of any process of it, in 10^6 bytes; needs Linux."""
@@ -62,6 +61,16 @@ def fetch(url: str, headers: Mapping[str, str] | None = None) -> tuple[Mapping[s
             return answer.headers, answer.read()
     except OSError as error:
         raise RunError(f"{url}: {error}") from error
+
+
+def first_file(page: str) -> str:
+    """The address of the first file that a page lists."""
+    headers, body = fetch(page, {"Accept": f"{JSON}, {HTML};q=0.1"})
+    if "json" in headers["Content-Type"]:
+        url = json.loads(body)["files"][0]["url"]
+    else:
+        url = re.findall(r'href="([^"]+)', body.decode())[0]
+    return urljoin(page, url.partition("#")[0])
 
 
 def family(process_id: int) -> list[int]:

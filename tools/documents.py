@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from packaging.utils import NormalizedName
 
-from pypim.cli.access import TokenRow, UserRow
 from pypim.cli.doctor import Check
-from pypim.cli.inspect import IndexStatus, ListedFile, ListedRelease
+from pypim.cli.inspect import IndexStatus
+from pypim.cli.inventory import ListedFile, ListedRelease
 from pypim.cli.sync import MetadataDocument, UpdateDocument
 from pypim.cli.why import IndexKept
+from pypim.cli.why_group import GroupSaid
+from pypim.core.account_rows import TokenRow, UserRow
 from pypim.core.chains import Chain, Kept, Link
 from pypim.core.explain import FileVerdict
 from pypim.core.faults import ConfigFault
@@ -64,7 +66,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "metadata": {"command": str, "indexes": tuple[MetadataDocument, ...]},
     "list": {"command": str, "releases": tuple[ListedRelease, ...]},
     "status": {"command": str, "indexes": tuple[IndexStatus, ...], "free_bytes": int | None},
-    "why": {"command": str, "kept": tuple[IndexKept, ...]},
+    "why": {"command": str, "kept": tuple[IndexKept, ...], "group": GroupSaid | None},
     "why-not": {"command": str, "indexes": tuple[Objections, ...]},
     "prove": {"command": str, "indexes": tuple[ProveReport, ...]},
     "verify": {"command": str, "indexes": tuple[IndexVerifyReport, ...]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ def serve(config: Config, source: Path, *, is_verbose: bool) -> None:
                 super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]  # granian has no types here
 
     settings = config.server
+    # What was tried has used threads of the HTTP client's, which a fork would leave behind.
+    multiprocessing.set_start_method("spawn", force=True)
     supervisor = Supervisor(
         "pypim",
         address=settings.host,

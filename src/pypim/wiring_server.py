@@ -117,9 +117,7 @@ async def open_app(config: Config) -> AsyncIterator[App]:
 
     async with AsyncExitStack() as stack:
         shared = _open_stack(config, stack.enter_context(ExitStack()))
-        indexes: dict[str, Served] = {}
-        for index in _members_first(config):
-            indexes[index.name] = await _open_index(index, shared, indexes, stack)
+        indexes = await _open_indexes(config, shared, stack)
         uploads = {
             index.name: _uploads(config, index, shared) for index in config.indexes.values() if _is_hosted(index)
         }
@@ -127,7 +125,18 @@ async def open_app(config: Config) -> AsyncIterator[App]:
             if isinstance(group, GroupConfig) and (taker := _first_taker(group, uploads)) is not None:
                 uploads[group.name] = taker
         context = _context(config, shared, indexes, uploads)
+        stack.push_async_callback(context.doorkeeper.settle)
         yield App(context, _routes(context), config.store.files)
+
+
+@asynccontextmanager
+async def open_group(config: Config, name: str) -> AsyncIterator[GroupIndex]:
+    """The configured group of that name, for one question. Raises as `open_app` does."""
+    async with AsyncExitStack() as stack:
+        shared = _open_stack(config, stack.enter_context(ExitStack()))
+        group = (await _open_indexes(config, shared, stack))[name]
+        assert isinstance(group, GroupIndex), "it is asked for by its kind"
+        yield group
 
 
 def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
@@ -169,6 +178,13 @@ def _members_first(config: Config) -> list[Index]:
     return list(found.values())
 
 
+async def _open_indexes(config: Config, shared: ServerStack, stack: AsyncExitStack) -> dict[str, Served]:
+    indexes: dict[str, Served] = {}
+    for index in _members_first(config):
+        indexes[index.name] = await _open_index(index, shared, indexes, stack)
+    return indexes
+
+
 async def _open_index(index: Index, shared: ServerStack, others: dict[str, Served], stack: AsyncExitStack) -> Served:
     match index:
         case MirrorIndex():
@@ -193,7 +209,7 @@ def _is_hosted(index: Index) -> bool:
 def _member(served: Served) -> Member:
     """A group in a group reserves what its own members do."""
     if isinstance(served, HostedIndex) or (isinstance(served, GroupIndex) and served.has_reservations):
-        return Member(served, served.reserves)
+        return Member(served, served.reserves, served.reserves_by_rule)
     return Member(served)
 
 

@@ -46,11 +46,12 @@ def _run(arguments: list[str], cwd: Path, **more: str) -> subprocess.CompletedPr
 def _every_command() -> list[tuple[str, ...]]:
     assert isinstance(program, LazyGroup)
     with click.Context(program) as context:
-        return [(name,) for name in program.list_commands(context)] + [
-            ("config", "check"),
-            ("config", "show"),
-            ("config", "schema"),
-        ]
+        found: list[tuple[str, ...]] = []
+        for name in program.list_commands(context):
+            command = program.get_command(context, name)
+            inner = command.list_commands(context) if isinstance(command, click.Group) else []
+            found += [(name,), *((name, one) for one in inner)]
+        return found
 
 
 class TestHelp:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -116,7 +117,10 @@ def test_an_upload_needs_a_token_for_it(house: House, tmp_path: Path, client: st
 
 
 def test_pip_and_uv_install_with_a_token(house: House, environment: Environment) -> None:
-    """In the address, in netrc, and for uv in the variables of its index."""
+    """Case 38: credentials in the index's address also go with the files, for they are on the same host.
+
+    As well in netrc, and for uv in the variables of its index.
+    """
     host, _, _ = house.host.partition(":")
     netrc = house.folder / "netrc"
     netrc.write_text(f"machine {host} login __token__ password {house.reader}\n")
@@ -149,6 +153,7 @@ def test_uv_takes_no_other_index_for_one_that_refuses(
 
 
 def test_pip_with_the_one_index_gets_nothing_without_credentials(house: House, environment: Environment) -> None:
+    """Case 37: no credentials where they are needed: a 401, at which pip gives up."""
     for password in (None, "wrong", house.elsewhere):
         command = [*_PIP, "--python", str(environment.python), "install", "--index-url", house.index(password=password)]
         assert not run([*command, "acme-app"]).ok
@@ -156,7 +161,7 @@ def test_pip_with_the_one_index_gets_nothing_without_credentials(house: House, e
 
 
 @contextmanager
-def ci_service(issuer: Issuer, **claims: str) -> Iterator[dict[str, str]]:
+def ci_service(issuer: Issuer, **claims: Any) -> Iterator[dict[str, str]]:
     """What a build of GitHub's CI finds in its environment: where it gets its identity, and what it shows for it."""
     audiences = []
 

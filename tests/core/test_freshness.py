@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypim.core.freshness import MOST_FRESH_SECONDS, fresh_seconds, is_fresh
+from pypim.core.freshness import MOST_FRESH_SECONDS, Limits, Standing, fresh_seconds, is_fresh, standing
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,36 @@ def test_an_answer_is_fresh_from_when_it_came_until_it_ends() -> None:
 
 def test_a_clock_that_was_set_back_makes_nothing_fresh() -> None:
     assert not is_fresh(100.0, 200.0, 99.0)
+
+
+# --- proxies --------------------------------------------------------------------------------------------------------
+some_seconds = st.floats(min_value=0, max_value=1e6)
+
+
+@given(
+    max_age=some_seconds,
+    revalidate=some_seconds,
+    if_error=some_seconds,
+    negative=some_seconds,
+    age=st.floats(-1e6, 1e7),
+    gone=st.booleans(),
+)
+def test_nothing_is_answered_past_its_limits(
+    max_age: float, revalidate: float, if_error: float, negative: float, age: float, *, gone: bool
+) -> None:
+    limits = Limits(
+        max_age=max_age, stale_while_revalidate=revalidate, stale_if_error=if_error, negative_max_age=negative
+    )
+    found = standing(1e9, 1e9 + age, limits, is_absence=gone)
+    passed = 1e9 + age - 1e9
+    match found:
+        case Standing.FRESH:
+            assert 0 <= passed < (negative if gone else max_age)
+        case Standing.REVALIDATE:
+            assert not gone
+            assert max_age <= passed < max_age + revalidate
+        case Standing.STALE:
+            assert not gone
+            assert passed < max_age + if_error
+        case Standing.OVER:
+            assert gone or passed >= max_age + if_error

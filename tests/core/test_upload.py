@@ -23,6 +23,8 @@ from pypim.core.upload_metadata import read_declared
 from tests.web.uploading import Upload, changed, sdist, wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from packaging.utils import NormalizedName
 
 EMPTY = Standing()
@@ -45,9 +47,9 @@ def outcome_of(
     policy: Policy | None = None,
     *,
     may_create: bool = True,
-    **fields: str | None,
+    fields: Mapping[str, str | None] | None = None,
 ) -> Accepted | AlreadyHeld | Rejected:
-    form = read_form(upload.fields(**fields), upload.filename)
+    form = read_form(upload.fields(**(fields or {})), upload.filename)
     return decide(form, received_of(upload), standing, policy or Policy(), may_create=may_create)
 
 
@@ -91,7 +93,7 @@ def test_the_same_file_again_is_no_fault() -> None:
     standing = standing_with(wheel(), name=wheel().filename)
     assert isinstance(outcome_of(wheel(), standing), AlreadyHeld)
     assert isinstance(outcome_of(wheel(), standing, may_create=False), AlreadyHeld)
-    assert "sha256_digest" in issues_of(outcome_of(wheel(), standing, sha256_digest="0" * 64))
+    assert "sha256_digest" in issues_of(outcome_of(wheel(), standing, fields={"sha256_digest": "0" * 64}))
 
 
 def test_other_bytes_of_a_taken_name() -> None:
@@ -266,7 +268,7 @@ def test_whatever_comes_is_decided(fields: dict[str, str | None], filename: str,
     """No form, name or content makes the decision fail; and what is accepted is one part of a path."""
     upload = Upload(filename, content, "ours", "1.0")
     try:
-        outcome = outcome_of(upload, **fields)
+        outcome = outcome_of(upload, fields=fields)
     except (InvalidUpload, ActionGone):
         return
     if isinstance(outcome, Accepted):

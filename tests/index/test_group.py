@@ -136,6 +136,19 @@ async def test_case_78_one_file_name_with_two_contents_is_reported_and_never_mer
         await both.content(ACME, twin)
 
 
+async def test_what_a_member_has_reserves_nothing_where_all_are_taken_but_its_rules_do() -> None:
+    """A group never mixes files of two sources unless a rule for that project says so; reserved names are reserved."""
+    private, upstream = ours(Page(name=ACME, files=(OURS,))), theirs(Page(name=ACME, files=(THEIRS,)))
+    merge = ProjectPatterns.compile(("acme",), "merge")
+    by_rule: set[NormalizedName] = set()
+    members = [Member(upstream), Member(private, lambda _: True, lambda name: name in by_rule)]
+    assert (await GroupIndex("all", members, merge).project(ACME)).files == (THEIRS, OURS)
+    by_rule.add(ACME)
+    upstream.asked.clear()
+    assert (await GroupIndex("all", members, merge).project(ACME)).files == (OURS,)
+    assert upstream.asked == []
+
+
 async def test_a_merged_page_needs_every_member() -> None:
     first, second = ours(Page(name=ACME, files=(OURS,))), theirs(Page(name=ACME, files=(THEIRS,)))
     second.fault = UpstreamUnavailable("https://index.example", "503")

@@ -102,3 +102,10 @@ def selection() -> Selection:
         ),
         warnings=("click 8.1.7: a lower bound", "odd \N{SNOWMAN}"),
     )
+
+
+def selection_of(file: DistFile, project: str = "app", version: str = "1.0") -> Selection:
+    """What a mirror selected: that one file."""
+    reason = Reason(origin=f"packages.{project}", requirement="latest", environments=("cp311-linux",))
+    chosen = ChosenRelease(project=parse_name(project), version=version, files=(file,), reasons=(reason,))
+    return Selection(releases=(chosen,), projects=(ProjectFacts(name=parse_name(project), status=ProjectStatus.ACTIVE),))

@@ -261,6 +261,7 @@ def outcome(answer: Answer) -> str:
 @pytest.mark.parametrize("sender", SENDERS)
 @pytest.mark.parametrize(("site", "rows"), [("without", WITHOUT_RIGHTS), ("with", WITH_RIGHTS)])
 def test_the_table(sites: dict[str, Site], site: str, rows: dict[str, str], sender: str) -> None:
+    """Case 37: 401 with WWW-Authenticate: Basic where nobody said who they are; 403 where that is not enough."""
     row = rows["wrong" if sender in WRONG else sender]
     found = " ".join(
         "".join(

@@ -76,7 +76,7 @@ class Everything:
         """By twine."""
         tree = self.folder / f"dist-{index}-{len(list(self.folder.iterdir()))}"
         write_tree(world, tree)
-        command = [PROGRAMS / "twine", "upload", "--non-interactive", "--disable-progress-bar"]
+        command: list[str | Path] = [PROGRAMS / "twine", "upload", "--non-interactive", "--disable-progress-bar"]
         command += ["--repository-url", f"{self.url}/{index}/legacy/", *tree.rglob("*.whl")]
         variables = {"TWINE_USERNAME": "__token__", "TWINE_PASSWORD": self.token}
         done = subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -38,7 +37,7 @@ class Held:
 
 
 @pytest.fixture
-def held(serve: ServeWorld, running: Running, tmp_path: Path) -> Iterator[Held]:
+def held(serve: ServeWorld, running: Running, tmp_path: Path) -> Held:
     server = running(configuration(serve(WORLD).url, {"big": ["1.0"], "foo": [">=0"]}))
     pypim("-c", tmp_path / "server" / "pypim.toml", "sync").expect()
     return Held(server.url, tmp_path / "server" / "data")

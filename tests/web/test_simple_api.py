@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +45,7 @@ formats = ["wheel", "sdist"]
 
 
 @pytest.fixture
-def server(serve: ServeWorld, running: Running, tmp_path: Path) -> Iterator[RunningServer]:
+def server(serve: ServeWorld, running: Running, tmp_path: Path) -> RunningServer:
     text = configuration(serve(WORLD).url, PACKAGES)
     found = running(text)
     pypim("-c", tmp_path / "server" / "pypim.toml", "sync", "--keep-going")

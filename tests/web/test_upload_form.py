@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,10 +68,8 @@ def test_pieces_do_not_matter(blobs: LocalBlobs, lengths: list[int]) -> None:
     kind=st.sampled_from([TYPE, "multipart/form-data", "text/plain", "", "multipart/form-data; boundary=", TYPE * 30]),
 )
 def test_garbage_is_the_senders_fault(blobs: LocalBlobs, cut: int, garbage: bytes, rest: int, kind: str) -> None:
-    try:
+    with suppress(InvalidUpload, UploadTooLarge, ActionGone):
         read(blobs, BODY[:cut] + garbage + BODY[rest:], [7, 300], kind=kind)
-    except (InvalidUpload, UploadTooLarge, ActionGone) as error:
-        assert error.message
 
 
 def test_content_that_looks_like_a_boundary_comes_whole(blobs: LocalBlobs) -> None:

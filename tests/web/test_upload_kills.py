@@ -38,6 +38,7 @@ class Killed:
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
+        self.is_up = threading.Event()
         self.queue: Iterator[Upload] = iter(self.uploads)
         self.start()
 
@@ -52,8 +53,10 @@ class Killed:
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         assert self.url, "the server did not start"
+        self.is_up.set()
 
     def kill(self) -> None:
+        self.is_up.clear()
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
         assert self.process.stdout is not None
@@ -61,12 +64,13 @@ class Killed:
         self.kills += 1
 
     def client(self) -> None:
-        """Upload one after the other; each once, answered or not."""
+        """Upload one after the other, each once, answered or not; wait while the server is down."""
         while True:
             with self.lock:
                 upload = next(self.queue, None)
             if upload is None:
                 return
+            self.is_up.wait(60)
             try:
                 answer = send(self.url, upload)
             except (OSError, http.client.HTTPException):
@@ -130,6 +134,7 @@ def kill_while_uploading(folder: Path, count: int) -> None:
         killed.run(clients=8, seed=count)
         check(killed, folder / "data")
         assert killed.kills
+        assert 0 < len(killed.answered)
     finally:
         killed.kill()
 

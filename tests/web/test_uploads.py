@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from typing import TYPE_CHECKING
@@ -201,7 +202,7 @@ def test_cases_66_67_73_what_the_form_says_must_be_so(
     """Name (beyond normalisation), version, type and every digest that is given must be the file's; attestations never
     are a reason to refuse.
     """
-    assert send(server, wheel(), **fields).status == status
+    assert request(server, "POST", "/private/legacy/", body_of(wheel(), **fields), FORM).status == status
     assert bool(listed(server)) == (status == 200)
 
 
@@ -253,13 +254,25 @@ def test_case_72_an_upload_may_be_sent_again(server: RunningServer) -> None:
     assert listed(server) == {sdist().filename: sdist().sha256}
 
 
-def test_case_73_attestations_are_kept(server: RunningServer, tmp_path: Path) -> None:
-    import sqlite3
+def test_case_73_attestations_of_the_file_are_kept(server: RunningServer) -> None:
+    """PEP 740: one subject, with the name and the sha256 of the file; others are ignored, and never a fault."""
+    attestation = attestation_of(wheel().filename, wheel().sha256)
+    others = [attestation_of("theirs-1.0-py3-none-any.whl", wheel().sha256), {"version": 1}]
+    assert send(server, wheel(), attestations=json.dumps([attestation, *others])).status == 200
+    answer = request(server, "GET", f"/private/integrity/ours/1.0/{wheel().filename}/provenance")
+    document = answer.json()
+    assert isinstance(document, dict)
+    [bundle] = document["attestation_bundles"]
+    assert bundle["attestations"] == [attestation]
 
-    send(server, wheel(), attestations=' [ {"version": 1} ] ')
-    with sqlite3.connect(tmp_path / "server" / "data" / "catalog.sqlite") as connection:
-        assert connection.execute("SELECT attestations FROM hosted_files").fetchall() == [('[{"version":1}]',)]
-    connection.close()
+
+def attestation_of(filename: str, sha256: str) -> dict[str, object]:
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": filename, "digest": {"sha256": sha256}}],
+    }
+    encoded = base64.b64encode(json.dumps(statement).encode()).decode()
+    return {"version": 1, "verification_material": {}, "envelope": {"statement": encoded, "signature": "AA=="}}
 
 
 def test_case_74_what_flit_and_uv_leave_out_may_be_left_out(server: RunningServer) -> None:

@@ -15,49 +15,18 @@ import click
 import msgspec
 
 from pypim.cli.command import Group, examples
-from pypim.cli.inspect import describe_time
 from pypim.cli.options import WorkspaceArguments
 from pypim.cli.output import Session, counted, table
 from pypim.core.access import EVERY, Action, scope_of
+from pypim.core.account_rows import TokenRow, token_row, user_row
 from pypim.core.errors import Conflict, InvalidUsage, NotFound
 from pypim.core.measures import parse_duration
-from pypim.core.tokens import ID_BYTES, PREFIX, SECRET_BYTES, Token, User, parse_user_name, split_token, token_text
+from pypim.core.tokens import ID_BYTES, PREFIX, SECRET_BYTES, User, made_token, parse_user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pypim.config.model import Config
-
-
-class UserRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One user of `user list`; times as in 2026-11-01T12:00:00+00:00."""
-
-    name: str
-    groups: tuple[str, ...]
-    """Those of the configuration that name the user."""
-    tokens: int
-    """How many are neither revoked nor expired."""
-    created_at: str
-    changed_at: str
-    """When the password was set."""
-
-
-class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One token, without its secret; times as in 2026-11-01T12:00:00+00:00."""
-
-    id: str
-    user: str | None
-    """None for a token that has no user: its scope alone says what it may."""
-    label: str
-    indexes: tuple[str, ...]
-    projects: tuple[str, ...]
-    may: tuple[str, ...]
-    state: str
-    """"valid", "expired" or "revoked"."""
-    created_at: str
-    expires_at: str | None
-    used_at: str | None
-    """Exact to a minute or so."""
 
 
 _to_option = click.option("--to", metavar="DIR", type=click.Path(), help="The mirror in this folder.")
@@ -155,17 +124,7 @@ def user_list(session: Session, *, to: str | None) -> int:
     config, now = _config(session, to), time.time()
     with open_accounts(config, writable=False) as accounts:
         tokens, users = accounts.tokens(), accounts.users()
-    rules = config.access.rules
-    rows = tuple(
-        UserRow(
-            name=one.name,
-            groups=tuple(sorted(rules.names_of(one.name) - {one.name})),
-            tokens=sum(token.user == one.name and token.is_valid(now) for token in tokens),
-            created_at=describe_time(one.created_at),
-            changed_at=describe_time(one.changed_at),
-        )
-        for one in users
-    )
+    rows = tuple(user_row(one, tokens, config.access.rules, now) for one in users)
 
     def prose() -> None:
         if not rows:
@@ -281,21 +240,17 @@ def token_create(session: Session, /, *, to: str | None, expires: str | None, **
             known = ", ".join(config.indexes)
             raise InvalidUsage(f"--index {name}: no such index is configured", hint=f"There are: {known}.")
     ends = now + parse_duration(expires, "--expires").total_seconds() if expires is not None else None
-    text = token_text(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
-    parts = split_token(text)
-    assert parts is not None
-    kept = Token(
-        id=parts[0],
-        secret_sha256=parts[1],
+    text, kept = made_token(
+        secrets.token_bytes(ID_BYTES + SECRET_BYTES),
+        scope_of(made.indexes, made.projects, made.actions, "--project"),
+        now,
         user=made.user_name,
         label=made.label,
-        scope=scope_of(made.indexes, made.projects, made.actions, "--project"),
-        created_at=now,
         expires_at=ends,
     )
     with open_accounts(config, writable=True) as accounts:
         accounts.keep_token(kept)
-    row = _row(kept, now)
+    row = token_row(kept, now)
     session.note(_description(row))
     return session.emit({"command": "token create", "token": text, "kept": row}, lambda: session.say(text))
 
@@ -327,7 +282,7 @@ def token_list(session: Session, *, to: str | None, with_all: bool) -> int:
     now = time.time()
     with open_accounts(_config(session, to), writable=False) as accounts:
         found = accounts.tokens()
-    rows = tuple(_row(one, now) for one in found if with_all or one.is_valid(now))
+    rows = tuple(token_row(one, now) for one in found if with_all or one.is_valid(now))
 
     def prose() -> None:
         if not rows:
@@ -361,22 +316,6 @@ def token_revoke(session: Session, *, to: str | None, token_id: str) -> int:
         if not accounts.revoke_token(plain, time.time()):
             raise NotFound(f"there is no token {plain!r}", hint="See `pypim token list --all`.")
     return session.emit({"command": "token revoke", "id": plain}, f"revoked token {plain}")
-
-
-def _row(kept: Token, now: float) -> TokenRow:
-    state = "revoked" if kept.revoked_at is not None else "valid" if kept.is_valid(now) else "expired"
-    return TokenRow(
-        id=kept.id,
-        user=kept.user,
-        label=kept.label,
-        indexes=kept.scope.indexes,
-        projects=kept.scope.projects,
-        may=tuple(action.value for action in Action if action in kept.scope.actions),
-        state=state,
-        created_at=describe_time(kept.created_at),
-        expires_at=None if kept.expires_at is None else describe_time(kept.expires_at),
-        used_at=None if kept.used_at is None else describe_time(kept.used_at),
-    )
 
 
 def _cells(row: TokenRow) -> tuple[str, ...]:

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from pypim.cli.command import Command, examples
+from pypim.cli.inventory import releases_of
 from pypim.cli.options import workspace_options
 from pypim.cli.output import counted, format_size
+from pypim.config.model import GroupIndex, HostedIndex, MirrorIndex, ProxyIndex
 from pypim.core.errors import ProjectNotFound
+from pypim.core.measures import describe_time
 from pypim.core.urls import split_user_info
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pypim.cli.inventory import ListedRelease
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
-    from pypim.config.model import MirrorIndex
-    from pypim.core.model import DistFile, Holding
+    from pypim.config.model import Index
     from pypim.wiring import OpenStore
-
-
-class ListedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of `list`; size in bytes, None while it is not held and the upstream does not say."""
-
-    filename: str
-    size: int | None
-    sha256: str | None
-    is_held: bool
-    path: str | None
-    """Relative to the folder that holds `packages/`."""
-
-
-class ListedRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """One release of `list`."""
-
-    index: str
-    project: str
-    version: str
-    files: tuple[ListedFile, ...]
 
 
 @click.command(
@@ -55,21 +39,16 @@ def list_held(session: Session, workspace: WorkspaceArguments, project: str | No
     from pypim.core.names import parse_name
     from pypim.wiring import open_store
 
-    found = session.workspace(workspace, is_about_mirrors=False)
+    found = session.workspace(msgspec.structs.replace(workspace, index=None), is_about_mirrors=False)
+    indexes = found.config.of_any_kind(workspace.index)
     wanted = parse_name(project) if project else None
     rows: list[ListedRelease] = []
     with open_store(found.config, writable=False) as store:
         held = dict(store.catalog.holdings.holdings())
-        for index in found.indexes:
-            selection = store.catalog.generations.current_selection(index.name)
-            for release in selection.releases if selection else ():
-                if wanted in {None, release.project}:
-                    files = tuple(_listed(file, held.get(file.identity)) for file in release.files)
-                    rows.append(
-                        ListedRelease(index=index.name, project=release.project, version=release.version, files=files)
-                    )
+        for index in indexes:
+            rows += [one for one in releases_of(store, index, held) if wanted in {None, one.project}]
     if wanted and not rows:
-        raise ProjectNotFound(wanted, ", ".join(index.name for index in found.indexes))
+        raise ProjectNotFound(wanted, ", ".join(index.name for index in indexes))
 
     def prose() -> None:
         for row in rows:
@@ -84,24 +63,17 @@ def list_held(session: Session, workspace: WorkspaceArguments, project: str | No
     return session.emit({"command": "list", "releases": rows}, prose)
 
 
-def _listed(file: DistFile, holding: Holding | None) -> ListedFile:
-    return ListedFile(
-        filename=file.filename,
-        size=holding.blob.size if holding else file.size,
-        sha256=holding.blob.sha256 if holding else file.sha256,
-        is_held=holding is not None,
-        path=holding.path if holding else None,
-    )
-
-
 class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One index of `status`; times as ISO 8601 in UTC, sizes in bytes."""
 
     index: str
     kind: str
-    upstream: str
+    upstream: str | None
+    """Its name; null for hosted indexes and groups."""
+    members: tuple[str, ...] = ()
+    """Of a group."""
     state: str
-    """"empty", "published", or "interrupted" where a run did not finish."""
+    """"empty"; of a mirror "published", or "interrupted" where a run did not finish; of others "ready"."""
     projects: int
     releases: int
     files: int
@@ -110,7 +82,7 @@ class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_sync: str | None
     last_outcome: str | None
     last_serial: int | None
-    """The highest that the upstream has told so far, with its list or with a page; null where it tells none."""
+    """The highest that the upstream has told so far; of a hosted index its own; null where there is none."""
     path: str | None
     """The published tree."""
 
@@ -124,62 +96,81 @@ def status(session: Session, workspace: WorkspaceArguments) -> int:
     """Show state and size of each index, its last sync and its upstream's last known serial."""
     from pypim.wiring import open_store
 
-    found = session.workspace(workspace, is_about_mirrors=False)
+    found = session.workspace(msgspec.structs.replace(workspace, index=None), is_about_mirrors=False)
     with open_store(found.config, writable=False) as store:
-        rows = [_status_of(store, index) for index in found.indexes]
+        rows = [_status_of(store, index) for index in found.config.of_any_kind(workspace.index)]
         free_bytes = store.blobs.free_bytes()
 
     def prose() -> None:
         for row in rows:
-            session.say(f"{row.index} ({row.kind} of {row.upstream}): {row.state}")
-            session.say(
-                f"  {counted(row.projects, 'project')}, {counted(row.releases, 'release')}, "
-                f"{counted(row.files, 'file')}, "
-                f"{format_size(row.file_bytes)}"
-            )
-            session.say(
-                f"  last sync: {row.last_sync or 'never'}{f' ({row.last_outcome})' if row.last_outcome else ''}"
-            )
-            if row.last_serial is not None:
-                session.say(f"  upstream serial: {row.last_serial}")
-            if row.waiting_removals:
-                session.say(f"  {counted(row.waiting_removals, 'file')} no longer listed wait to be deleted")
-            if row.path:
-                session.say(f"  published in {row.path}")
+            session.say("\n".join(_status_lines(row)))
         if free_bytes is not None:
             session.say(f"{format_size(free_bytes)} free")
 
     return session.emit({"command": "status", "indexes": rows, "free_bytes": free_bytes}, prose)
 
 
-def _status_of(store: OpenStore, index: MirrorIndex) -> IndexStatus:
+def _status_lines(row: IndexStatus) -> Iterator[str]:
+    source = f" of {row.upstream}" if row.upstream else f" of {', '.join(row.members)}" if row.members else ""
+    yield f"{row.index} ({row.kind}{source}): {row.state}"
+    if row.members:
+        return
+    releases = f"{counted(row.projects, 'project')}, {counted(row.releases, 'release')}"
+    yield f"  {releases}, {counted(row.files, 'file')}, {format_size(row.file_bytes)}"
+    if row.kind == "mirror":
+        outcome = f" ({row.last_outcome})" if row.last_outcome else ""
+        yield f"  last sync: {row.last_sync or 'never'}{outcome}"
+    if row.last_serial is not None:
+        yield f"  {'upstream serial' if row.upstream else 'serial'}: {row.last_serial}"
+    if row.waiting_removals:
+        yield f"  {counted(row.waiting_removals, 'file')} no longer listed wait to be deleted"
+    if row.path:
+        yield f"  published in {row.path}"
+
+
+def _status_of(store: OpenStore, index: Index) -> IndexStatus:
     catalog = store.catalog
-    selection = catalog.generations.current_selection(index.name)
-    releases = selection.releases if selection else ()
-    held = dict(catalog.holdings.holdings())
-    files = {file.identity for release in releases for file in release.files} & held.keys()
-    state = "empty" if selection is None else "published"
-    if catalog.generations.is_interrupted(index.name):
-        state = "interrupted"
-    run = catalog.runs.last_run(index.name)
-    root_url = split_user_info(index.upstream.url)[0].rstrip("/") + "/"
-    return IndexStatus(
+    releases = releases_of(store, index, dict(catalog.holdings.holdings()))
+    files = {file.path: file.size or 0 for release in releases for file in release.files if file.is_held}
+    status = IndexStatus(
         index=index.name,
         kind=index.kind,
-        upstream=index.upstream.name,
-        state=state,
+        upstream=index.upstream.name if isinstance(index, MirrorIndex | ProxyIndex) else None,
+        members=index.members if isinstance(index, GroupIndex) else (),
+        state="ready" if releases or isinstance(index, GroupIndex) else "empty",
         projects=len({release.project for release in releases}),
         releases=len(releases),
         files=len(files),
-        file_bytes=sum(held[identity].blob.size for identity in files),
+        file_bytes=sum(files.values()),
+        waiting_removals=0,
+        last_sync=None,
+        last_outcome=None,
+        last_serial=_serial_of(store, index),
+        path=None,
+    )
+    return _with_sync(store, index, status) if isinstance(index, MirrorIndex) else status
+
+
+def _with_sync(store: OpenStore, index: MirrorIndex, status: IndexStatus) -> IndexStatus:
+    """What there is to say of a mirror only."""
+    catalog = store.catalog
+    run = catalog.runs.last_run(index.name)
+    state = "empty" if catalog.generations.current(index.name) is None else "published"
+    return msgspec.structs.replace(
+        status,
+        state="interrupted" if catalog.generations.is_interrupted(index.name) else state,
         waiting_removals=len(catalog.published.removals(index.name)),
         last_sync=describe_time(run.finished_at) if run and run.finished_at else None,
         last_outcome=run.outcome if run else None,
-        last_serial=catalog.pages.last_serial(root_url),
         path=str(index.publish) if index.publish else None,
     )
 
 
-def describe_time(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def _serial_of(store: OpenStore, index: Index) -> int | None:
+    match index:
+        case MirrorIndex() | ProxyIndex():
+            return store.catalog.pages.last_serial(split_user_info(index.upstream.url)[0].rstrip("/") + "/")
+        case HostedIndex():
+            return store.catalog.hosted.last_serial(index.name) or None
+        case GroupIndex():
+            return None

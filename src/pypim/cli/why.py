@@ -48,6 +48,7 @@ class IndexKept(msgspec.Struct, frozen=True, kw_only=True):
         ("pypim why asgiref", "Every reason that keeps it."),
         ("pypim why django==4.2.16 --to ./mirror", "One release of it."),
         ("pypim why urllib3 --all", "Every chain there is, however many."),
+        ("pypim why acme-tool --index all", "Which member of the group `all` answers for it."),
     ),
 )
 @workspace_options
@@ -60,15 +61,53 @@ def why(session: Session, workspace: WorkspaceArguments, project: str, *, is_exh
     A chain begins at what you asked for; each further link is a requirement of the release before it, with the extra
     that brings it in, or what builds it. Of every root the three shortest are shown. --json has all that were found,
     and --all looks for every one, which may take long where thousands of projects need it.
+
+    With --index and the name of a group: which member of it answers for the project, and what the others have.
     """
     from pypim.core.names import parse_name
+
+    if (status := _in_group(session, workspace, project)) is not None:
+        return status
+    found = session.workspace(workspace)
+    text, _, version = project.partition("==")
+    name = parse_name(text.strip())
+    kept, held = _kept(found, name, version.strip() or None, is_exhaustive=is_exhaustive)
+    if not kept:
+        raise _not_held(found, name, project, held)
+
+    def prose() -> None:
+        for one in kept:
+            session.say(f"{one.release.project} {one.release.version} is in {one.index} because of")
+            for line in _chain_lines(one.release, shows_all=is_exhaustive):
+                session.say(f"  {line}")
+            if not one.is_asked_for:
+                session.say(f"  None of this is asked for any more: it stays until {_until(found, one.index)}.")
+
+    return session.emit({"command": "why", "kept": kept, "group": None}, prose)
+
+
+def _in_group(session: Session, workspace: WorkspaceArguments, project: str) -> int | None:
+    """The answer where --index names a group."""
+    from pypim.config.model import GroupIndex
+
+    if workspace.index is None:
+        return None
+    config = session.workspace(msgspec.structs.replace(workspace, index=None), is_about_mirrors=False).config
+    if not isinstance(config.indexes.get(workspace.index), GroupIndex):
+        return None
+    from pypim.cli.why_group import why_in_group
+
+    return why_in_group(session, config, workspace.index, project)
+
+
+def _kept(
+    found: Workspace, name: NormalizedName, version: str | None, *, is_exhaustive: bool
+) -> tuple[list[IndexKept], list[str]]:
+    """(what the mirrors keep of it, the versions of it that they hold)."""
     from pypim.core.target import environments
     from pypim.sync.why import WhyAnswerer
     from pypim.wiring import open_store
 
-    found = session.workspace(workspace)
-    text, _, version = project.partition("==")
-    name = parse_name(text.strip())
     kept: list[IndexKept] = []
     held: list[str] = []
     with open_store(found.config, writable=False) as store:
@@ -85,20 +124,9 @@ def why(session: Session, workspace: WorkspaceArguments, project: str, *, is_exh
                 )
                 kept += [
                     IndexKept(index=index.name, release=release, is_asked_for=_is_asked_for(index, release))
-                    for release in answerer.kept(name, version.strip() or None)
+                    for release in answerer.kept(name, version)
                 ]
-    if not kept:
-        raise _not_held(found, name, project, held)
-
-    def prose() -> None:
-        for one in kept:
-            session.say(f"{one.release.project} {one.release.version} is in {one.index} because of")
-            for line in _chain_lines(one.release, shows_all=is_exhaustive):
-                session.say(f"  {line}")
-            if not one.is_asked_for:
-                session.say(f"  None of this is asked for any more: it stays until {_until(found, one.index)}.")
-
-    return session.emit({"command": "why", "kept": kept}, prose)
+    return kept, held
 
 
 def _is_asked_for(index: MirrorIndex, release: Kept) -> bool:

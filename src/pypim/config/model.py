@@ -284,10 +284,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 )
             return self.mirrors
         if name not in self.indexes:
-            raise InvalidUsage(
-                f"--index {name}: {self.source} has no index of that name",
-                hint=f"Indexes that are configured: {', '.join(self.indexes)}.",
-            )
+            raise self._unknown(name)
         index = self.indexes[name]
         if isinstance(index, MirrorIndex):
             return (index,)
@@ -295,6 +292,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         raise InvalidUsage(
             f"--index {name}: {_PURPOSES[index.kind]}; this command is about mirrors",
             hint=f"`pypim serve` serves {name}. Mirrors that are configured: {mirrors}.",
+        )
+
+    def of_any_kind(self, name: str | None) -> tuple[Index, ...]:
+        """The index of that name, or all of them. Raises InvalidUsage for a name that is not configured."""
+        if name is None:
+            return tuple(self.indexes.values())
+        if name not in self.indexes:
+            raise self._unknown(name)
+        return (self.indexes[name],)
+
+    def _unknown(self, name: str) -> InvalidUsage:
+        return InvalidUsage(
+            f"--index {name}: {self.source} has no index of that name",
+            hint=f"Indexes that are configured: {', '.join(self.indexes)}.",
         )
 
     def read_text(self, path: Path) -> str:

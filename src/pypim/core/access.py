@@ -91,6 +91,10 @@ def _project_glob(text: str) -> re.Pattern[str]:
     return parse_project_pattern(text, "projects").name
 
 
+def _is_whole(scope: Scope) -> bool:
+    return Action.ADMIN in scope.actions and EVERY in scope.indexes and EVERY in scope.projects
+
+
 class Right(msgspec.Struct, frozen=True):
     """What the configuration gives to users, groups, "authenticated" (every user) or "anyone" (reading only)."""
 
@@ -145,6 +149,18 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             return Decision.NOT_PERMITTED
         is_permitted = visitor.user is None or self._may(visitor, action, index, project)
         return Decision.ALLOWED if is_permitted else Decision.NOT_PERMITTED
+
+    def administers(self, visitor: Visitor) -> bool:
+        """Whether the visitor may do everything with every project of every index, as what is about all of them needs.
+
+        Neither a token nor a right that leaves out any project is enough: who may make tokens could make one for it.
+        """
+        if visitor.scope is not None and not _is_whole(visitor.scope):
+            return False
+        if visitor.user is None:
+            return visitor.scope is not None
+        names = {*visitor.names, AUTHENTICATED}
+        return any(_is_whole(right.scope) for right in self.rights if names.intersection(right.who))
 
     def _is_read_by_anyone(self, index: str, project: NormalizedName | None) -> bool:
         """The list of a closed index stays closed, though anyone may read some of its projects."""

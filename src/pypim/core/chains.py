@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pypim.core.steps import OwnRequirement, Step
     from pypim.core.ways import Way
 
-__all__ = ["BUILD", "Background", "Chain", "Kept", "Link", "ReleaseKey", "chains_of", "shortest_links"]
+__all__ = ["BUILD", "Background", "Chain", "IndexKept", "Kept", "Link", "ReleaseKey", "chains_of", "shortest_links"]
 
 BUILD = " (to build it)"
 """Stands behind a requirement that builds what requires it, in lines for people."""
@@ -62,6 +62,15 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     chains: tuple[Chain, ...]
     is_complete: bool = True
     """Whether these are all chains there are; with false, the shortest are among them, and were not all looked for."""
+
+
+class IndexKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that an index keeps."""
+
+    index: str
+    release: Kept
+    is_asked_for: bool
+    """Whether a rule of the configuration that keeps it still stands there; false where it only stays."""
 
 
 class Background(msgspec.Struct, frozen=True, kw_only=True):

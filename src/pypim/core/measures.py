@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from pypim.core.errors import InvalidRequirement
@@ -55,3 +55,8 @@ def parse_duration(text: str, where: str = "duration") -> timedelta:
     if seconds > _LONGEST_SECONDS:
         raise InvalidRequirement(where, text, "this is longer than a hundred years", hint="Choose a shorter duration.")
     return timedelta(seconds=float(seconds))
+
+
+def describe_time(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

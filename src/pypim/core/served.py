@@ -24,8 +24,23 @@ _PLACE = re.compile(r"/([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/[^/]+\Z")
 def file_path(file: DistFile) -> str:
     """Where a listed file is served, relative to its index: packages/aa/bb/<60 hex>/<filename>, not yet quoted."""
     digest = file.blake2b_256 or _digest_in(file.url) or file.sha256
-    digest = digest or hashlib.sha256(file.url.encode(errors="surrogatepass")).hexdigest()
+    return _path_of(digest or _digest_of(file.url), file)
+
+
+def file_paths(file: DistFile) -> tuple[str, ...]:
+    """Everywhere a listed file is found: also where it was listed before anybody knew a digest of its content."""
+    path = file_path(file)
+    if file.blake2b_256 or file.sha256 is None or _digest_in(file.url):
+        return (path,)
+    return path, _path_of(_digest_of(file.url), file)
+
+
+def _path_of(digest: str, file: DistFile) -> str:
     return f"packages/{digest[:2]}/{digest[2:4]}/{digest[4:]}/{file.filename}"
+
+
+def _digest_of(url: str) -> str:
+    return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()
 
 
 def held_entry(file: DistFile, holding: Holding) -> DistFile:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
+from typing import Any
 
 import msgspec
 
@@ -82,3 +83,11 @@ def split_token(text: str) -> tuple[str, str] | None:
 def is_same_secret(known_sha256: str, shown_sha256: str) -> bool:
     """In a time that does not tell where they differ."""
     return hmac.compare_digest(known_sha256.encode(), shown_sha256.encode())
+
+
+def made_token(random: bytes, scope: Scope, created_at: float, **more: Any) -> tuple[str, Token]:
+    """The text that is shown once, and what is kept; `random` has ID_BYTES + SECRET_BYTES, `more` are fields of it."""
+    text = token_text(random[:ID_BYTES], random[ID_BYTES:])
+    parts = split_token(text)
+    assert parts is not None, "it was just made"
+    return text, Token(id=parts[0], secret_sha256=parts[1], scope=scope, created_at=created_at, **more)

@@ -5,7 +5,6 @@ Source: PyPA specification "Upload API" (the legacy form of distutils), as PyPI 
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -62,6 +61,7 @@ class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     digests: Mapping[str, str] = {}
     """Of those fields that were given: md5_digest, sha256_digest, blake2_256_digest → hex digits."""
     attestations: str | None = None
+    """As it came (PEP 740): whatever it is, it is no reason to refuse the file."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +131,7 @@ def read_form(fields: Sequence[tuple[str, str]], filename: str) -> UploadForm:
         filetype=said.get("filetype"),
         pyversion=said.get("pyversion"),
         digests={key: said[key].lower() for key in _DIGESTS if key in said},
-        attestations=_attestations(said.get("attestations")),
+        attestations=said.get("attestations"),
     )
 
 
@@ -148,17 +148,6 @@ def _form_issues(fields: Sequence[tuple[str, str]], values: Mapping[str, str]) -
         value = values.get(key, "")
         if value and not (len(value) == digits and _HEX.fullmatch(value)):
             yield f"{key} has not {digits} hex digits"
-
-
-def _attestations(text: str | None) -> str | None:
-    """A list of objects (PEP 740) as compact JSON; anything else is ignored, as by an index that knows of none."""
-    try:
-        found = json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
-        return None
-    return json.dumps(found, separators=(",", ":"))
 
 
 def decide(

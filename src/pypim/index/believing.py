@@ -122,22 +122,24 @@ class Documents(Generic[K, V]):
         """What is believed was seen to be wrong: ask again before it is answered the next time."""
         if (found := self._beliefs.get(key)) is not None:
             found.until = 0.0
-            self._ask(key)
+            self._ask(key, newer_than=float("inf"))
 
-    def _ask(self, key: K) -> asyncio.Task[Believed[V] | PypimError]:
+    def _ask(self, key: K, newer_than: float | None = None) -> asyncio.Task[Believed[V] | PypimError]:
+        """Ask, unless meanwhile another process keeps something that is newer than now, or than that time."""
         task = self._tasks.get(key)
         if task is None:
-            task = self._tasks[key] = asyncio.get_running_loop().create_task(self._asked(key, self._rules.now()))
+            newer_than = self._rules.now() if newer_than is None else newer_than
+            task = self._tasks[key] = asyncio.get_running_loop().create_task(self._asked(key, newer_than))
             task.add_done_callback(lambda _: self._tasks.pop(key, None))
         return task
 
-    async def _asked(self, key: K, begun_at: float) -> Believed[V] | PypimError:
+    async def _asked(self, key: K, newer_than: float) -> Believed[V] | PypimError:
         """Never raises what an upstream or the store did: perhaps nobody waits for it."""
         turn = AsyncExitStack()
         try:
             await turn.enter_async_context(self._rules.turns.turn(self._url_of(key)))
             kept = self._recall(key)
-            if kept is None or not self._is_new(kept, begun_at):
+            if kept is None or not self._is_new(kept, newer_than):
                 value = await self._read(key)
                 kept = Kept(value, self._rules.now())
         except Refused as error:
@@ -150,9 +152,9 @@ class Documents(Generic[K, V]):
             self._rules.end_later(turn)
         return self._believe(key, kept, until=self._fresh_until(kept))
 
-    def _is_new(self, kept: Kept[V], begun_at: float) -> bool:
+    def _is_new(self, kept: Kept[V], newer_than: float) -> bool:
         """Whether another process, or another task, has just read it."""
-        return kept.fetched_at >= begun_at and self._fresh_until(kept) > self._rules.now()
+        return kept.fetched_at >= newer_than and self._fresh_until(kept) > self._rules.now()
 
     def _failed(self, key: K, error: PypimError) -> PypimError:
         self._rules.reporter.note(error.message)

@@ -37,6 +37,8 @@ class Member(NamedTuple):
     served: Served
     reserved: Callable[[NormalizedName], bool] | None = None
     """Whether it keeps a name for itself: then no other member ever hears of it. None: it reserves nothing."""
+    reserved_by_rule: Callable[[NormalizedName], bool] | None = None
+    """The same for projects whose files are taken from all members."""
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,10 @@ class GroupIndex:
     def reserves(self, name: NormalizedName) -> bool:
         """Whether a member keeps this name for itself. Raises what a member raises that cannot say."""
         return bool(self._reserving(name))
+
+    def reserves_by_rule(self, name: NormalizedName) -> bool:
+        """The same where an outer group takes the project's files from all of its members."""
+        return bool(self._reserving(name, is_merged=True))
 
     async def project(self, name: NormalizedName) -> Page:
         """The page of the first member that has it.
@@ -166,10 +172,16 @@ class GroupIndex:
         self._remember(name, _Remembered((route, tuple([marks[n] for n in route])), composition))
         return composition
 
-    def _reserving(self, name: NormalizedName) -> tuple[int, ...]:
+    def _reserving(self, name: NormalizedName, *, is_merged: bool | None = None) -> tuple[int, ...]:
         """The members that keep this name for themselves: nobody else hears of it."""
-        reservers = ((n, self._members[n].reserved) for n in self._reservers)
-        return tuple(n for n, reserved in reservers if reserved is not None and reserved(name))
+        is_merged = self._merges(name) if is_merged is None else is_merged
+        found = []
+        for position in self._reservers:
+            member = self._members[position]
+            reserved = member.reserved_by_rule if is_merged else member.reserved
+            if reserved is not None and reserved(name):
+                found.append(position)
+        return tuple(found)
 
     def _merges(self, name: NormalizedName) -> bool:
         return bool(self._merged) and bool(self._merged.about(name))

@@ -32,6 +32,8 @@ class HostedIndex:
         self._blobs = blobs
         self._epochs = epochs
         self._reserve = reserve
+        self._known_names: frozenset[NormalizedName] = frozenset()
+        self._names_epoch: int | None = None
 
     @property
     def name(self) -> str:
@@ -65,10 +67,20 @@ class HostedIndex:
         )
 
     def reserves(self, name: NormalizedName) -> bool:
-        """Whether no other index of a group may ever be asked for that name."""
-        if self._reserve is not None and self._reserve.about(name):
-            return True
-        return self._hosted.standing(self._name, name).project is not None
+        """Whether no other index of a group may ever be asked for that name: by a rule, or for it has or had it."""
+        return self.reserves_by_rule(name) or name in self._names()
+
+    def reserves_by_rule(self, name: NormalizedName) -> bool:
+        """The same where a group takes a project's files from all of its members: what it has reserves nothing then."""
+        return self._reserve is not None and bool(self._reserve.about(name))
+
+    def _names(self) -> frozenset[NormalizedName]:
+        """The projects that it has or had; a group asks for very many names at once."""
+        epoch = self._epochs.epoch(self._name)
+        if epoch != self._names_epoch:
+            self._known_names = frozenset(project.name for project in self._hosted.projects(self._name))
+            self._names_epoch = epoch
+        return self._known_names
 
     async def content(self, project: NormalizedName, file: DistFile) -> Path:
         """Where the bytes of a listed file are. Raises CorruptBlob where somebody took them away."""

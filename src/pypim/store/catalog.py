@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pypim.store.catalog_access import CatalogAccounts
 from pypim.store.catalog_cached import CatalogCached
+from pypim.store.catalog_counts import CatalogCounts
 from pypim.store.catalog_generations import CatalogGenerations
 from pypim.store.catalog_holdings import CatalogFindings, CatalogHoldings, CatalogPublished, CatalogRuns
 from pypim.store.catalog_hosted import CatalogHosted
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Catalog:
-    """Each attribute is one port; all of them share one connection, and are gone with `close`."""
+    """Each attribute but `counts` is one port; all of them share one connection, and are gone with `close`."""
 
     def __init__(self, database: Database, now: Callable[[], float]) -> None:
         """`open` makes it; `now` gives seconds since the epoch."""
@@ -40,6 +41,7 @@ class Catalog:
         self.plans = CatalogPlans(database)
         self.serving = CatalogServing(database)
         self.accounts = CatalogAccounts(database)
+        self.counts = CatalogCounts(database)
 
     @classmethod
     def open(cls, path: Path, *, writable: bool = True, now: Callable[[], float] = time.time) -> Self:

@@ -136,6 +136,10 @@ SELECT status, status_reason FROM selected_projects WHERE generation = ? AND nam
 SELECT selected.file, holdings.filename, holdings.sha256, holdings.blake2b_256, holdings.size, holdings.metadata_sha256
 FROM selected JOIN holdings USING (identity)
 WHERE selected.generation = ? AND selected.project = ? ORDER BY selected.release, selected.position
+-- The projects, files and bytes of a generation that are held.
+-- name: counted_mirror
+SELECT count(DISTINCT selected.project), count(*), coalesce(sum(holdings.size), 0)
+FROM selected JOIN holdings USING (identity) WHERE selected.generation = ?
 -- name: generation
 SELECT number FROM generations WHERE number = ?
 -- name: drop_unfinished_generations
@@ -273,6 +277,8 @@ ON CONFLICT (index_name, identity) DO UPDATE SET project = excluded.project, fil
   size = excluded.size, used_at = max(used_at, excluded.used_at)
 -- name: use_cached
 UPDATE cached SET used_at = max(used_at, ?) WHERE index_name = ? AND identity = ?
+-- name: counted_proxy
+SELECT count(DISTINCT project), count(*), coalesce(sum(size), 0) FROM cached WHERE index_name = ?
 -- name: cached_size
 SELECT coalesce(sum(size), 0) FROM cached WHERE index_name = ?
 -- name: oldest_cached
@@ -296,6 +302,9 @@ WHERE sidecars.key = ? AND sidecars.sha256 IS NOT NULL
 
 -- name: hosted_projects
 SELECT name, status, status_reason, serial FROM hosted_projects WHERE index_name = ? ORDER BY name
+-- name: counted_hosted
+SELECT (SELECT count(*) FROM hosted_projects WHERE index_name = ?1), count(*), coalesce(sum(size), 0)
+FROM hosted_files WHERE index_name = ?1
 -- name: hosted_project
 SELECT name, status, status_reason, serial FROM hosted_projects WHERE index_name = ? AND name = ?
 -- name: keep_hosted_project

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pypim.core.chains import Background, chains_of
+from pypim.core.chains import Background, IndexKept, chains_of
 from pypim.core.markers import evaluate
 from pypim.core.metadata import parse_requirement
 from pypim.core.steps import OwnRequirement, extras_needed
+from pypim.core.target import environments
 from pypim.core.ways import MOST_STEPS
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from pypim.config.model import MirrorIndex
     from pypim.core.chains import Kept
     from pypim.core.closure import FollowOptions
     from pypim.core.metadata import ParsedRequirement
@@ -24,6 +26,33 @@ if TYPE_CHECKING:
     from pypim.core.steps import ReleaseKey
     from pypim.core.target import Environment
     from pypim.ports import MetadataCache
+
+
+def kept_of(
+    index: MirrorIndex,
+    selection: Selection,
+    metadata: MetadataCache,
+    project: NormalizedName,
+    version: str | None = None,
+    *,
+    is_exhaustive: bool = False,
+) -> list[IndexKept]:
+    """What an index keeps of a project, or of one release of it, and why: empty where it keeps none."""
+    answerer = WhyAnswerer(
+        selection, metadata, environments(index.targets), index.follow, is_exhaustive=is_exhaustive
+    )
+    return [
+        IndexKept(index=index.name, release=release, is_asked_for=_is_asked_for(index, release))
+        for release in answerer.kept(project, version)
+    ]
+
+
+def _is_asked_for(index: MirrorIndex, release: Kept) -> bool:
+    """Whether some chain begins at what the configuration may still say; the text of files is not looked at."""
+    rules = {(one.origin, one.text) for one in index.roots}
+    rules |= {(one.origin, one.rule.text) for one in index.patterns}
+    firsts = [(chain.links[0].by, chain.links[0].requirement) for chain in release.chains]
+    return any(first in rules or not first[0].startswith(("packages.", "patterns.")) for first in firsts)
 
 
 class WhyAnswerer:

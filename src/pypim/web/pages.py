@@ -9,7 +9,7 @@ from pypim.core import simple_html, simple_json
 from pypim.core.errors import NotFound
 from pypim.core.model import Page, ProjectStatus
 from pypim.core.negotiate import JSON_TYPE, PLAIN_HTML_TYPE
-from pypim.core.served import file_path, served_page
+from pypim.core.served import file_paths, served_page
 from pypim.index.sharing import SingleFlight
 from pypim.web.answers import Represented, represent
 
@@ -51,7 +51,7 @@ class RenderedPage:
         """The listed file that is served at a path (packages/…); the entry as the index has it."""
         if self._files is None:
             files = self.value.files if isinstance(self.value, Page) else ()
-            self._files = {file_path(file): file for file in files}
+            self._files = {path: file for file in files for path in file_paths(file)}
         return self._files.get(path)
 
     @property

@@ -6,7 +6,6 @@ on the way leaves bytes without a row, which prune finds; a client that tries ag
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
+from pypim.core.attestations import attestations_about
 from pypim.core.audit import AuditEntry
 from pypim.core.errors import PypimError
 from pypim.core.filenames import parse_version
@@ -22,6 +22,7 @@ from pypim.core.hosted import HostedFile, Standing, upload_time
 from pypim.core.upload import Accepted, AlreadyHeld, Policy, Received, Rejected, UploadForm, decide, named_project
 from pypim.core.upload_archive import examine
 from pypim.core.upload_errors import NotHosted
+from pypim.web.unbroken import finished, in_thread
 from pypim.web.upload_form import read_upload
 
 if TYPE_CHECKING:
@@ -105,18 +106,8 @@ class Uploads:
 
         Raises InvalidUpload with every fault, FileExistsDiffers, UploadRefused, NotPermitted, or a StoreFault.
         """
-        received = await asyncio.to_thread(_inspect, staged, form)
-        project = named_project(form, received.archive)
-        entry = partial(self._entry, sender, "upload", project=project or "", filename=form.filename[:300])
-        try:
-            visitor = sender.permit(project) if project is not None else sender.visitor
-            is_new = await self._keep(staged, form, received, visitor)
-        except PypimError as error:
-            await self._append(entry(outcome=error.code, reason=error.message))
-            raise
-        self._store.epochs.advance(self.name)
-        await self._append(entry(outcome="done" if is_new else "unchanged"))
-        return is_new
+        received = await in_thread(partial(_inspect, staged, form))
+        return await finished(self._settle(staged, form, received, sender))
 
     async def refuse(self, error: PypimError, peer: str, action: str, project: str = "") -> None:
         """Tell the audit log of somebody who was turned away at the door."""
@@ -169,12 +160,15 @@ class Uploads:
         return self._store.hosted.standing(self.name, project)
 
     async def _change(self, work: Callable[[], bool], entry: Callable[..., AuditEntry], what: str) -> None:
-        if not await self._background.run(work):
-            error = NotHosted(self.name, what)
-            await self._append(entry(outcome=error.code))
-            raise error
-        self._store.epochs.advance(self.name)
-        await self._append(entry(outcome="done"))
+        async def settle() -> None:
+            if not await self._background.run(work):
+                error = NotHosted(self.name, what)
+                await self._append(entry(outcome=error.code))
+                raise error
+            self._store.epochs.advance(self.name)
+            await self._append(entry(outcome="done"))
+
+        await finished(settle())
 
     async def _audited_form(
         self, chunks: AsyncIterator[bytes], content_type: str, staged: StagedBlob, sender: Sender
@@ -185,6 +179,19 @@ class Uploads:
         except PypimError as error:
             await self._append(self._entry(sender, "upload", outcome=error.code, reason=error.message))
             raise
+
+    async def _settle(self, staged: StagedBlob, form: UploadForm, received: Received, sender: Sender) -> bool:
+        project = named_project(form, received.archive)
+        entry = partial(self._entry, sender, "upload", project=project or "", filename=form.filename[:300])
+        try:
+            visitor = sender.permit(project) if project is not None else sender.visitor
+            is_new = await self._keep(staged, form, received, visitor)
+        except PypimError as error:
+            await self._append(entry(outcome=error.code, reason=error.message))
+            raise
+        self._store.epochs.advance(self.name)
+        await self._append(entry(outcome="done" if is_new else "unchanged"))
+        return is_new
 
     async def _keep(self, staged: StagedBlob, form: UploadForm, received: Received, visitor: Visitor) -> bool:
         """Decide, keep the bytes, commit the row; again from the start where the name was taken meanwhile."""
@@ -202,7 +209,7 @@ class Uploads:
                     return False
                 file = self._file(outcome, form, received, visitor)
                 if not is_kept:
-                    await asyncio.to_thread(stack.enter_context, self._store.keeping())
+                    await in_thread(partial(stack.enter_context, self._store.keeping()))
                     await self._store.blobs.keep(staged, file.holding, outcome.metadata if outcome.is_wheel else None)
                     is_kept = True
                 if await self._background.run(partial(self._store.hosting.add, self.name, file, standing)):
@@ -220,7 +227,7 @@ class Uploads:
             uploaded_by=visitor.name,
             requires_python=accepted.requires_python,
             metadata_sha256=sha256(accepted.metadata).hexdigest() if accepted.is_wheel else None,
-            attestations=form.attestations,
+            attestations=attestations_about(form.attestations, accepted.filename, received.digests["sha256_digest"]),
         )
 
     def _entry(self, sender: Sender, action: str, **columns: str) -> AuditEntry:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from python_multipart.exceptions import FormParserError
@@ -11,6 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from pypim.core.upload import FIELDS, UploadForm, read_form
 from pypim.core.upload_errors import InvalidUpload, UploadTooLarge
+from pypim.web.unbroken import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,11 +64,11 @@ async def read_parts(
         async for chunk in chunks:
             parser.write(chunk)
             if parts.waiting_bytes >= _WRITE_BYTES:
-                await asyncio.to_thread(staged.write, parts.take())
+                await in_thread(partial(staged.write, parts.take()))
     except FormParserError as error:
         raise InvalidUpload("", [f"the form cannot be read: {error}"]) from None
     if parts.waiting_bytes:
-        await asyncio.to_thread(staged.write, parts.take())
+        await in_thread(partial(staged.write, parts.take()))
     if not parts.is_complete:
         raise InvalidUpload("", ["the form is cut short"])
     return parts.fields, parts.filename()

@@ -1,0 +1,84 @@
+"""What the server tells of its store beside pages and files: the state of each index, and why a mirror keeps what it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pypim.config.model import GroupIndex, HostedIndex, MirrorIndex, ProxyIndex
+from pypim.core.errors import ProjectNotFound
+from pypim.core.index_state import IndexState
+from pypim.core.measures import describe_time
+from pypim.core.urls import split_user_info
+from pypim.sync.why import kept_of
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from pypim.config.model import Config, Index, Upstream
+    from pypim.core.chains import IndexKept
+    from pypim.store.catalog import Catalog
+
+
+class Told:
+    """Answers from the catalog of one process; each call may take long in a large store."""
+
+    def __init__(self, config: Config, catalog: Catalog) -> None:
+        """The catalog is that of whoever calls: on the event loop or in the background."""
+        self._config = config
+        self._catalog = catalog
+
+    def state(self, name: str) -> IndexState:
+        """The state of a configured index."""
+        index = self._config.indexes[name]
+        match index:
+            case MirrorIndex():
+                return self._mirror(index)
+            case ProxyIndex():
+                return IndexState(
+                    name=name,
+                    kind=index.kind,
+                    state="serving",
+                    upstream=index.upstream.name,
+                    last_serial=self._serial(index.upstream),
+                    **self._catalog.counts.proxy(name)._asdict(),
+                )
+            case HostedIndex():
+                return IndexState(
+                    name=name,
+                    kind=index.kind,
+                    state="serving",
+                    last_serial=self._catalog.hosted.last_serial(name) or None,
+                    **self._catalog.counts.hosted(name)._asdict(),
+                )
+            case GroupIndex():
+                return IndexState(name=name, kind=index.kind, state="serving", members=index.members)
+
+    def _mirror(self, index: MirrorIndex) -> IndexState:
+        catalog, name = self._catalog, index.name
+        current = catalog.generations.current(name)
+        state = "empty" if current is None else "published"
+        run = catalog.runs.last_run(name)
+        counts = catalog.counts.mirror(current.number if current is not None else 0)
+        return IndexState(
+            name=name,
+            kind=index.kind,
+            state="interrupted" if catalog.generations.is_interrupted(name) else state,
+            upstream=index.upstream.name,
+            last_sync=describe_time(run.finished_at) if run and run.finished_at else None,
+            last_outcome=run.outcome if run else None,
+            last_serial=self._serial(index.upstream),
+            **counts._asdict(),
+        )
+
+    def _serial(self, upstream: Upstream) -> int | None:
+        return self._catalog.pages.last_serial(split_user_info(upstream.url)[0].rstrip("/") + "/")
+
+    def why(self, name: str, project: NormalizedName, version: str | None) -> list[IndexKept]:
+        """What keeps a project in a mirror. Raises ProjectNotFound where it is not kept, or the index is none."""
+        index: Index = self._config.indexes[name]
+        selection = self._catalog.generations.current_selection(name) if isinstance(index, MirrorIndex) else None
+        if isinstance(index, MirrorIndex) and selection is not None:
+            kept = kept_of(index, selection, self._catalog.metadata, project, version)
+            if kept:
+                return kept
+        raise ProjectNotFound(project, name)

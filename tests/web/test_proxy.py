@@ -1,0 +1,257 @@
+"""A proxy over real sockets at both ends: whatever its upstream does, no client gets a wrong byte as a whole file."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.asking import JSON, Answer, ask, files_of
+from tests.worlds import faults
+from tests.worlds.world import World, project, release, sdist, wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import ServeWorld
+    from tests.web.conftest import Running
+    from tests.worlds.server import WorldServer
+
+WORLD = World.of(
+    project("big", release("1.0", wheel(payload=2_000_000))),
+    project("small", *(release(f"{number}.0", wheel(), sdist()) for number in range(1, 6))),
+    project("local", release("1!1.0+cu124", wheel())),
+)
+BIG = WORLD.file("big-1.0-py3-none-any.whl")
+
+
+def configuration(url: str, more: str = "") -> str:
+    return f"""
+[store]
+path = "data"
+[upstreams.up]
+url = "{url}"
+retries = 0
+read-timeout = 5
+[server]
+default-index = "cache"
+[indexes.cache]
+kind = "proxy"
+upstream = "up"
+{more}
+"""
+
+
+def content_of(answer: Answer) -> str:
+    assert answer.status == 200, answer
+    assert int(answer.headers["content-length"]) == len(answer.body)
+    return hashlib.sha256(answer.body).hexdigest()
+
+
+def test_pages_and_files_pass_through_once(serve: ServeWorld, running: Running) -> None:
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url))
+    for _ in range(2):
+        for name in ("big", "small", "local"):
+            for entry in files_of(f"{server.url}/simple/{name}/").values():
+                assert content_of(ask(entry["url"])) == entry["hashes"]["sha256"]
+                if entry.get("core-metadata"):
+                    body = ask(entry["url"] + ".metadata").body
+                    assert hashlib.sha256(body).hexdigest() == entry["core-metadata"]["sha256"]
+    assert set(upstream.counts().values()) == {1}
+    assert not upstream.asked("/simple/"), "the list is only asked for when somebody asks for it"
+    server.restart()
+    upstream.misbehave("*", faults.no_answer())
+    for entry in files_of(f"{server.url}/simple/big/").values():
+        assert content_of(ask(entry["url"])) == entry["hashes"]["sha256"]
+
+
+def test_sixty_four_clients_of_a_cold_file_make_one_request(serve: ServeWorld, running: Running) -> None:
+    """Row: 64 clients asking for one cold file make one upstream request; so do 50 asking for its page."""
+    upstream = serve(WORLD)
+    upstream.misbehave("*.whl", faults.drip(1 << 16, 0.002))
+    server = running(configuration(upstream.url))
+    with ThreadPoolExecutor(64) as clients:
+        pages = list(clients.map(lambda _: files_of(f"{server.url}/simple/big/"), range(50)))
+        (entry,) = pages[0].values()
+        digests = set(clients.map(lambda _: content_of(ask(entry["url"])), range(64)))
+    assert digests == {BIG.sha256}
+    assert len(upstream.asked("/simple/big/")) == 1
+    assert len(upstream.asked("*.whl")) == 1
+
+
+@pytest.mark.parametrize("asked", ["0-99", "-16384", "1000000-1999999", "1500000-"])
+def test_a_range_of_a_file_that_is_still_arriving(serve: ServeWorld, running: Running, asked: str) -> None:
+    """Case 29: correct bytes or 200 full, never truncated 206."""
+    upstream = serve(WORLD)
+    upstream.misbehave("*.whl", faults.drip(1 << 16, 0.002))
+    server = running(configuration(upstream.url))
+    (entry,) = files_of(f"{server.url}/simple/big/").values()
+    answer = ask(entry["url"], Range=f"bytes={asked}")
+    first, _, last = asked.partition("-")
+    start = int(first) if first else BIG.size - int(last)
+    stop = int(last) + 1 if first and last else BIG.size
+    assert answer.status == 206
+    assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{BIG.size}"
+    assert answer.body == BIG.content[start:stop]
+
+
+def test_an_upstream_that_dies_mid_file_breaks_the_connection(serve: ServeWorld, running: Running) -> None:
+    """Case 30: no clean end with a short body, nothing cached."""
+    upstream = serve(WORLD, ranges=False)
+    server = running(configuration(upstream.url))
+    (entry,) = files_of(f"{server.url}/simple/big/").values()
+    upstream.misbehave("*.whl", faults.cut_after(1_000_000))
+    with pytest.raises(http.client.IncompleteRead):
+        ask(entry["url"])
+    upstream.behave()
+    assert content_of(ask(entry["url"])) == BIG.sha256
+
+
+def test_wrong_bytes_of_a_small_file_are_502(serve: ServeWorld, running: Running) -> None:
+    """Case 31: not cached, not served."""
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url))
+    entry = files_of(f"{server.url}/simple/small/")["small-1.0-py3-none-any.whl"]
+    upstream.misbehave("*.whl", faults.wrong_bytes())
+    assert ask(entry["url"]).status == 502
+    upstream.behave()
+    assert content_of(ask(entry["url"])) == entry["hashes"]["sha256"]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 401, 403])
+def test_an_upstream_that_fails_is_never_404(serve: ServeWorld, running: Running, status: int) -> None:
+    """Case 36: a stale page or 503; with 404 pip would look elsewhere in silence. 401 would ask for credentials."""
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url))
+    upstream.misbehave("*", faults.status(status))
+    assert ask(f"{server.url}/simple/big/", Accept=JSON).status in {502, 503, 504}
+    upstream.behave()
+    assert ask(f"{server.url}/simple/big/", Accept=JSON).status == 200
+
+
+def test_sha1_and_no_hash_become_sha256(serve: ServeWorld, running: Running) -> None:
+    """Cases 23 and 24; and an address that a client read before the file was held is still good."""
+    upstream = serve(WORLD, hashes="md5", pypi_shaped=False, json_api=False, format="json_1_0")
+    server = running(configuration(upstream.url))
+    before = files_of(f"{server.url}/simple/small/")
+    for filename, entry in before.items():
+        assert set(entry["hashes"]) <= {"md5"}
+        assert content_of(ask(entry["url"])) == WORLD.file(filename).sha256
+    after = files_of(f"{server.url}/simple/small/")
+    while any("md5" in entry["hashes"] for entry in after.values()):
+        # The last bytes are given out before what was received is durable.
+        after = files_of(f"{server.url}/simple/small/")
+    for filename, entry in after.items():
+        assert entry["hashes"] == {"sha256": WORLD.file(filename).sha256}
+        assert entry["size"] == WORLD.file(filename).size
+        assert content_of(ask(entry["url"])) == WORLD.file(filename).sha256
+        assert content_of(ask(before[filename]["url"])) == WORLD.file(filename).sha256
+
+
+def test_names_with_plus_and_exclamation_mark(serve: ServeWorld, running: Running) -> None:
+    """Case 25: raw (uv) and percent-encoded (pip) are the same file."""
+    server = running(configuration(serve(WORLD).url))
+    (entry,) = files_of(f"{server.url}/simple/local/").values()
+    plain = entry["url"].replace("%21", "!").replace("%2B", "+")
+    quoted = plain.replace("!", "%21").replace("+", "%2B")
+    assert content_of(ask(plain)) == content_of(ask(quoted)) == entry["hashes"]["sha256"]
+
+
+def test_relative_addresses_after_a_redirect(serve: ServeWorld, running: Running) -> None:
+    """Case 26: against the final URL."""
+    upstream = serve(WORLD, relative_urls=True)
+    server = running(configuration(f"{upstream.root}/simple"))
+    (entry,) = files_of(f"{server.url}/simple/big/").values()
+    assert content_of(ask(entry["url"])) == BIG.sha256
+
+
+def test_a_hidden_file_is_not_served(serve: ServeWorld, running: Running) -> None:
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url))
+    entry = files_of(f"{server.url}/simple/small/")["small-5.0-py3-none-any.whl"]
+    path = entry["url"].removeprefix(server.url)
+    assert ask(server.url + path).status == 200
+    filtered = running(configuration(upstream.url, '[indexes.cache.filters]\nexclude = ["small>=5"]\n'))
+    assert "small-5.0-py3-none-any.whl" not in files_of(f"{filtered.url}/simple/small/")
+    assert ask(filtered.url + path).status == 404
+
+
+# --- under attack ---------------------------------------------------------------------------------------------------
+MISCHIEF = (
+    faults.cut_after(500),
+    faults.cut_after(1_200_000),
+    faults.wrong_bytes(),
+    faults.shorter(7),
+    faults.longer(7),
+    faults.no_answer(),
+    faults.status(503),
+    faults.status(404),
+    faults.instead(b"<html>welcome to the hotel</html>", "text/html"),
+    faults.announce_only(2_500_000),
+    faults.drip(1 << 16, 0.003),
+)
+
+
+def _mischief(upstream: WorldServer, chance: random.Random) -> None:
+    """For a while, one request in three is answered wrongly."""
+    for fault in chance.sample(MISCHIEF, len(MISCHIEF)):
+        upstream.misbehave("*", fault, times=1)
+        upstream.misbehave("*", lambda response: response, times=1)
+
+
+def test_whatever_the_upstream_does_no_wrong_byte_is_a_whole_file_and_it_heals(
+    serve: ServeWorld, running: Running, tmp_path: Path
+) -> None:
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url, 'max-age = "0 seconds"\nmax-size = "1 MB"\n'))
+    paths = {
+        entry["url"].removeprefix(server.url): entry["hashes"]["sha256"]
+        for name in ("big", "small", "local")
+        for entry in files_of(f"{server.url}/simple/{name}/").values()
+    }
+    chance = random.Random(4)
+    stop = threading.Event()
+
+    def attack() -> None:
+        while not stop.wait(0.05):
+            upstream.behave()
+            _mischief(upstream, chance)
+        upstream.behave()
+
+    outcomes: list[int] = []
+
+    def request(number: int) -> None:
+        own = random.Random(number)
+        path = own.choice(list(paths))
+        try:
+            if own.random() < 0.3:
+                answer = ask(f"{server.url}/simple/{own.choice(['big', 'small', 'local'])}/", Accept=JSON)
+                assert answer.status in {200, 502, 503, 504}
+                assert answer.status != 200 or answer.document["files"]
+            else:
+                answer = ask(server.url + path)
+                assert answer.status in {200, 502, 503, 504}
+                assert answer.status != 200 or content_of(answer) == paths[path]
+            outcomes.append(answer.status)
+        except (http.client.HTTPException, ConnectionError):
+            outcomes.append(0)
+
+    attacker = threading.Thread(target=attack)
+    attacker.start()
+    try:
+        with ThreadPoolExecutor(16) as clients:
+            list(clients.map(request, range(400)))
+    finally:
+        stop.set()
+        attacker.join()
+    assert len(outcomes) == 400
+    for path, digest in paths.items():
+        assert content_of(ask(server.url + path)) == digest, "it heals without a restart"
+    for path in (tmp_path / "server" / "data").rglob("packages/*/*/*/*.whl"):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in paths.values(), "nothing wrong is kept"
