@@ -70,9 +70,8 @@ def test_beside_other_kinds_a_mirror_is_synced_as_ever(tmp_path: Path) -> None:
         pypim("-c", config, "sync").expect()
         for command in ("plan", "prove", "verify", "prune", "doctor", "status", "list six", "why six"):
             pypim("-c", config, *command.split()).expect()
-        assert [row["index"] for row in pypim("-c", config, "status", "--json").expect().document["indexes"]] == [
-            "main"
-        ]
+        rows = pypim("-c", config, "status", "--json").expect().document["indexes"]
+        assert [row["index"] for row in rows] == ["main", "cache", "private", "all"]
         for name in ("cache", "private", "all"):
             found = pypim("-c", config, "sync", "--index", name).expect(2)
             assert f"serves {name}. Mirrors that are configured: main." in found.stderr
