@@ -67,7 +67,7 @@ def first_file(page: str) -> str:
     """The address of the first file that a page lists."""
     headers, body = fetch(page, {"Accept": f"{JSON}, {HTML};q=0.1"})
     if "json" in headers["Content-Type"]:
-        url = json.loads(body)["files"][0]["url"]
+        url: str = json.loads(body)["files"][0]["url"]
     else:
         url = re.findall(r'href="([^"]+)', body.decode())[0]
     return urljoin(page, url.partition("#")[0])
@@ -124,7 +124,9 @@ default-index = "{index}"
 
 
 @contextmanager
-def pypim(root: str, folder: Path, index: str = "cache", *, workers: int = 1, is_synced: bool = False) -> Iterator[Server]:
+def pypim(
+    root: str, folder: Path, index: str = "cache", *, workers: int = 1, is_synced: bool = False
+) -> Iterator[Server]:
     """`pypim serve` in front of the upstream, with a mirror of it or a proxy; `is_synced`: the mirror is there."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "pypim.toml"
@@ -167,7 +169,7 @@ def _put(url: str, document: object, headers: Mapping[str, str], *, method: str 
 
 @contextmanager
 def proxpi(root: str, folder: Path) -> Iterator[Server]:
-    """proxpi as its image starts it: gunicorn with one process, for its cache is one of the process, and threads."""
+    """Proxpi as its image starts it: gunicorn with one process, for its cache is one of the process, and threads."""
     (folder / "cache").mkdir(parents=True, exist_ok=True)
     port = free_port()
     bind = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8", "--worker-class", "gthread"]

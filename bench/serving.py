@@ -1,6 +1,6 @@
 """The rows about the server under load: pages and files, warm, with wrk, beside nginx, devpi-server and proxpi.
 
-nginx serves the very bytes that pypim answers with. Only the ratios of one row mean anything, for the machine is shared.
+nginx serves the very bytes that pypim answers with. Only the ratios of one row mean anything.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ class Stand:
                 self._load(found[name], name, url, connections, {"Accept": accept})
         return self.medians(f"{label}, c={connections}", found)
 
-    def _load(
-        self, found: list[wrk.Load], name: str, url: str, connections: int, headers: Mapping[str, str]
-    ) -> None:
+    def _load(self, found: list[wrk.Load], name: str, url: str, connections: int, headers: Mapping[str, str]) -> None:
         print(f"{self.report.row}: {name}, c={connections}", file=sys.stderr)
         try:
             found.append(wrk.load(url, connections, SECONDS, headers))
@@ -65,7 +63,7 @@ class Stand:
         medians = {name: _median(loads) for name, loads in found.items() if loads}
         best = medians[NGINX].rate if NGINX in medians else 1.0
         rates = (
-            f"{name} {load.rate:,.0f}/s ({load.rate / best:.3f}), {load.mb_s:,.0f} MB/s, p99 {load.slowest_s * 1e3:.3g} ms"
+            f"{name} {load.rate:,.0f}/s ({load.rate / best:.3f}), {load.mb_s:,.0f} MB/s, p99 {load.slowest_s:.3g} s"
             for name, load in medians.items()
         )
         self.report.notes += [f"{label}:", *(f"  {rate}" for rate in rates)]

@@ -14,7 +14,7 @@ from pypim.cli.inspect import IndexStatus
 from pypim.cli.inventory import ListedFile, ListedRelease
 from pypim.cli.sync import MetadataDocument, UpdateDocument
 from pypim.cli.why import IndexKept
-from pypim.cli.why_group import GroupSaid
+from pypim.cli.why_group import GroupSaid, MemberSaid
 from pypim.core.account_rows import TokenRow, UserRow
 from pypim.core.chains import Chain, Kept, Link
 from pypim.core.explain import FileVerdict
@@ -66,7 +66,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "metadata": {"command": str, "indexes": tuple[MetadataDocument, ...]},
     "list": {"command": str, "releases": tuple[ListedRelease, ...]},
     "status": {"command": str, "indexes": tuple[IndexStatus, ...], "free_bytes": int | None},
-    "why": {"command": str, "kept": tuple[IndexKept, ...], "group": GroupSaid | None},
+    "why": {"command": str, "kept": tuple[IndexKept, ...], "groups": tuple[GroupSaid, ...]},
     "why-not": {"command": str, "indexes": tuple[Objections, ...]},
     "prove": {"command": str, "indexes": tuple[ProveReport, ...]},
     "verify": {"command": str, "indexes": tuple[IndexVerifyReport, ...]},
@@ -102,6 +102,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
         GraphFile,
         GraphNode,
         GraphRoot,
+        GroupSaid,
         IndexKept,
         IndexStatus,
         IndexVerifyReport,
@@ -109,6 +110,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
         Link,
         ListedFile,
         ListedRelease,
+        MemberSaid,
         MetadataDocument,
         Objections,
         Plan,

@@ -291,11 +291,11 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
 
     server, access = config.server, config.access
     reader, writer = shared.reader.accounts, shared.writer.accounts
-    doorkeeper = Doorkeeper(access.rules, reader, writer, shared.background, shared.clock, access.failures_per_minute)
+    doorkeeper = Doorkeeper(access.rules, reader, writer, shared.background, shared.clock, shared.audit)
     publishing = None
     if access.publishers:
         publishing = Publishing(
-            access.publishers.values(), _open_issuer, writer, shared.background, shared.clock, doorkeeper.failures
+            access.publishers.values(), _open_issuer, writer, shared.background, shared.clock, doorkeeper
         )
     return Context(
         indexes=indexes,

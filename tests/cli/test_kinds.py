@@ -55,7 +55,7 @@ def test_without_a_mirror_there_is_still_a_store_and_a_configuration(command: st
         assert found.document["server"]["default-index"] == "all"
 
 
-@pytest.mark.parametrize("command", ["sync", "plan", "update", "metadata", "prove", "verify", "why six", "why-not six"])
+@pytest.mark.parametrize("command", ["sync", "plan", "update", "metadata", "prove", "why six", "why-not six"])
 def test_what_is_about_mirrors_says_that_there_is_none(command: str, config: Path) -> None:
     """Nothing was done, which is not the same as done."""
     found = pypim("-c", config, *command.split()).expect(2)

@@ -202,7 +202,7 @@ def test_the_server_has_absolute_paths_and_bytes(whole: Config) -> None:
 
 def test_who_may_do_what(whole: Config) -> None:
     access = whole.access
-    assert (access.rules.is_open_on_loopback, access.failures_per_minute) == (True, 3)
+    assert (access.rules.is_open_on_loopback, access.rules.failures_per_minute) == (True, 3)
     assert access.rules.groups == {"packagers": ("ada", "grace")}
     packagers, anyone = access.rules.rights
     assert (packagers.who, packagers.scope.indexes) == (("packagers",), ("private",))

@@ -234,3 +234,18 @@ async def test_an_upstream_in_a_folder(home: Home, tmp_path: Path) -> None:
     async with home.open((tmp_path / "flat").as_uri(), layout="flat") as proxy:
         await fetch(proxy, home, "1.0")
         assert held(home) == {"1.0"}
+
+
+async def test_the_newest_wheels_are_learned_before_anybody_asks(serve: ServeWorld, home: Home) -> None:
+    """Else uv reads the end of a wheel instead, for which all of it would have to be fetched."""
+    server = serve(WORLD, advertise_metadata=False, serve_metadata=False)
+    async with home.open(server.url) as proxy:
+        page = await proxy.project(APP)
+        offered = {file.filename: file.core_metadata for file in page.files}
+        assert offered == {
+            name_of("1.0"): False,
+            name_of("2.0"): False,
+            **{name_of(version): WORLD.file(name_of(version)).metadata_sha256 for version in ("3.0", "4.0")},
+        }
+        assert all(request.status == 206 for request in server.asked("*.whl"))
+        assert held(home) == set()

@@ -14,6 +14,7 @@ import pytest
 
 from pypim.core.access import Action, Right, Rules, Scope
 from pypim.core.access_errors import CredentialsNeeded, NotPermitted, TooManyAttempts, WrongCredentials
+from pypim.core.audit import AuditEntry
 from pypim.core.errors import Refused
 from pypim.core.names import parse_name
 from pypim.core.tokens import Token, User, split_token, token_text
@@ -52,16 +53,26 @@ class Hands:
         self.time += timedelta(seconds=seconds)
 
 
+class Lines:
+    """An Audit in a list."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+
+    def append(self, entry: AuditEntry) -> None:
+        self.entries.append(entry)
+
+
 class House:
     """A doorkeeper with a user alice, and what he is asked."""
 
     def __init__(self, rules: Rules | None = None, *, failures_per_minute: int = 10, is_fresh: bool = False) -> None:
         self.clock = Hands()
         self.accounts = MemoryAccounts()
-        self.rules = rules or Rules(open_indexes=frozenset({"open"}))
-        self.doorkeeper = Doorkeeper(
-            self.rules, self.accounts, self.accounts, Thread(), self.clock, failures_per_minute
-        )
+        told = rules or Rules(open_indexes=frozenset({"open"}))
+        self.rules = msgspec.structs.replace(told, failures_per_minute=failures_per_minute)
+        self.audit = Lines()
+        self.doorkeeper = Doorkeeper(self.rules, self.accounts, self.accounts, Thread(), self.clock, self.audit)
         if not is_fresh:
             self.accounts.keep_user(User(name="alice", password_hash=HASH, created_at=1.0, changed_at=1.0))
 
@@ -306,6 +317,22 @@ async def test_the_first_account_ends_it() -> None:
     assert await house.ask(None, UPLOAD, peer="127.0.0.1") == "credentials-needed"
     assert await House(LOOPBACK).ask(None, UPLOAD, peer="127.0.0.1") == "credentials-needed"
     assert await House(Rules(), is_fresh=True).ask(None, UPLOAD, peer="127.0.0.1") == "credentials-needed"
+
+
+async def test_who_is_refused_to_read_is_in_the_audit_log(house: House) -> None:
+    """Not who has not yet said who they are: clients begin so. Refused writes are told by those who know of what."""
+    house.add_token(Scope(indexes=("other",), actions=frozenset({READ})))
+    for authorization in (None, basic("alice", "wrong"), f"Bearer {TEXT}"):
+        await house.ask(authorization)
+        await house.ask(authorization, UPLOAD)
+    await house.doorkeeper.settle()
+    found = [(entry.visitor, entry.action, entry.index, entry.project, entry.outcome) for entry in house.audit.entries]
+    assert found == [
+        ("", "read", "closed", "acme-app", "credentials-needed"),
+        ("alice", "read", "closed", "acme-app", "not-permitted"),
+    ]
+    assert {entry.peer for entry in house.audit.entries} == {PEER}
+    assert house.audit.entries[0].time == "2026-11-01T00:00:00+00:00"
 
 
 async def test_no_secret_is_said(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -154,7 +154,7 @@ def test_why_says_which_member_won_and_what_the_others_have(scene: Scene) -> Non
     assert "private is taken, too: 1 file (1.0)" in merged
     assert "shared-1.0-py3-none-any.whl: the file of private has other bytes than that of cache" in merged
     found = pypim("-c", scene.config, "why", "flask", "--index", "all", "--json").expect().document
-    assert found["group"]["winner"] == "cache"
+    assert found["groups"][0]["winner"] == "cache"
     assert pypim("-c", scene.config, "why", "nothing", "--index", "all").expect(3)
     scene.upstream.misbehave("*", status(503))
     failing = why("flask", expected=6)

@@ -41,3 +41,23 @@ members = ["own", "cache"]
     assert [(one["project"], one["version"], one["files"][0]["is_held"]) for one in listed] == [("lib", "1.0", True)]
     assert "all (group of own, cache): ready" in pypim("-c", config, "status").expect().stdout
     pypim("-c", config, "list", "--index", "nothing").expect(2)
+
+
+def test_verify_reads_what_only_the_server_fills(serve: ServeWorld, running: Running, tmp_path: Path) -> None:
+    """A damaged file of a proxy is dropped and comes again; one that was uploaded can only be named."""
+    upstream = serve(project("lib", "1.0"))
+    server = running(f'[upstreams.up]\nurl = "{upstream.url}"\n[indexes.cache]\nkind = "proxy"\n')
+    (entry,) = files_of(f"{server.url}/simple/lib/").values()
+    content = ask(entry["url"]).body
+    server.__exit__()
+    config = tmp_path / "server" / "pypim.toml"
+    (found,) = pypim("-c", config, "verify", "--json").expect().document["indexes"]
+    assert (found["index"], found["report"]["files"]) == ("cache", 1)
+    (held,) = (tmp_path / "server" / "data").glob("packages/**/*.whl")
+    held.write_bytes(b"x" * len(content))
+    pypim("-c", config, "verify").expect(7)
+    pypim("-c", config, "verify", "--repair").expect()
+    assert not held.exists()
+    server.__enter__()
+    (entry,) = files_of(f"{server.url}/simple/lib/").values()
+    assert ask(entry["url"]).body == content

@@ -20,8 +20,7 @@ from pypim.cli.output import Session, counted, table
 from pypim.core.access import EVERY, Action, scope_of
 from pypim.core.account_rows import TokenRow, token_row, user_row
 from pypim.core.errors import Conflict, InvalidUsage, NotFound
-from pypim.core.measures import parse_duration
-from pypim.core.tokens import ID_BYTES, PREFIX, SECRET_BYTES, User, made_token, parse_user_name
+from pypim.core.tokens import ID_BYTES, PREFIX, SECRET_BYTES, User, ends_at, made_token, parse_user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,14 +238,13 @@ def token_create(session: Session, /, *, to: str | None, expires: str | None, **
         if name not in config.indexes:
             known = ", ".join(config.indexes)
             raise InvalidUsage(f"--index {name}: no such index is configured", hint=f"There are: {known}.")
-    ends = now + parse_duration(expires, "--expires").total_seconds() if expires is not None else None
     text, kept = made_token(
         secrets.token_bytes(ID_BYTES + SECRET_BYTES),
         scope_of(made.indexes, made.projects, made.actions, "--project"),
         now,
         user=made.user_name,
         label=made.label,
-        expires_at=ends,
+        expires_at=ends_at(expires, now, "--expires"),
     )
     with open_accounts(config, writable=True) as accounts:
         accounts.keep_token(kept)

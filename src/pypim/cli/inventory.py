@@ -64,6 +64,18 @@ def releases_of(store: OpenStore, index: Index, held: dict[str, Holding]) -> lis
             return []
 
 
+def held_files(store: OpenStore, index: Index, held: dict[str, Holding]) -> dict[str, Holding]:
+    """Identity → holding of what only the server fills: nothing of a mirror, which `verify` knows by its generation."""
+    match index:
+        case HostedIndex():
+            return {f"{holding.filename}#{holding.blob.sha256}": holding for _, holding in _hosted(store, index.name)}
+        case ProxyIndex():
+            kept = store.catalog.cached.oldest(index.name, math.inf)
+            return {one.identity: held[one.identity] for one in kept if one.identity in held}
+        case _:
+            return {}
+
+
 def _hosted(store: OpenStore, index: str) -> Iterable[tuple[NormalizedName, Holding]]:
     hosted = store.catalog.hosted
     for project in hosted.projects(index):

@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from pypim.cli.command import Command, examples
+from pypim.cli.inventory import held_files
 from pypim.cli.options import workspace_options
 from pypim.cli.output import counted, format_size
+from pypim.config.model import GroupIndex, MirrorIndex, ProxyIndex
 
 if TYPE_CHECKING:
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
+    from pypim.config.model import Index
+    from pypim.ports import Reporter
     from pypim.sync.verify import VerifyReport
+    from pypim.wiring import OpenStore
 
 _CORRUPT = 7
 
@@ -34,18 +40,14 @@ def verify(session: Session, workspace: WorkspaceArguments, *, repair: bool) -> 
     A tree that is published elsewhere is read as well: its pages, and files of which it has copies rather than links.
     Each damaged or missing file is named; the exit status is 7 when any remains. With --repair they are fetched again.
     """
-    from pypim.sync.verify import verify as verify_index
-    from pypim.wiring import open_stack, open_store, request_of, run
+    from pypim.wiring import open_store, run
 
-    found = session.workspace(workspace)
+    found = session.workspace(msgspec.structs.replace(workspace, index=None), is_about_mirrors=False)
+    indexes = [one for one in found.config.of_any_kind(workspace.index) if not isinstance(one, GroupIndex)]
     reporter = session.reporter()
 
     async def work() -> list[VerifyReport]:
-        reports = []
-        for index in found.indexes:
-            async with open_stack(store, index, reporter) as stack:
-                reports.append(await verify_index(stack, request_of(found.config, index), repairs=repair))
-        return reports
+        return [await _verified(store, index, reporter, repairs=repair) for index in indexes]
 
     try:
         with open_store(found.config, writable=repair) as store:
@@ -54,7 +56,7 @@ def verify(session: Session, workspace: WorkspaceArguments, *, repair: bool) -> 
         reporter.close()
 
     def prose() -> None:
-        for index, report in zip(found.indexes, reports, strict=True):
+        for index, report in zip(indexes, reports, strict=True):
             session.say(f"{index.name}: read {counted(report.files, 'file')}, {format_size(report.file_bytes)}")
             for damage in report.damages:
                 state = "repaired" if damage.is_repaired else "damaged"
@@ -64,9 +66,22 @@ def verify(session: Session, workspace: WorkspaceArguments, *, repair: bool) -> 
             elif not report.is_sound and not repair:
                 session.say(session.pasteable("  fetch them again with `pypim verify --repair`"))
 
-    documents = [{"index": index.name, "report": report} for index, report in zip(found.indexes, reports, strict=True)]
+    documents = [{"index": index.name, "report": report} for index, report in zip(indexes, reports, strict=True)]
     status = 0 if all(report.is_sound for report in reports) else _CORRUPT
     return session.emit({"command": "verify", "indexes": documents}, prose, exit_status=status)
+
+
+async def _verified(store: OpenStore, index: Index, reporter: Reporter, *, repairs: bool) -> VerifyReport:
+    from pypim.sync.verify import verify as verify_mirror
+    from pypim.sync.verify_kept import verify_kept
+    from pypim.wiring import open_stack, request_of
+
+    if isinstance(index, MirrorIndex):
+        async with open_stack(store, index, reporter) as stack:
+            return await verify_mirror(stack, request_of(store.config, index), repairs=repairs)
+    held = held_files(store, index, dict(store.catalog.holdings.holdings()))
+    cached = store.catalog.cached if isinstance(index, ProxyIndex) else None
+    return await verify_kept(index.name, held, store.blobs, reporter, cached=cached, repairs=repairs)
 
 
 @click.command(

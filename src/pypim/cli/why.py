@@ -83,7 +83,7 @@ def why(session: Session, workspace: WorkspaceArguments, project: str, *, is_exh
             if not one.is_asked_for:
                 session.say(f"  None of this is asked for any more: it stays until {_until(found, one.index)}.")
 
-    return session.emit({"command": "why", "kept": kept, "group": None}, prose)
+    return session.emit({"command": "why", "kept": kept, "groups": ()}, prose)
 
 
 def _in_group(session: Session, workspace: WorkspaceArguments, project: str) -> int | None:

@@ -72,7 +72,7 @@ def why_in_group(session: Session, config: Config, index: str, text: str) -> int
         for sentence in said.conflicts:
             session.say(f"  {sentence}")
 
-    document = {"command": "why", "kept": (), "group": said}
+    document = {"command": "why", "kept": (), "groups": (said,)}
     status = session.emit(document, prose)
     if (fault := _first_fault(survey)) is not None:
         raise fault

@@ -214,7 +214,6 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     """Who may do what on the server."""
 
     rules: Rules
-    failures_per_minute: int
     publishers: dict[str, Publisher]
 
 

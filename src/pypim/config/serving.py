@@ -88,9 +88,9 @@ def access(reading: Reading, table: AccessTable, indexes: Mapping[str, Index]) -
             rights=tuple(rights),
             groups=table.groups,
             members={index.name: index.members for index in indexes.values() if isinstance(index, GroupIndex)},
+            failures_per_minute=table.failures_per_minute,
             is_open_on_loopback=table.open_on_loopback,
         ),
-        failures_per_minute=table.failures_per_minute,
         publishers={name: _publisher(reading, name, one, indexes) for name, one in table.publishers.items()},
     )
 

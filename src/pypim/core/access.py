@@ -132,6 +132,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """Name → the users in it."""
     members: Mapping[str, tuple[str, ...]] = {}
     """Group of indexes → the indexes in it. Whoever may read a group reads through it what its members have."""
+    failures_per_minute: int = 10
+    """Wrong credentials from one address, after which it has to wait; 0: no limit."""
     is_open_on_loopback: bool = False
     """Whether those on this machine may write without credentials, as long as there is neither a user nor a token."""
 

@@ -29,11 +29,12 @@ class MethodNotAllowed(Invalid):
 
     code = "method-not-allowed"
     http_status: ClassVar[int] = 405
-    http_headers: ClassVar[Mapping[str, str]] = MappingProxyType({"allow": "GET, HEAD, OPTIONS"})
 
-    def __init__(self, method: str) -> None:
-        super().__init__(f"{method} means nothing here", hint="Uploads go to the index's /legacy/.")
+    def __init__(self, method: str, allowed: str = "GET, HEAD, OPTIONS") -> None:
+        hint = "Uploads go to the index's /legacy/." if allowed.startswith("GET, HEAD, O") else f"There is {allowed}."
+        super().__init__(f"{method[:20]!a} means nothing here", hint=hint)
         self.method = method
+        self.http_headers = {"allow": allowed}
 
 
 class InvalidPath(Invalid):
@@ -46,6 +47,17 @@ class InvalidPath(Invalid):
             f"{path[:200]!a} is no path of this server", hint="Names are written in ASCII, without encoded slashes."
         )
         self.path = path
+
+
+class InvalidRequest(Invalid):
+    """The query or the body of a request to the API is not what its description says (HTTP 400)."""
+
+    code = "invalid-request"
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}: {what}", hint="See /api/v1/openapi.json for what is expected.")
+        self.where = where
+        self.what = what
 
 
 class FileNotListed(NotFound):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from packaging.version import Version
 
 from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.model import Page, ProjectStatus
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pypim.core.policy import Policy
 
 _WHEEL = ".whl"
+_NEWEST = 2
+_NO_VERSION = Version("0.dev0")
 _EVERY_FORMAT = frozenset(FileKind)
 
 
@@ -59,6 +62,22 @@ def allowed_page(page: Page, policy: Policy, now: datetime) -> Page:
 def metadata_key(file: DistFile) -> str:
     """Under what the core metadata of a listed file is known: MetadataCache has the same key."""
     return file.sha256 or file.url
+
+
+def newest_wheels(page: Page, count: int) -> list[DistFile]:
+    """At most so many wheels without core metadata, of the two newest final releases (or of any, without those)."""
+    wheels = [file for file in page.files if file.filename.endswith(_WHEEL) and not file.core_metadata]
+    if not wheels:
+        return []
+    ranks = {file.filename: _rank(parse_filename(file.filename, page.name)) for file in page.files}
+    newest = set(sorted(set(ranks.values()), reverse=True)[:_NEWEST])
+    wheels.sort(key=lambda file: ranks[file.filename], reverse=True)
+    return [file for file in wheels if ranks[file.filename] in newest][:count]
+
+
+def _rank(parsed: ParsedFilename) -> tuple[bool, Version]:
+    version = parsed.version or _NO_VERSION
+    return not version.is_prerelease, version
 
 
 def known_page(page: Page, held: Mapping[str, Holding], sidecars: Mapping[str, str | None]) -> Page:

@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from pypim.core.access import RESERVED_NAMES, Scope
-from pypim.core.errors import InvalidUsage
+from pypim.core.errors import InvalidRequirement, InvalidUsage
+from pypim.core.measures import parse_duration
 
 PREFIX = "pypim-"
 """What begins so is meant as a token, wherever it stands; scanners for leaked secrets look for it as well."""
 ID_BYTES = 6
 SECRET_BYTES = 32
+_LONGEST_SECONDS = 100 * 366 * 24 * 3600.0
 _TEXT = re.compile(r"pypim-(?P<id>[0-9a-f]{12})\.(?P<secret>[A-Za-z0-9_-]{43})")
 
 
@@ -91,3 +93,19 @@ def made_token(random: bytes, scope: Scope, created_at: float, **more: Any) -> t
     parts = split_token(text)
     assert parts is not None, "it was just made"
     return text, Token(id=parts[0], secret_sha256=parts[1], scope=scope, created_at=created_at, **more)
+
+
+def ends_at(expires: str | None, now: float, where: str) -> float | None:
+    """When a token ends that is to last so long ("90 days"), in seconds since the epoch; None where it never does.
+
+    Raises InvalidRequirement for what is no duration, or one beyond any sense; `where` is what people wrote it into.
+    """
+    if expires is None:
+        return None
+    try:
+        seconds = parse_duration(expires, where).total_seconds()
+    except OverflowError:
+        seconds = _LONGEST_SECONDS + 1
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        raise InvalidRequirement(where, expires, "a token lasts a second to a hundred years", hint="Leave it out.")
+    return now + seconds

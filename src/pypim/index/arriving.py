@@ -36,6 +36,8 @@ HELD_BACK_BYTES = 1 << 16
 """Of the end of a file, until its digest is right."""
 WHOLE_BYTES = 1 << 18
 """A file up to this size is given out only when it is right: then a bad one is an error, and no broken connection."""
+_MOST_READ_BYTES = 1 << 18
+"""At once by one reader: of many readers at once, each has a chunk in memory."""
 _ATTEMPTS = 4
 _LONGEST_TURN_SECONDS = 8.0
 _THREAD_BYTES = 1 << 17
@@ -113,7 +115,7 @@ class Arrival:
         while True:
             available = self.given_out
             if start < available:
-                chunk = self._read(start, min(most, available - start))
+                chunk = self._read(start, min(most, available - start, _MOST_READ_BYTES))
                 if chunk:
                     return chunk
                 await asyncio.sleep(0)  # between two states of the staged file

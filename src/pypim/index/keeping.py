@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _FLUSH_SECONDS = 10.0
 """How often the last uses of files are written down."""
 _MOST_USES = 1000
+_MOST_RECENT = 10_000
+"""Files whose holding is known without asking the catalog; that they still are there is looked at each time."""
 _YOUNG_SECONDS = 60.0
 """A file that was asked for so recently is not dropped: somebody may be about to open it."""
 _ROOM = 0.9
@@ -60,6 +62,7 @@ class KeptFiles:
         self._tools = tools
         self._uses: dict[str, float] = {}
         self._flushed_at = 0.0
+        self._recent: dict[str, Holding] = {}
         self._durable: list[tuple[str, NormalizedName, Holding]] = []
         self._next_commit: asyncio.Task[None] | None = None
         self._last_commit: asyncio.Task[None] | None = None
@@ -74,10 +77,17 @@ class KeptFiles:
 
     def held_path(self, project: NormalizedName, file: DistFile) -> Path | None:
         """Where the bytes of a listed file are; None where they are not held, or somebody has just deleted them."""
-        holding = self.held(project).get(file.identity)
-        if holding is None or not self._blobs.found(holding):
+        key = file.identity
+        holding = self._recent.get(key) or self.held(project).get(key)
+        if holding is None:
             return None
-        self._use(file.identity)
+        if not self._blobs.found(holding):
+            self._recent.pop(key, None)
+            return None
+        self._recent[key] = holding
+        if len(self._recent) > _MOST_RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._use(key)
         return self._blobs.path(holding)
 
     def _use(self, identity: str) -> None:

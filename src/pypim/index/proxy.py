@@ -22,7 +22,7 @@ from pypim.index.believing import Documents, Rules
 from pypim.index.download import FileIsAbsent
 from pypim.index.keeping import KeptFiles, Tools
 from pypim.index.metadata import CHEAP_WAYS, RemoteMetadata
-from pypim.index.sidecars import Bodies, Sidecars
+from pypim.index.sidecars import Ahead, Bodies, Sidecars
 from pypim.index.sources import EitherSource, FlatSource, SimpleSource
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ class ProxyIndex:
         reader = RemoteMetadata(self._url, parts.fetcher, bodies, capabilities, parts.blobs, CHEAP_WAYS)
         cached = (parts.read.cached, parts.write.cached)
         self._sidecars = Sidecars(name, reader, bodies, cached, self._later, parts.epochs)
+        self._ahead = Ahead(self._sidecars)
 
     @property
     def name(self) -> str:
@@ -186,6 +187,9 @@ class ProxyIndex:
         if known is not None and known[:2] == (mark, belief):
             return known[2]
         page = self._page_of(belief.value)
+        if self._settings.learns_metadata and not self._settings.is_offline and await self._ahead.learn(page):
+            await self._later.finish()
+            mark, page = self._mark_of(belief), self._page_of(belief.value)
         if self._projects.current(name) is belief:
             self._shown[name] = (mark, belief, page)
             if len(self._shown) > _MOST_SHOWN:
@@ -267,6 +271,7 @@ class ProxyIndex:
 
     async def close(self) -> None:
         """Stop asking; what was received of files stays for the next time."""
+        await self._ahead.close()
         await self._projects.close()
         await self._lists.close()
         await self._arrivals.close()

@@ -5,24 +5,31 @@ What was learned is told to the catalog, so that pages offer it, and no longer o
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pypim.core.errors import MetadataNotFound
-from pypim.core.shown import metadata_key
+from pypim.core.errors import MetadataNotFound, PypimError
+from pypim.core.shown import metadata_key, newest_wheels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from packaging.utils import NormalizedName
 
-    from pypim.core.model import CoreMetadata, DistFile
+    from pypim.core.model import CoreMetadata, DistFile, Page
     from pypim.index.behind import Later
     from pypim.ports import Cached, Epochs, MetadataCache, MetadataReader
 
 _MOST_BODIES = 256
+_MOST_AHEAD = 24
+_AT_ONCE = 6
+_MOST_TRIED = 10_000
+_AHEAD_SECONDS = 1.0
+"""How long a page waits for what is learned of its newest wheels."""
 
 
 class Bodies:
@@ -103,3 +110,45 @@ class Sidecars:
     def _tell(self, key: str, digest: str | None, *, is_news: bool) -> None:
         advance = partial(self._epochs.advance, self._index) if is_news else None
         self._later.run(partial(self._write.keep_sidecar, key, digest), advance)
+
+
+class Ahead:
+    """Learns the core metadata of the newest wheels of a page before anybody asks.
+
+    Without it, clients read the end of a wheel instead, for which all of it must have been fetched.
+    """
+
+    def __init__(self, sidecars: Sidecars) -> None:
+        self._sidecars = sidecars
+        self._tried: dict[str, None] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def learn(self, page: Page) -> bool:
+        """Begin where that was not tried before, and wait a little; whether anything may have been learned."""
+        begun: list[asyncio.Task[None]] = []
+        for file in newest_wheels(page, _MOST_AHEAD):
+            key = metadata_key(file)
+            if key not in self._tried:
+                self._tried[key] = None
+                begun.append(asyncio.get_running_loop().create_task(self._learn(page.name, file)))
+        while len(self._tried) > _MOST_TRIED:
+            del self._tried[next(iter(self._tried))]
+        for task in begun:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if begun:
+            await asyncio.wait(begun, timeout=_AHEAD_SECONDS)
+        return bool(begun)
+
+    async def _learn(self, project: NormalizedName, file: DistFile) -> None:
+        async with self._room:
+            with suppress(PypimError):  # then it is not offered, and clients read the wheel
+                await self._sidecars.learn(project, file)
+
+    async def close(self) -> None:
+        """Stop learning."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

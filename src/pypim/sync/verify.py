@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import Holding, Page
-    from pypim.ports import Tree
+    from pypim.ports import Reporter, Tree
     from pypim.sync.model import Request, Stack
 
 _THREADS = 2  # hashing lets go of the interpreter's lock, and two readers keep a disk busy
@@ -63,7 +63,7 @@ async def verify(stack: Stack, request: Request, *, repairs: bool) -> VerifyRepo
     listed = {planned.file.identity: planned for planned in planned_files(selection)} if selection else {}
     elsewhere = stack.generations.listed(besides=request.index) - listed.keys()
     held = {identity: holding for identity, holding in stack.holdings.holdings() if identity not in elsewhere}
-    damages = await _read_again(stack, ((*item, stack.blobs.path(item[1])) for item in held.items()))
+    damages = await read_again(stack.reporter, ((*item, stack.blobs.path(item[1])) for item in held.items()))
     if repairs and damages:
         damages = await _repair(stack, request, damages, held, listed)
     if selection is not None and stack.tree is not None:
@@ -79,11 +79,11 @@ async def verify(stack: Stack, request: Request, *, repairs: bool) -> VerifyRepo
     return VerifyReport(files=len(held), file_bytes=total_bytes, damages=tuple(damages))
 
 
-async def _read_again(stack: Stack, files: Iterable[tuple[str, Holding, Path]]) -> list[Damage]:
+async def read_again(reporter: Reporter, files: Iterable[tuple[str, Holding, Path]]) -> list[Damage]:
     """Read files, each an (identity, what it should be, where it stands), and compare; in the order of their paths."""
     items = sorted(files, key=lambda item: item[2])
     total_bytes = sum(holding.blob.size for _, holding, _ in items)
-    stack.reporter.stage("verify", total=len(items), total_bytes=total_bytes)
+    reporter.stage("verify", total=len(items), total_bytes=total_bytes)
     damages: list[Damage] = []
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
         loop = asyncio.get_running_loop()
@@ -91,7 +91,7 @@ async def _read_again(stack: Stack, files: Iterable[tuple[str, Holding, Path]]) 
         tasks = [loop.run_in_executor(pool, _check_batch, batch) for batch in batches]
         for task, batch in zip(tasks, batches, strict=True):
             damages += await task
-            stack.reporter.advance(len(batch), size_bytes=sum(holding.blob.size for _, holding, _ in batch))
+            reporter.advance(len(batch), size_bytes=sum(holding.blob.size for _, holding, _ in batch))
     return damages
 
 
@@ -176,7 +176,7 @@ async def _published_damages(stack: Stack, tree: Tree, index: str, held: Mapping
     copies = ((path, holding, tree.copy_of(holding)) for path, holding in placed.items())
     copied = [(path, holding, place) for path, holding, place in copies if place is not None]
     if copied:
-        spoilt = await _read_again(stack, copied)
+        spoilt = await read_again(stack.reporter, copied)
         found += [(damage.identity, f"where it is published, {damage.reason}") for damage in spoilt]
     return [Damage(identity=path, filename=path, reason=reason) for path, reason in found]
 

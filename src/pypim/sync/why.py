@@ -38,9 +38,7 @@ def kept_of(
     is_exhaustive: bool = False,
 ) -> list[IndexKept]:
     """What an index keeps of a project, or of one release of it, and why: empty where it keeps none."""
-    answerer = WhyAnswerer(
-        selection, metadata, environments(index.targets), index.follow, is_exhaustive=is_exhaustive
-    )
+    answerer = WhyAnswerer(selection, metadata, environments(index.targets), index.follow, is_exhaustive=is_exhaustive)
     return [
         IndexKept(index=index.name, release=release, is_asked_for=_is_asked_for(index, release))
         for release in answerer.kept(project, version)

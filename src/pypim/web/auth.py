@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 from pypim.core.access import Action, Decision, Rules, Scope, Visitor
 from pypim.core.access_errors import CredentialsNeeded, NotPermitted, WrongCredentials
-from pypim.core.errors import StoreFault
+from pypim.core.audit import AuditEntry
+from pypim.core.errors import PypimError, StoreFault
+from pypim.core.measures import describe_time
 from pypim.core.tokens import is_same_secret, split_token
 from pypim.web.credentials import Password, ShownToken, Unreadable, read_credentials
 from pypim.web.failures import Failures, is_loopback
 from pypim.web.passwords import PasswordCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from packaging.utils import NormalizedName
 
-    from pypim.ports import Accounts, Background, Clock
+    from pypim.ports import Accounts, Audit, Background, Clock
     from pypim.web.credentials import Credentials
 
 ANONYMOUS = Visitor(name="anonymous", scope=Scope(actions=frozenset({Action.READ})))
@@ -44,11 +46,12 @@ class Doorkeeper:
         written: Accounts,
         background: Background,
         clock: Clock,
-        failures_per_minute: int = 10,
+        audit: Audit | None = None,
     ) -> None:
         """`accounts` are read on the event loop; `written` are the same ones, for `background` to write."""
         self.rules = rules
-        self.failures = Failures(failures_per_minute, self._now)
+        self.failures = Failures(rules.failures_per_minute, self._now)
+        self._audit = audit
         self._accounts = accounts
         self._written = written
         self._background = background
@@ -72,15 +75,15 @@ class Doorkeeper:
         """
         if action is Action.READ and self.is_open(index):
             return ANONYMOUS
-        credentials = read_credentials(headers.get("authorization"))
-        visitor = self._fresh_loopback(headers, peer, action, credentials)
-        if visitor is None and credentials is not None:
-            visitor = await self._recognise(credentials, peer)
-            if visitor is None:
-                self.failures.count(peer)
-                _log.warning("wrong credentials from %s for %s on %s", peer or "a socket", action, index)
-                raise CredentialsNeeded(index, is_wrong=True) if action is Action.READ else WrongCredentials(index)
-        return self.permit(visitor, action, index, project)
+        visitor = None
+        try:
+            visitor = await self._visitor(headers, peer, action, index)
+            return self.permit(visitor, action, index, project)
+        except (CredentialsNeeded, NotPermitted) as refusal:
+            if action is Action.READ and (visitor is not None or "authorization" in headers):
+                name = visitor.name if visitor is not None else ""
+                self._later(self.tell(refusal, name, peer, action.value, index, project or ""))
+            raise
 
     def permit(self, visitor: Visitor | None, action: Action, index: str, project: NormalizedName | None) -> Visitor:
         """The visitor, who may do this as well. Raises CredentialsNeeded or NotPermitted."""
@@ -92,6 +95,36 @@ class Doorkeeper:
             case Decision.NOT_PERMITTED:
                 assert visitor is not None
                 raise NotPermitted(visitor.name, action.value, index, project)
+
+    async def _visitor(self, headers: Mapping[str, str], peer: str, action: Action, index: str) -> Visitor | None:
+        """Who sends the request; None where nothing says so. Raises CredentialsNeeded or WrongCredentials."""
+        credentials = read_credentials(headers.get("authorization"))
+        visitor = self._fresh_loopback(headers, peer, action, credentials)
+        if visitor is None and credentials is not None:
+            visitor = await self._recognise(credentials, peer)
+            if visitor is None:
+                self.failures.count(peer)
+                _log.warning("wrong credentials from %s for %s on %s", peer or "a socket", action, index)
+                raise CredentialsNeeded(index, is_wrong=True) if action is Action.READ else WrongCredentials(index)
+        return visitor
+
+    async def tell(
+        self, outcome: PypimError | str, visitor: str, peer: str, action: str, index: str, project: str = ""
+    ) -> None:
+        """Tell the audit log of a refusal, or of what was done, in a sentence. Raises StoreFault."""
+        if self._audit is None:
+            return
+        entry = AuditEntry(
+            time=describe_time(self._now()),
+            visitor=visitor,
+            action=action,
+            index=index,
+            project=project,
+            outcome=outcome.code if isinstance(outcome, PypimError) else "done",
+            reason=outcome.message if isinstance(outcome, PypimError) else outcome,
+            peer=peer,
+        )
+        await self._background.run(partial(self._audit.append, entry))
 
     async def _recognise(self, credentials: Credentials, peer: str) -> Visitor | None:
         """Whose credentials these are. A right token counts also where too many failures came from: nobody guesses it.
@@ -154,16 +187,13 @@ class Doorkeeper:
         while len(self._noted) >= _MOST_NOTED:
             del self._noted[next(iter(self._noted))]
         self._noted[token_id] = now
-        note = asyncio.get_running_loop().create_task(self._write_use(token_id, now))
-        self._notes.add(note)
-        note.add_done_callback(self._notes.discard)
+        self._later(self._background.run(partial(self._written.note_use, token_id, now)))
 
-    async def _write_use(self, token_id: str, now: float) -> None:
-        """The request does not wait for this, and does not fail with it."""
-        try:
-            await self._background.run(partial(self._written.note_use, token_id, now))
-        except StoreFault as fault:
-            _log.warning("the last use of token %s was not recorded: %s", token_id, fault)
+    def _later(self, note: Coroutine[object, object, None]) -> None:
+        """The request does not wait for what is noted so, and does not fail with it."""
+        task = asyncio.get_running_loop().create_task(_noted(note))
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
 
     async def settle(self) -> None:
         """Wait for what is still to be written, before the store is closed."""
@@ -171,3 +201,10 @@ class Doorkeeper:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+async def _noted(note: Coroutine[object, object, None]) -> None:
+    try:
+        await note
+    except StoreFault as fault:
+        _log.warning("not recorded: %s", fault)

@@ -9,11 +9,34 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from pypim.ports import Background, Clock, Hosted, Served
+    from packaging.utils import NormalizedName
+
+    from pypim.core.chains import IndexKept
+    from pypim.core.index_state import IndexState
+    from pypim.ports import Accounts, Audit, Background, Clock, Hosted, Served
     from pypim.web.auth import Doorkeeper
     from pypim.web.forwarded import Networks
     from pypim.web.publishing import Publishing
     from pypim.web.upload import Uploads
+
+
+class Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API tells of the store, and the accounts that administrators see and change."""
+
+    kinds: Mapping[str, str]
+    """Index → its kind, as in the configuration."""
+    state: Callable[[str], IndexState]
+    """Of the index with that name; in `reading` only."""
+    why: Callable[[str, NormalizedName, str | None], list[IndexKept]]
+    """What keeps a project, or one release of it, in a mirror; in `reading` only. Raises ProjectNotFound."""
+    reading: Background
+    """Where reads go that take long, so that neither the event loop nor writes wait for them."""
+    accounts: Accounts
+    """To be read on the event loop."""
+    written: Accounts
+    """The same ones, for the context's background."""
+    audit: Audit
+    """For the context's background."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +59,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Of the hosted indexes, by name: what they have, and how it came to be."""
     provenance: Mapping[str, Callable[[str], Awaitable[bytes]]] = {}
     """Index → what reads the provenance object at an address of its upstream (PEP 740), for those that can."""
+    telling: Telling | None = None
+    """None where there is no API."""
     publishing: Publishing | None = None
     """None where no publisher is configured."""
     trusted_proxies: Networks = ()

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
     from pypim.config.model import Publisher
     from pypim.ports import Accounts, Background, Clock, Fetcher
+    from pypim.web.auth import Doorkeeper
     from pypim.web.context import Context
-    from pypim.web.failures import Failures
 
 LIFE_SECONDS = 900.0
 """PyPI's tokens of this kind live as long."""
 _MOST_BYTES = 64 * 1024
+_MOST_SUBJECT_CHARS = 200
 _log = logging.getLogger("pypim.server")
 
 
@@ -48,7 +49,7 @@ class Publishing:
         written: Accounts,
         background: Background,
         clock: Clock,
-        failures: Failures,
+        doorkeeper: Doorkeeper,
     ) -> None:
         """There is at least one publisher. `open_fetcher` opens a client for the URL of an issuer.
 
@@ -58,7 +59,7 @@ class Publishing:
         self._written = written
         self._background = background
         self._clock = clock
-        self._failures = failures
+        self._doorkeeper = doorkeeper
         self._issuers = {one.issuer: Issuer(one.issuer, open_fetcher, self._now) for one in self._publishers}
 
     @property
@@ -71,15 +72,16 @@ class Publishing:
 
         Raises IdentityRejected, TooManyAttempts, or UpstreamFault where the issuer does not answer.
         """
-        self._failures.check(peer)
+        self._doorkeeper.failures.check(peer)
         try:
-            return await self._mint(text)
+            return await self._mint(text, peer)
         except IdentityRejected as rejected:
-            self._failures.count(peer)
+            self._doorkeeper.failures.count(peer)
             _log.warning("an identity token from %s was refused: %s", peer or "a socket", rejected.description)
+            await self._doorkeeper.tell(rejected, "", peer, "token", "")
             raise
 
-    async def _mint(self, text: str) -> tuple[str, float]:
+    async def _mint(self, text: str, peer: str) -> tuple[str, float]:
         issuer = self._issuers.get(str(unchecked_claims(text).get("iss")))
         if issuer is None:
             raise _no_publisher("its issuer is not known here")
@@ -104,7 +106,8 @@ class Publishing:
             await self._background.run(partial(self._written.keep_token, token))
         except Conflict:
             raise IdentityRejected("invalid-reuse-token", "invalid token: it was used before") from None
-        _log.info("token %s was made for publisher %s (%s)", token.id, publisher.name, claims.get("sub"))
+        told = f"token {token.id} for {str(claims.get('sub'))[:_MOST_SUBJECT_CHARS]}"
+        await self._doorkeeper.tell(told, token.label, peer, "token", ",".join(publisher.scope.indexes))
         return made, now + LIFE_SECONDS
 
     def _now(self) -> float:
