@@ -38,6 +38,7 @@ from pypim.store.epochs import LocalEpochs
 from pypim.store.keeping import Keeping
 from pypim.store.turns import LocalTurns
 from pypim.wiring import CATALOG_NAME, SystemClock
+from pypim.wiring_told import Told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -60,11 +61,11 @@ TURNS_NAME = "turns"
 AUDIT_NAME = "audit.jsonl"
 
 
-class WriterThread:
-    """The Background of a worker: one thread, whose connection to the catalog nobody else uses."""
+class WorkerThread:
+    """A Background of a worker: one thread, whose connection to the catalog nobody else uses."""
 
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="writer")
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """What the work returns or raises."""
@@ -99,6 +100,9 @@ class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
     """For the event loop."""
     writer: Catalog
     """For the background."""
+    teller: Catalog
+    """For what takes long to read, in `reading`."""
+    reading: Background
     blobs: Blobs
     keeping: Keeping
     epochs: Epochs
@@ -145,13 +149,17 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
     atomic.make_folder(config.store.files)
     reader = stack.enter_context(Catalog.open(path / CATALOG_NAME))
     writer = stack.enter_context(Catalog.open(path / CATALOG_NAME))
-    background = WriterThread()
+    teller = stack.enter_context(Catalog.open(path / CATALOG_NAME))
+    background, reading = WorkerThread("writer"), WorkerThread("reader")
     stack.callback(background.close)
+    stack.callback(reading.close)
     keeping = Keeping(path)
     staging = path / STAGING_NAME / str(os.getpid())
     return ServerStack(
         reader=reader,
         writer=writer,
+        teller=teller,
+        reading=reading,
         blobs=LocalBlobs(config.store.files, staging, keeping=keeping),
         keeping=keeping,
         epochs=stack.enter_context(LocalEpochs.open(path)),
@@ -286,9 +294,10 @@ def _uploads(config: Config, index: Index, shared: ServerStack) -> Uploads:
 # --- the application --------------------------------------------------------------------------------------------------
 def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], uploads: dict[str, Uploads]) -> Context:
     from pypim.web.auth import Doorkeeper
-    from pypim.web.context import Context
+    from pypim.web.context import Context, Telling
     from pypim.web.publishing import Publishing
 
+    told = Told(config, shared.teller)
     server, access = config.server, config.access
     reader, writer = shared.reader.accounts, shared.writer.accounts
     doorkeeper = Doorkeeper(access.rules, reader, writer, shared.background, shared.clock, shared.audit)
@@ -308,6 +317,15 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
         clock=shared.clock,
         hosted={taker.name: shared.reader.hosted for taker in uploads.values()},
         provenance=shared.provenance,
+        telling=Telling(
+            kinds={index.name: index.kind for index in config.indexes.values()},
+            state=told.state,
+            why=told.why,
+            reading=shared.reading,
+            accounts=reader,
+            written=writer,
+            audit=shared.audit,
+        ),
         publishing=publishing,
         trusted_proxies=server.trusted_proxies,
         root_path=server.root_path,
@@ -336,11 +354,12 @@ def _check(catalog: Catalog) -> None:
 
 def _routes(context: Context) -> list[BaseRoute]:
     """Everything but pages and files."""
-    from pypim.web import health, integrity, legacy_json, publishing, pypicache, upload_routes, xmlrpc
+    from pypim.web import api, health, integrity, legacy_json, publishing, pypicache, upload_routes, xmlrpc
 
     return [
         *health.routes(context),
         *publishing.routes(context),
+        *api.routes(context),
         *upload_routes.routes(context),
         *legacy_json.routes(context),
         *integrity.routes(context),

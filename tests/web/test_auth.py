@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pypim.core.access import Action, Right, Rules, Scope
 from pypim.core.access_errors import CredentialsNeeded, NotPermitted, TooManyAttempts, WrongCredentials
@@ -20,6 +22,7 @@ from pypim.core.names import parse_name
 from pypim.core.tokens import Token, User, split_token, token_text
 from pypim.store.memory_access import MemoryAccounts
 from pypim.web.auth import ANONYMOUS, Doorkeeper
+from pypim.web.credentials import Password, ShownToken, Unreadable, read_credentials
 from pypim.web.failures import Failures
 from pypim.web.passwords import hash_password
 
@@ -104,6 +107,39 @@ async def house() -> AsyncIterator[House]:
     made = House()
     yield made
     await made.doorkeeper.settle()
+
+
+@given(st.text() | st.binary().map(lambda raw: "Basic " + b64encode(raw).decode()))
+def test_any_header_is_read_and_shows_no_secret(header: str) -> None:
+    found = read_credentials(header)
+    match found:
+        case ShownToken(text):
+            assert repr(found) == "ShownToken(…)"
+            assert split_token(text) is None or text.startswith("pypim-")
+        case Password(user, password):
+            assert repr(found) == f"Password({user!r}, …)"
+            assert not password.startswith("pypim-")
+        case _:
+            assert isinstance(found, Unreadable)
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.booleans()), max_size=60))
+def test_no_minute_takes_more_failures_than_twice_the_limit(attempts: list[tuple[float, bool]]) -> None:
+    """A bucket that was empty may be filled at once, and leaks as much within the minute."""
+    clock, taken = Hands(), []
+    failures = Failures(5, lambda: clock.now().timestamp())
+    for wait, is_wrong in attempts:
+        clock.move(wait)
+        try:
+            failures.check(PEER)
+        except TooManyAttempts as refusal:
+            assert 1 <= refusal.retry_after_seconds <= 60
+            continue
+        if is_wrong:
+            failures.count(PEER)
+            taken.append(clock.now().timestamp())
+    for start in taken:
+        assert sum(start <= at < start + 60 for at in taken) <= 10
 
 
 def test_an_open_index_costs_nothing(house: House) -> None:
