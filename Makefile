@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: install demo test slow live check format lock bench docs clean
+.PHONY: install demo test clients slow live check format lock bench docs clean
 
 install: .venv/installed
 
@@ -18,6 +18,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+clients: install
+	$(BIN)/python -m tools.clients
 
 slow: install
 	$(BIN)/python -m pytest -m slow -n $(WORKERS)
@@ -46,4 +49,4 @@ bench: install
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache demo-mirror demo-venv bench/out
+	rm -rf .venv .clients .mypy_cache .ruff_cache .pytest_cache demo-mirror demo-venv bench/out

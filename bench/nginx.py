@@ -147,6 +147,11 @@ class Served(Generic[U]):
         return f"http://127.0.0.1:{self._ports[0]}"
 
     @property
+    def process_id(self) -> int:
+        """Of nginx itself."""
+        return self._process.pid
+
+    @property
     def pages(self) -> Path:
         """The folder that `direct` shows."""
         return self._work / "direct"

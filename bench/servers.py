@@ -51,7 +51,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """The CPU time of all its processes so far; needs Linux."""
-        return sum(_cpu_ticks(process_id) for process_id in family(self.process.pid)) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.process.pid)
 
 
 def fetch(url: str, headers: Mapping[str, str] | None = None) -> tuple[Mapping[str, str], bytes]:
@@ -78,6 +78,11 @@ def family(process_id: int) -> list[int]:
     listing = Path(f"/proc/{process_id}/task/{process_id}/children")
     children = [int(text) for text in listing.read_text().split()] if listing.exists() else []
     return [process_id, *(member for child in children for member in family(child))]
+
+
+def cpu_s(process_id: int) -> float:
+    """The CPU time so far of a process and of all that it has started; needs Linux."""
+    return sum(_cpu_ticks(member) for member in family(process_id)) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_bytes(process_id: int) -> int:

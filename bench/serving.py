@@ -9,7 +9,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench import peers, servers, wrk
 from bench.measure import RunError
@@ -42,28 +42,37 @@ class Stand:
     runs: int
     root: str
     contestants: dict[str, Server]
+    processes: dict[str, int]
+    """Name → the process that, with all that it has started, is the server."""
+    cpu_us: dict[str, float] = field(default_factory=dict)
+    """What an answer took of the CPU in the last load."""
 
     def race(self, label: str, urls: Mapping[str, str], accept: str, connections: int) -> dict[str, wrk.Load]:
         """Load everybody in turn, and return the medians by name."""
         found: dict[str, list[wrk.Load]] = {name: [] for name in urls}
         for _ in range(self.runs):
             for name, url in urls.items():
-                self._load(found[name], name, url, connections, {"Accept": accept})
+                self.load(found[name], name, url, connections, {"Accept": accept})
         return self.medians(f"{label}, c={connections}", found)
 
     def _load(self, found: list[wrk.Load], name: str, url: str, connections: int, headers: Mapping[str, str]) -> None:
         print(f"{self.report.row}: {name}, c={connections}", file=sys.stderr)
+        before = servers.cpu_s(self.processes[name])
         try:
-            found.append(wrk.load(url, connections, SECONDS, headers))
+            load = wrk.load(url, connections, SECONDS, headers)
         except RunError as error:
             self.report.failures.append(f"{name}: {error}")
+        else:
+            found.append(load)
+            self.cpu_us[name] = (servers.cpu_s(self.processes[name]) - before) / max(load.rate * SECONDS, 1) * 1e6
 
     def medians(self, label: str, found: Mapping[str, list[wrk.Load]]) -> dict[str, wrk.Load]:
         """Of the runs of each; noted in the report."""
         medians = {name: _median(loads) for name, loads in found.items() if loads}
         best = medians[NGINX].rate if NGINX in medians else 1.0
         rates = (
-            f"{name} {load.rate:,.0f}/s ({load.rate / best:.3f}), {load.mb_s:,.0f} MB/s, p99 {load.slowest_s:.3g} s"
+            f"{name} {load.rate:,.0f}/s ({load.rate / best:.3f}), {load.mb_s:,.0f} MB/s, p99 {load.slowest_s:.3g} s, "
+            f"{self.cpu_us[name]:,.0f} us CPU"
             for name, load in medians.items()
         )
         self.report.notes += [f"{label}:", *(f"  {rate}" for rate in rates)]
@@ -100,7 +109,8 @@ def stand(report: Report, runs: int) -> Iterator[Stand]:
             pages = {"small": "bench-small", "large": "bench-large"}
             servers.write_static(running.pages, made[_MIRROR], pages)
         report.notes.append(f"{SECONDS:g} s of wrk -t1 a figure, {runs} runs in turn; the machine may be shared")
-        yield Stand(report, runs, root, made)
+        processes = {NGINX: running.process_id, **{name: server.process.pid for name, server in made.items()}}
+        yield Stand(report, runs, root, made, processes)
 
 
 def _median(loads: list[wrk.Load]) -> wrk.Load:
@@ -152,7 +162,7 @@ def unchanged(runs: int) -> Report:
     if skip(report):
         return report
     with upstream() as running, servers.pypim(running.direct, fresh(report.row, "mirror"), "mirror") as server:
-        here = Stand(report, runs, running.direct, {})
+        here = Stand(report, runs, running.direct, {}, {"304": server.process.pid, "200": server.process.pid})
         url = server.page("bench-small")
         etag = servers.fetch(url, {"Accept": JSON})[0]["ETag"]
         ways = {"304": {"Accept": JSON, "If-None-Match": etag}, "200": {"Accept": JSON}}
@@ -160,7 +170,7 @@ def unchanged(runs: int) -> Report:
             found: dict[str, list[wrk.Load]] = {name: [] for name in ways}
             for _ in range(runs):
                 for name, headers in ways.items():
-                    found[name].append(wrk.load(url, connections, SECONDS, headers))
+                    here.load(found[name], name, url, connections, headers)
             medians = here.medians(f"c={connections}", found)
             if connections == 16:
                 ratio = medians["304"].rate / medians["200"].rate

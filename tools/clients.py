@@ -1,10 +1,12 @@
 """Foreign clients of a server, each in a virtual environment of its own below .clients/, with hashes from a lock.
 
-`python -m tools.clients` makes those that are not there; `python -m tools.clients lock` locks the newest again.
+`python -m tools.clients [NAME]…` makes those that are not there; `python -m tools.clients lock [NAME]…` locks the
+newest again. The variable CLIENT_PYTHON names the interpreter to make them with: the newest bandersnatch needs 3.12.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -58,7 +60,8 @@ def install(client: str) -> None:
     """Make the environment anew."""
     folder = FOLDER / client
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([_UV, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+    interpreter = os.environ.get("CLIENT_PYTHON", sys.executable)
+    subprocess.run([_UV, "venv", "--quiet", "--python", interpreter, str(folder)], check=True)
     command = [_UV, "pip", "install", "--quiet", "--require-hashes", "--python", str(python_of(client))]
     subprocess.run([*command, "-r", str(_lock(client))], check=True)
     (folder / _STAMP).write_bytes(_lock(client).read_bytes())

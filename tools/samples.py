@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pypim.core import access_errors, errors
+from pypim.core import access_errors, errors, upload_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,13 @@ SAMPLES: tuple[errors.PypimError, ...] = (
     access_errors.IdentityRejected(
         "invalid-publisher", "valid token, but no corresponding publisher: no publisher has its audience and its claims"
     ),
+    upload_errors.InvalidUpload(_WHEEL, ["METADATA: Requires-Dist 'b>=1.*' is not valid; perhaps 'b>=1' is meant"]),
+    upload_errors.InvalidChange("the body cannot be read: JSON is malformed"),
+    upload_errors.UploadTooLarge("the file", 100_000_000),
+    upload_errors.ActionGone("submit"),
+    upload_errors.FileExistsDiffers(_WHEEL, _DIGEST),
+    upload_errors.UploadRefused("flask", "the project is archived and takes no uploads"),
+    upload_errors.NotHosted("internal", "release 3.1.4 of flask"),
 )
 
 

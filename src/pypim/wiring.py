@@ -206,13 +206,12 @@ async def open_stack(
             Layout.AUTO: UndecidedIndex(simple, flat, address, capabilities),
         }
         layout = _layout_of(upstream)
+        known = Belief(clock, Trust.NOTHING if layout is Layout.FLAT else trust)
         yield Stack(
             index=by_layout[layout],
             metadata=RemoteMetadata(address, fetcher, cache, capabilities, store.blobs),
             sizes=RemoteSizes(fetcher, sizes),
-            known=KeptFacts(
-                upstream.url, pages, cache, Belief(clock, Trust.NOTHING if layout is Layout.FLAT else trust)
-            ),
+            known=KeptFacts(upstream.url, pages, cache, known),
             fetcher=fetcher,
             blobs=store.blobs,
             holdings=catalog.holdings,

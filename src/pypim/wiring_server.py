@@ -295,7 +295,6 @@ def _uploads(config: Config, index: Index, shared: ServerStack) -> Uploads:
 def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], uploads: dict[str, Uploads]) -> Context:
     from pypim.web.auth import Doorkeeper
     from pypim.web.context import Context, Telling
-    from pypim.web.publishing import Publishing
 
     told = Told(config, shared.teller)
     server, access = config.server, config.access
@@ -303,6 +302,8 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
     doorkeeper = Doorkeeper(access.rules, reader, writer, shared.background, shared.clock, shared.audit)
     publishing = None
     if access.publishers:
+        from pypim.web.publishing import Publishing
+
         publishing = Publishing(
             access.publishers.values(), _open_issuer, writer, shared.background, shared.clock, doorkeeper
         )
@@ -336,7 +337,7 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
 def _open_issuer(url: str) -> AbstractAsyncContextManager[Fetcher]:
     from pypim.core.records import FetchOptions
 
-    return open_fetcher(url, FetchOptions())
+    return open_fetcher(url, FetchOptions(connect_timeout=5.0, read_timeout=10.0, retries=2))
 
 
 def _cache_control(index: Index) -> str:
@@ -354,11 +355,16 @@ def _check(catalog: Catalog) -> None:
 
 def _routes(context: Context) -> list[BaseRoute]:
     """Everything but pages and files."""
-    from pypim.web import api, health, integrity, legacy_json, publishing, pypicache, upload_routes, xmlrpc
+    from pypim.web import api, health, integrity, legacy_json, pypicache, upload_routes, xmlrpc
 
+    found: list[BaseRoute] = []
+    if context.publishing is not None:
+        from pypim.web import publishing  # and with it all that reads identity tokens
+
+        found = publishing.routes(context)
     return [
+        *found,
         *health.routes(context),
-        *publishing.routes(context),
         *api.routes(context),
         *upload_routes.routes(context),
         *legacy_json.routes(context),

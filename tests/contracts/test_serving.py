@@ -58,7 +58,9 @@ def test_only_what_is_held_is_listed(catalog: Catalog) -> None:
     selection = values.selection()
     number = publish(catalog, selection, holds=False)
     assert catalog.serving.names(number) == []
-    assert all(page is None or not page.files for page in (catalog.serving.page(number, p.name) for p in selection.projects))
+    assert all(
+        page is None or not page.files for page in (catalog.serving.page(number, p.name) for p in selection.projects)
+    )
 
 
 def test_a_project_that_is_not_there_has_no_page(catalog: Catalog) -> None:

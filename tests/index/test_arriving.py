@@ -86,7 +86,7 @@ async def test_sixty_four_readers_make_one_request(server: WorldServer, home: Ho
 async def test_a_range_of_an_arriving_file_has_the_right_bytes(
     server: WorldServer, proxy: ProxyIndex, start: int
 ) -> None:
-    """A range on a file still being pulled: correct bytes, never truncated."""
+    """Case 29: a range on a file still being pulled has the right bytes, and is never truncated."""
     server.misbehave("*.whl", faults.drip(1 << 15, 0.001))
     reader = await arriving(proxy)
     begin = start % BIG.size
@@ -242,7 +242,7 @@ async def test_a_part_that_an_earlier_process_received_is_not_asked_for_again(
 async def test_once_it_is_held_the_page_has_the_sha256_and_the_size(
     serve: ServeWorld, home: Home, hashes: tuple[str, ...]
 ) -> None:
-    """sha1-only upstream → compute sha256; only blake2b_256 → add sha256."""
+    """Case 23: sha1-only upstream → compute sha256. Case 24: only blake2b_256 → add sha256."""
     server = serve(WORLD, json_api=False, pypi_shaped=False)
 
     def change(page: dict[str, object]) -> None:

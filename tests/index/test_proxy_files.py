@@ -154,7 +154,7 @@ async def test_what_the_upstream_offers_is_offered_and_passed_on(serve: ServeWor
 async def test_what_is_offered_and_missing_is_no_longer_offered_or_read_out_of_the_wheel(
     serve: ServeWorld, home: Home, *, has_ranges: bool
 ) -> None:
-    """Advertised `.metadata` missing upstream (404) → stop advertising, for 404 is fatal in pip and uv."""
+    """Case 21: advertised `.metadata` missing upstream (404) → stop advertising, for 404 is fatal in pip and uv."""
     server = serve(WORLD, serve_metadata=False, ranges=has_ranges)
     built = WORLD.file(name_of("1.0"))
     for attempt in range(2):
@@ -178,7 +178,7 @@ async def test_what_is_offered_and_missing_is_no_longer_offered_or_read_out_of_t
 
 
 async def test_what_is_not_the_wheels_is_no_longer_offered_once_it_is_held(serve: ServeWorld, home: Home) -> None:
-    """`.metadata` bytes ≠ the wheel's METADATA → refuse to advertise: pip ≥ 26.2 aborts."""
+    """Case 22: `.metadata` bytes ≠ the wheel's METADATA → refuse to advertise: pip ≥ 26.2 aborts."""
     world = World.of(project("app", release("1.0", wheel(sidecar_requires=["other"]))))
     built = world.file(name_of("1.0"))
     server = serve(world)

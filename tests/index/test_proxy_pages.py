@@ -106,7 +106,11 @@ async def test_stale_while_revalidate_answers_the_old_page_at_once_and_asks_once
     ids=["503", "500", "401", "403", "no answer", "cut", "a portal", "broken", "a loop", "to file:"],
 )
 async def test_stale_if_error(serve: ServeWorld, home: Home, fault: Fault) -> None:
-    """RFC 5861, 4; and 'upstream 503: a stale page or 503, never 404', for pip would look elsewhere in silence."""
+    """RFC 5861, 4.
+
+    Case 36: upstream 503 → a stale page or 503, never 404, for pip would look elsewhere in silence.
+    Case 76: a redirect loop, or one to `file:`, is refused.
+    """
     server = serve(WORLD, etags=False)
     async with home.open(server.url) as proxy:
         await proxy.project(APP)
@@ -146,7 +150,7 @@ async def test_a_dead_upstream_and_a_restart(serve: ServeWorld, home: Home) -> N
 
 
 async def test_many_clients_make_one_question(serve: ServeWorld, home: Home) -> None:
-    """50 parallel requests to a cold proxy for one project → a single upstream fetch."""
+    """Case 75: 50 parallel requests to a cold proxy for one project → a single upstream fetch."""
     server = serve(WORLD)
     async with home.open(server.url) as one, home.open(server.url) as other:
         asked = [proxy.project(APP) for _ in range(25) for proxy in (one, other)]

@@ -126,18 +126,21 @@ def test_any_header_is_read_and_shows_no_secret(header: str) -> None:
 @given(st.lists(st.tuples(st.floats(0, 30), st.booleans()), max_size=60))
 def test_no_minute_takes_more_failures_than_twice_the_limit(attempts: list[tuple[float, bool]]) -> None:
     """A bucket that was empty may be filled at once, and leaks as much within the minute."""
-    clock, taken = Hands(), []
+    clock = Hands()
+    taken: list[float] = []
+    waits: list[int] = []
     failures = Failures(5, lambda: clock.now().timestamp())
     for wait, is_wrong in attempts:
         clock.move(wait)
         try:
             failures.check(PEER)
         except TooManyAttempts as refusal:
-            assert 1 <= refusal.retry_after_seconds <= 60
+            waits.append(refusal.retry_after_seconds)
             continue
         if is_wrong:
             failures.count(PEER)
             taken.append(clock.now().timestamp())
+    assert all(1 <= wait <= 60 for wait in waits)
     for start in taken:
         assert sum(start <= at < start + 60 for at in taken) <= 10
 
@@ -368,7 +371,7 @@ async def test_who_is_refused_to_read_is_in_the_audit_log(house: House) -> None:
         ("alice", "read", "closed", "acme-app", "not-permitted"),
     ]
     assert {entry.peer for entry in house.audit.entries} == {PEER}
-    assert house.audit.entries[0].time == "2026-11-01T00:00:00+00:00"
+    assert house.audit.entries[0].time == "2026-11-01T00:00:00.000+00:00"
 
 
 async def test_no_secret_is_said(house: House, caplog: pytest.LogCaptureFixture) -> None:

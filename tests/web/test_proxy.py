@@ -182,6 +182,17 @@ def test_a_hidden_file_is_not_served(serve: ServeWorld, running: Running) -> Non
     assert ask(filtered.url + path).status == 404
 
 
+@pytest.mark.parametrize("reason", [True, "broken <build> & worse"])
+def test_a_yank_comes_and_goes(serve: ServeWorld, running: Running, reason: bool | str) -> None:
+    """Case 17: yanked and un-yanked upstream, both are seen once the page is asked for again."""
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url, 'max-age = "0 seconds"\nstale-while-revalidate = "0 seconds"\n'))
+    for yanked in (False, reason, False):
+        upstream.world = World.of(project("small", release("1.0", wheel(), yanked=yanked)))
+        (entry,) = files_of(f"{server.url}/simple/small/").values()
+        assert entry.get("yanked", False) == yanked
+
+
 # --- under attack ---------------------------------------------------------------------------------------------------
 MISCHIEF = (
     faults.cut_after(500),

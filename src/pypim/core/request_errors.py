@@ -30,11 +30,11 @@ class MethodNotAllowed(Invalid):
     code = "method-not-allowed"
     http_status: ClassVar[int] = 405
 
-    def __init__(self, method: str, allowed: str = "GET, HEAD, OPTIONS") -> None:
-        hint = "Uploads go to the index's /legacy/." if allowed.startswith("GET, HEAD, O") else f"There is {allowed}."
+    def __init__(self, method: str, allowed: str = "") -> None:
+        hint = f"There is {allowed}." if allowed else "Uploads go to the index's /legacy/."
         super().__init__(f"{method[:20]!a} means nothing here", hint=hint)
         self.method = method
-        self.http_headers = {"allow": allowed}
+        self.http_headers = {"allow": allowed or "GET, HEAD, OPTIONS"}
 
 
 class InvalidPath(Invalid):

@@ -276,8 +276,7 @@ class Arrivals:
         file = arrival.file
         staged = self._blobs.stage(file.identity)
         try:
-            await self._receive(arrival, staged, limit_bytes)
-            await asyncio.to_thread(check_bytes, staged, file)
+            await self._receive_right(arrival, staged, limit_bytes)
             arrival.succeed(staged)
             return await self._keeper.keep(project, file, staged)
         except IntegrityFault:
@@ -285,6 +284,19 @@ class Arrivals:
             raise
         finally:
             staged.close()
+
+    async def _receive_right(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> None:
+        """All of it, checked; where nobody has read any of it yet, wrong bytes are asked for once more."""
+        try:
+            await self._receive(arrival, staged, limit_bytes)
+            await asyncio.to_thread(check_bytes, staged, arrival.file)
+        except IntegrityFault as fault:
+            if arrival.given_out:
+                raise
+            self._reporter.note(f"{fault.message}; asked for once more")
+            staged.restart()
+            await self._receive(arrival, staged, limit_bytes)
+            await asyncio.to_thread(check_bytes, staged, arrival.file)
 
     # --- the bytes --------------------------------------------------------------------------------------------------
     async def _receive(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> None:

@@ -29,7 +29,7 @@ _FLUSH_SECONDS = 10.0
 """How often the last uses of files are written down."""
 _MOST_USES = 1000
 _MOST_RECENT = 10_000
-"""Files whose holding is known without asking the catalog; that they still are there is looked at each time."""
+"""Files of which the place is known without asking the catalog; that they still are there is looked at each time."""
 _YOUNG_SECONDS = 60.0
 """A file that was asked for so recently is not dropped: somebody may be about to open it."""
 _ROOM = 0.9
@@ -62,7 +62,7 @@ class KeptFiles:
         self._tools = tools
         self._uses: dict[str, float] = {}
         self._flushed_at = 0.0
-        self._recent: dict[str, Holding] = {}
+        self._recent: dict[str, Path] = {}
         self._durable: list[tuple[str, NormalizedName, Holding]] = []
         self._next_commit: asyncio.Task[None] | None = None
         self._last_commit: asyncio.Task[None] | None = None
@@ -78,17 +78,22 @@ class KeptFiles:
     def held_path(self, project: NormalizedName, file: DistFile) -> Path | None:
         """Where the bytes of a listed file are; None where they are not held, or somebody has just deleted them."""
         key = file.identity
-        holding = self._recent.get(key) or self.held(project).get(key)
-        if holding is None:
+        path = self._recent.get(key)
+        if path is None or not path.exists():
+            path = self._found_path(project, key)
+        if path is not None:
+            self._use(key)
+        return path
+
+    def _found_path(self, project: NormalizedName, key: str) -> Path | None:
+        self._recent.pop(key, None)
+        holding = self.held(project).get(key)
+        if holding is None or not self._blobs.found(holding):
             return None
-        if not self._blobs.found(holding):
-            self._recent.pop(key, None)
-            return None
-        self._recent[key] = holding
+        path = self._recent[key] = self._blobs.path(holding)
         if len(self._recent) > _MOST_RECENT:
             del self._recent[next(iter(self._recent))]
-        self._use(key)
-        return self._blobs.path(holding)
+        return path
 
     def _use(self, identity: str) -> None:
         now = self._tools.now()

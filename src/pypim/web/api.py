@@ -205,11 +205,12 @@ def _administration() -> list[Endpoint]:
             body=TokenBody,
             faults=_CHANGING,
             call=api_accounts.create_token,
+            next=("delete_tokens_id", {"id": "$response.body#/kept/id"}),
             needs_credentials=True,
         ),
         Endpoint(
             method="DELETE",
-            path="/tokens/{token}",
+            path="/tokens/{id}",
             summary="Make a token useless, at once and for good.",
             answer=RevokedToken,
             faults=_CHANGING,

@@ -11,8 +11,7 @@ from pypim.core.access_errors import NotPermitted
 from pypim.core.account_rows import token_row, user_row
 from pypim.core.audit import AuditEntry
 from pypim.core.errors import NotFound, PypimError
-from pypim.core.request_errors import InvalidRequest
-from pypim.core.tokens import ID_BYTES, SECRET_BYTES, ends_at, made_token
+from pypim.core.tokens import ID_BYTES, PREFIX, SECRET_BYTES, ends_at, made_token
 from pypim.web.answers import headers_of
 from pypim.web.api_indexes import telling_of
 from pypim.web.api_shapes import NewToken, RevokedToken, TokenBody, Tokens, Users
@@ -35,12 +34,12 @@ async def list_tokens(asked: Asked) -> Tokens:
 
 
 async def create_token(asked: Asked) -> NewToken:
-    """Make one. Raises NotFound where there is no such user, InvalidRequest or InvalidRequirement."""
+    """Make one. Raises NotFound where there is no such user or index, InvalidRequirement."""
     visitor = await _administrator(asked, "create-token")
     body: TokenBody = asked.body
     for name in body.indexes:
         if name not in asked.context.indexes:
-            raise InvalidRequest("indexes", f"there is no index named {name!r}")
+            raise NotFound(f"there is no index named {name!r}", hint="See GET /api/v1/indexes.")
     now = asked.context.clock.now().timestamp()
     text, kept = made_token(
         secrets.token_bytes(ID_BYTES + SECRET_BYTES),
@@ -63,7 +62,7 @@ async def create_token(asked: Asked) -> NewToken:
 async def revoke_token(asked: Asked) -> RevokedToken:
     """Make one useless. Raises NotFound."""
     visitor = await _administrator(asked, "revoke-token")
-    token_id = asked.request.path_params["token"]
+    token_id = asked.request.path_params["id"].removeprefix(PREFIX).partition(".")[0]
     now, telling = asked.context.clock.now().timestamp(), telling_of(asked)
 
     def revoke() -> bool:

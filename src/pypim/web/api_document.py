@@ -21,13 +21,16 @@ Description = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_NAME = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+_WORD = "^[A-Za-z0-9][A-Za-z0-9._+!-]*$"
 _PARAMETERS = {
-    "index": "The name of an index.",
-    "project": "The name of a project, in any spelling of it.",
-    "version": "A version of the project.",
-    "filename": "The name of a distribution file.",
-    "token": "The id of a token, which is no secret.",
+    "index": ("The name of an index.", _NAME),
+    "project": ("The name of a project, in any spelling of it.", _NAME),
+    "version": ("A version of the project.", _WORD),
+    "filename": ("The name of a distribution file.", _WORD),
+    "id": ("The id of a token, which is no secret.", "^[0-9a-f]{12}$"),
 }
+"""What a part of a path means, and what it looks like."""
 
 
 def document_of(endpoints: Iterable[Endpoint], server: str) -> bytes:
@@ -91,8 +94,8 @@ def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": _PARAMETERS[name],
-            "schema": {"type": "string", "minLength": 1, "maxLength": 300},
+            "description": _PARAMETERS[name][0],
+            "schema": {"type": "string", "maxLength": 300, "pattern": _PARAMETERS[name][1]},
         }
         for name in _PARAMETER.findall(endpoint.path)
     ]
@@ -119,10 +122,13 @@ def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
-    good = {
+    good: dict[str, Any] = {
         "description": endpoint.summary,
         "content": {"application/json": {"schema": schemas[repr(endpoint.answer)]}},
     }
+    if endpoint.next is not None:
+        operation, parameters = endpoint.next
+        good["links"] = {operation: {"operationId": operation, "parameters": parameters}}
     responses: dict[str, Any] = {str(endpoint.status): good}
     for status in sorted(endpoint.faults):
         responses[str(status)] = {

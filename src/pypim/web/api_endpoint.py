@@ -56,6 +56,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     body: type[msgspec.Struct] | None = None
     is_body_read: bool = True
     """False where the call reads the body itself."""
+    next: tuple[str, dict[str, str]] | None = None
+    """The operation that can follow, and where in the answer its parameters are (OpenAPI's runtime expressions)."""
     needs_credentials: bool = False
     """Whether nobody can do it without."""
 

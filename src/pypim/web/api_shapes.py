@@ -14,6 +14,8 @@ from pypim.core.model import ProjectStatus
 
 MOST_PROJECTS = 10_000
 """In one answer."""
+Lasting = Annotated[str, Meta(pattern="^[1-9][0-9]{0,3} (minute|hour|day)s?$")]
+Glob = Annotated[str, Meta(max_length=200, pattern="^[A-Za-z0-9*?]([A-Za-z0-9._*?-]*[A-Za-z0-9*?])?$")]
 Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -173,9 +175,9 @@ class TokenBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A word to know it by."""
     indexes: tuple[Text, ...] = ()
     """For these indexes; empty: for all."""
-    projects: tuple[Text, ...] = ()
+    projects: tuple[Glob, ...] = ()
     """Names and globs; empty: every project."""
-    expires: Text | None = None
+    expires: Lasting | None = None
     """"90 days", "12 hours"; null: never."""
 
 

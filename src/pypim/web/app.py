@@ -41,12 +41,12 @@ class App:
 
     def __init__(self, context: Context, routes: list[BaseRoute], store: Path) -> None:
         """`store` is the folder that the files of the store are in."""
-        self._context = context
+        self.context = context
         self._pages = Pages(context.indexes, context.cache_controls, MOST_BYTES)
         self._simple = SimpleApi(self._pages)
         self._files = Files(context.indexes, self._pages, context.accelerated, store)
         # Without Starlette's application around it, which answers errors with a 500 of its own.
-        self._router = Router(routes=routes, redirect_slashes=False)
+        self._router = Router(routes=routes, default=_not_found, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -78,7 +78,7 @@ class App:
         raw: bytes = scope.get("raw_path") or b""
         if not path.isascii() or "\0" in path or b"%2f" in raw.lower() or "\\" in path or "/../" in f"{path}/":
             raise InvalidPath(path)
-        root = self._context.root_path
+        root = self.context.root_path
         return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
 
     def _index_of(self, path: str) -> tuple[str, str]:
@@ -86,13 +86,13 @@ class App:
         first, _, rest = path[1:].partition("/")
         if path.startswith(IN_INDEX):
             first, _, rest = path[len(IN_INDEX) :].partition("/")
-        if first in self._context.indexes:
+        if first in self.context.indexes:
             return first, rest
-        return self._context.default, path[1:]
+        return self.context.default, path[1:]
 
     async def _read(self, scope: Scope, send: Send, index: str, answer: Callable[[], Awaitable[None]]) -> None:
         method = scope["method"]
-        if index not in self._context.indexes:
+        if index not in self.context.indexes:
             raise NotFound("there is no index at this path", hint="The paths are /NAME/simple/; see the front page.")
         if method == "OPTIONS":
             await send_whole(send, 204, [*CORS, (b"access-control-allow-methods", b"GET, HEAD, OPTIONS")], b"")
@@ -102,9 +102,9 @@ class App:
             await answer()
 
     async def _admit(self, scope: Scope, index: str, project: NormalizedName | None) -> None:
-        doorkeeper = self._context.doorkeeper
+        doorkeeper = self.context.doorkeeper
         if not doorkeeper.is_open(index):
-            peer = peer_of(scope, self._context.trusted_proxies)
+            peer = peer_of(scope, self.context.trusted_proxies)
             await doorkeeper.admit(headers_of(scope), peer, Action.READ, index, project)
 
     async def _answer_simple(self, scope: Scope, send: Send, index: str, rest: str) -> None:
@@ -123,14 +123,14 @@ class App:
         path: str = scope["path"]
         query: bytes = scope["query_string"]
         location = quote(path.removesuffix(rest) + target).encode() + (b"?" + query if query else b"")
-        root = self._context.root_path.encode()
+        root = self.context.root_path.encode()
         if root and not location.startswith(root + b"/"):
             location = root + location
         headers: Headers = [(b"location", location), (b"cache-control", b"max-age=86400"), (b"content-length", b"0")]
         await send_whole(send, status, [*headers, *CORS], b"")
 
     async def _answer_file(self, scope: Scope, send: Send, index: str, path: str) -> None:
-        is_public = self._context.doorkeeper.is_open(index)
+        is_public = self.context.doorkeeper.is_open(index)
         if not is_public:
             await self._admit(scope, index, project_of(path.rpartition("/")[2].removesuffix(METADATA)))
         await self._files.answer(scope, send, index, path, is_public=is_public)
