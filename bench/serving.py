@@ -55,7 +55,7 @@ class Stand:
                 self.load(found[name], name, url, connections, {"Accept": accept})
         return self.medians(f"{label}, c={connections}", found)
 
-    def _load(self, found: list[wrk.Load], name: str, url: str, connections: int, headers: Mapping[str, str]) -> None:
+    def load(self, found: list[wrk.Load], name: str, url: str, connections: int, headers: Mapping[str, str]) -> None:
         print(f"{self.report.row}: {name}, c={connections}", file=sys.stderr)
         before = servers.cpu_s(self.processes[name])
         try:

@@ -22,7 +22,7 @@ CLIENTS: dict[str, str] = {
     "bandersnatch": "bandersnatch",
     "flit": "flit",
     "hatch": "hatch",
-    "pdm": "pdm",
+    "pdm": "pdm[locked]",  # with what its makers run it with: newer versions of that break it
     "pip-21.3": "pip==21.3.1",
     "pip-22.3": "pip==22.3.1",
     "pip-newest": "pip",

@@ -13,10 +13,8 @@ from pypim.cli.doctor import Check
 from pypim.cli.inspect import IndexStatus
 from pypim.cli.inventory import ListedFile, ListedRelease
 from pypim.cli.sync import MetadataDocument, UpdateDocument
-from pypim.cli.why import IndexKept
-from pypim.cli.why_group import GroupSaid, MemberSaid
 from pypim.core.account_rows import TokenRow, UserRow
-from pypim.core.chains import Chain, Kept, Link
+from pypim.core.chains import Chain, IndexKept, Kept, Link
 from pypim.core.explain import FileVerdict
 from pypim.core.faults import ConfigFault
 from pypim.core.graph import Graph, GraphEdge, GraphFile, GraphNode, GraphRoot
@@ -24,6 +22,7 @@ from pypim.core.model import DistFile
 from pypim.core.names import SafeFilename
 from pypim.core.plan import Plan, PlannedFile, PlannedRelease
 from pypim.core.selection import Problem, Reason
+from pypim.index.group_said import GroupSaid, MemberSaid
 from pypim.sync.model import Report
 from pypim.sync.prove import Proof, ProveReport
 from pypim.sync.remove import PruneReport

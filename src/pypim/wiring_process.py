@@ -1,83 +1,86 @@
-"""The server's processes: granian supervises the workers, each of which makes its application for itself."""
+"""The server's processes: one that listens and supervises, and workers, each of which makes its own application."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from pypim.config.check import server_faults
+from pypim.config.environment import environment
 from pypim.config.load import load
-from pypim.core.errors import PypimError
+from pypim.core.errors import InvalidUsage, PypimError
+from pypim.net.listening import listen, listen_at_path
 from pypim.store import atomic
 from pypim.store.lock import StoreLock
 from pypim.wiring import run
 from pypim.wiring_server import STAGING_NAME, open_app
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    import socket
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from pypim.config.model import Config
+    from pypim.config.model import Config, Server
     from pypim.web.answers import Receive, Scope, Send
     from pypim.web.app import App
 
 _log = logging.getLogger("pypim.server")
-_MOST_HEADER_BYTES = 64 << 10
-_STOP_SECONDS = 20
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_FIXED = ("host", "port", "unix_socket", "workers", "backlog", "tls_certificate", "tls_key", "header_timeout")
+"""What of [server] the supervisor has from the start, and no reload changes."""
 
 
-def serve(config: Config, source: Path, *, is_verbose: bool) -> None:
+def load_for_serving(source: Path, told: Mapping[str, object]) -> Config:
+    """The configuration, with what the command line says of [server] in its place.
+
+    Raises InvalidConfig with all faults, also of the files and secrets that a server needs, and InvalidUsage where
+    there is nothing to serve.
+    """
+    config = load(source, lambda config: server_faults(config, environment()))
+    if not config.indexes:
+        raise InvalidUsage(f"{source}: no index is configured", hint="Add a table [indexes.main] to it.")
+    return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **told))
+
+
+def serve(read: Callable[[], Config], announce: Callable[[str], None], *, is_verbose: bool) -> None:
     """Serve until a signal ends it: SIGTERM and SIGINT in good order, SIGHUP reads the configuration again.
 
-    Raises StoreFault, InvalidConfig or InvalidUsage before the first connection is taken.
+    `read` gives the configuration, and can be pickled; `announce` is told the address once connections are taken. Raises StoreFault, InvalidConfig or InvalidUsage before
+    that.
     """
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-    from granian.server.mp import MPServer
+    from pypim.wiring_supervisor import Supervisor
 
-    run(_try(config))
-
-    class Supervisor(MPServer):
-        """Granian's supervisor, which reads a configuration before it trusts workers with it."""
-
-        def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as granian has it
-            try:
-                load(source)
-            except PypimError as error:
-                _log.error("not reloaded: %s", error.message)
-            else:
-                super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]  # granian has no types here
-
+    config = read()
     settings = config.server
+    run(_try(config))
     # What was tried has used threads of the HTTP client's, which a fork would leave behind.
     multiprocessing.set_start_method("spawn", force=True)
-    supervisor = Supervisor(
-        "pypim",
-        address=settings.host,
-        port=settings.port,
-        uds=settings.unix_socket,
-        interface=Interfaces.ASGI,
-        workers=settings.workers,
-        backlog=settings.backlog,
-        http=HTTPModes.auto if settings.tls_certificate else HTTPModes.http1,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=int(settings.header_timeout * 1000), max_buffer_size=_MOST_HEADER_BYTES * 4
-        ),
-        websockets=False,
-        ssl_cert=settings.tls_certificate,
-        ssl_key=settings.tls_key,
-        log_level=LogLevels.debug if is_verbose else LogLevels.info,
-        log_dictconfig=_logging(is_verbose=is_verbose),
-        respawn_failed_workers=True,
-        workers_kill_timeout=_STOP_SECONDS,
-        process_name=None,
-    )
-    with StoreLock(config.store.path / STAGING_NAME, f"pypim serve at {settings.unix_socket or settings.port}"):
+    where = settings.unix_socket or f"{settings.host} port {settings.port}"
+    with (
+        StoreLock(config.store.path / STAGING_NAME, f"pypim serve at {where}"),
+        _listener(settings) as listener,
+    ):
         _make_way(config)
-        supervisor.serve(target_loader=partial(_load_app, source), wrap_loader=False)
+        loader = _Loader(config, read)
+        supervisor = Supervisor(config, listener, loader.renew, is_verbose=is_verbose)
+        announce(f"{', '.join(config.indexes)} at {_address(settings, listener)}")
+        supervisor.serve(target_loader=loader, wrap_loader=False)
+
+
+def _listener(settings: Server) -> socket.socket:
+    if settings.unix_socket is not None:
+        return listen_at_path(settings.unix_socket, settings.backlog)
+    return listen(settings.host, settings.port, settings.backlog, settings.request_timeout)
+
+
+def _address(settings: Server, listener: socket.socket) -> str:
+    if settings.unix_socket is not None:
+        return str(settings.unix_socket)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{host}:{listener.getsockname()[1]}{settings.root_path}"
 
 
 def _make_way(config: Config) -> None:
@@ -96,11 +99,38 @@ async def _try(config: Config) -> None:
         pass
 
 
+class _Loader:
+    """Makes the application of each worker, from the last configuration that was found good."""
+
+    def __init__(self, config: Config, read: Callable[[], Config]) -> None:
+        self._config = config
+        self._read = read
+
+    def __call__(self) -> _Worker:
+        """What a new worker is to run."""
+        return _Worker(self._config)
+
+    def renew(self) -> bool:
+        """Read the configuration again; False, and a line in the log, where it cannot be served."""
+        try:
+            config = self._read()
+            run(_try(config))
+        except PypimError as error:
+            _log.error("not reloaded, the old configuration stays: %s", error.message)
+            return False
+        for name in _FIXED:
+            if getattr(config.server, name) != getattr(self._config.server, name):
+                _log.warning("server.%s changes only with a new start", name.replace("_", "-"))
+        self._config = config
+        _log.info("the configuration was read again")
+        return True
+
+
 class _Worker:
     """The application of one worker, open from the server's start to its stop (ASGI lifespan)."""
 
-    def __init__(self, source: Path) -> None:
-        self._source = source
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self._app: App | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -113,7 +143,7 @@ class _Worker:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            async with open_app(load(self._source)) as self._app:
+            async with open_app(self._config) as self._app:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except PypimError as error:
@@ -121,23 +151,3 @@ class _Worker:
             await send({"type": "lifespan.startup.failed", "message": error.message})
         else:
             await send({"type": "lifespan.shutdown.complete"})
-
-
-def _load_app(source: Path) -> _Worker:
-    """Make the application of a worker."""
-    return _Worker(source)
-
-
-def _logging(*, is_verbose: bool) -> dict[str, Any]:
-    """Everything to standard error, a line each."""
-    level = "DEBUG" if is_verbose else "INFO"
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": _LOG_FORMAT}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "loggers": {
-            "pypim": {"handlers": ["stderr"], "level": level, "propagate": False},
-            "_granian": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        },
-    }

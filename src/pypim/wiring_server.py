@@ -328,6 +328,7 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
             audit=shared.audit,
         ),
         publishing=publishing,
+        request_timeout=server.request_timeout,
         trusted_proxies=server.trusted_proxies,
         root_path=server.root_path,
         accelerated=server.accelerated,

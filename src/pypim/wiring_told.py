@@ -1,4 +1,4 @@
-"""What the server tells of its store beside pages and files: the state of each index, and why a mirror keeps what it has."""
+"""What the server tells beside pages and files: the state of each index, and why a mirror keeps what it has."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pypim.config.model import Config, Index, Upstream
     from pypim.core.chains import IndexKept
     from pypim.store.catalog import Catalog
+    from pypim.store.catalog_counts import Counts
 
 
 class Told:
@@ -34,24 +35,26 @@ class Told:
             case MirrorIndex():
                 return self._mirror(index)
             case ProxyIndex():
+                counts = self._catalog.counts.proxy(name)
                 return IndexState(
                     name=name,
                     kind=index.kind,
-                    state="serving",
+                    state=_state(counts),
                     upstream=index.upstream.name,
                     last_serial=self._serial(index.upstream),
-                    **self._catalog.counts.proxy(name)._asdict(),
+                    **counts._asdict(),
                 )
             case HostedIndex():
+                counts = self._catalog.counts.hosted(name)
                 return IndexState(
                     name=name,
                     kind=index.kind,
-                    state="serving",
+                    state=_state(counts),
                     last_serial=self._catalog.hosted.last_serial(name) or None,
-                    **self._catalog.counts.hosted(name)._asdict(),
+                    **counts._asdict(),
                 )
             case GroupIndex():
-                return IndexState(name=name, kind=index.kind, state="serving", members=index.members)
+                return IndexState(name=name, kind=index.kind, state="ready", members=index.members)
 
     def _mirror(self, index: MirrorIndex) -> IndexState:
         catalog, name = self._catalog, index.name
@@ -82,3 +85,7 @@ class Told:
             if kept:
                 return kept
         raise ProjectNotFound(project, name)
+
+
+def _state(counts: Counts) -> str:
+    return "ready" if counts.projects else "empty"

@@ -23,15 +23,14 @@ def test_a_signal_ends_a_sync_in_good_order(serve: ServeWorld, tmp_path: Path, n
     server = serve(project("app", "1.0"))
     server.misbehave("*.whl", faults.drip(64, 0.2))
     command = [sys.executable, "-m", "pypim", "sync", "app", "--upstream", server.url, "--to", str(tmp_path / "m")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("transfer"):
-            break
-    process.send_signal(number)
-    told = process.stderr.read()
-    assert process.wait(30) == 130
-    process.stderr.close()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("transfer"):
+                break
+        process.send_signal(number)
+        told = process.stderr.read()
+        assert process.wait(30) == 130, told
     assert "interrupted" in told
     assert "Traceback" not in told
     server.behave()

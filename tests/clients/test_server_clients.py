@@ -6,17 +6,22 @@ Those that are foreign to us live in .clients/ (`make clients`); without it thei
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import trustme
+import uvicorn
 
+from pypim.web.app import App
 from tests.clients.clients import ClientResult, Environment, pip_install, run, uv_install
 from tests.sync.mirror import pypim
 from tests.web.asking import ask, files_of
 from tests.web.serving import RunningServer
+from tests.web.serving import _Server as Server
 from tests.worlds.server import WorldServer
 from tests.worlds.specs import project, release, sdist, wheel
 from tests.worlds.world import World
@@ -67,10 +72,33 @@ def foreign(*names: str) -> list[object]:
 
 class Scene(NamedTuple):
     url: str
+    secure_url: str
+    """The same store behind TLS."""
+    authority: Path
+    """Who signed its certificate."""
     token: str
 
     def simple(self, kind: str) -> str:
         return f"{self.url}/{kind}/simple/"
+
+
+class SecureServer(RunningServer):
+    """With a certificate of an authority that it makes itself, in ca.pem beside the configuration."""
+
+    def __init__(self, config_path: Path) -> None:
+        super().__init__(config_path)
+        self._folder = config_path.parent
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self._folder / "ca.pem"))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(self._folder / "key.pem"))
+
+    async def _serve(self, app: App, listener: socket.socket, tell_started: Callable[[], None]) -> None:
+        settings = uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="off", ssl_certfile=self._folder / "key.pem"
+        )
+        self._server = Server(settings, tell_started)
+        self.url = self.url.replace("http:", "https:")
+        await self._server.serve(sockets=[listener])
 
 
 @pytest.fixture(scope="module")
@@ -81,24 +109,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with WorldServer(WORLD) as upstream:
         config.write_text(CONFIG.format(url=upstream.url))
         pypim("-c", config, "sync", "--index", "main").expect()
-        with RunningServer(config) as server:
+        with RunningServer(config) as server, SecureServer(config) as secure:
             for file in WORLD.files:
                 (folder / file.filename).write_bytes(file.content)
             paths = [str(folder / file.filename) for file in WORLD.files]
-            words = [
-                "token",
-                "create",
-                "--index",
-                "private",
-                "--may",
-                "upload",
-                "--may",
-                "yank",
-                "--expires",
-                "1 day",
-                "--json",
-            ]
-            made = Scene(server.url, pypim("-c", config, *words).expect().document["token"])
+            words = ("--index", "private", "--may", "upload", "--may", "yank", "--expires", "1 day", "--json")
+            token = pypim("-c", config, "token", "create", *words).expect().document["token"]
+            made = Scene(server.url, secure.url, folder / "ca.pem", token)
             target = Target(f"{server.url}/private/legacy/", folder, paths, made.token)
             upload_with_twine(sys.executable, target).expect_ok()
             path = "/api/v1/indexes/private/projects/my-app/3.0/yank"
@@ -279,7 +296,6 @@ timeout = 30
 workers = 3
 hash-index = false
 stop-on-error = true
-allow-non-https = true
 api-method = {method}
 compare-method = hash
 verifiers = 1
@@ -298,18 +314,19 @@ packages =
 def test_bandersnatch_mirrors_from_us(scene: Scene, kind: str, method: str, tmp_path: Path) -> None:
     """First everything, then nothing; what it has installs without us, and `verify` finds nothing wrong."""
     config = tmp_path / "bandersnatch.conf"
-    config.write_text(BANDERSNATCH.format(folder=tmp_path, url=f"{scene.url}/{kind}", method=method))
+    config.write_text(BANDERSNATCH.format(folder=tmp_path, url=f"{scene.secure_url}/{kind}", method=method))
     program = [str(python_of("bandersnatch").parent / "bandersnatch"), "-c", str(config)]
-    run([*program, "mirror"]).expect_ok()
+    trusting = {"SSL_CERT_FILE": str(scene.authority)}
+    run([*program, "mirror"], more_environ=trusting).expect_ok()
     packages = tmp_path / "mirror" / "web" / "packages"
     held = {path.name: path for path in packages.rglob("*") if path.is_file() and not path.name.endswith(".metadata")}
     assert {name: path.read_bytes() for name, path in held.items()} == {
         file.filename: file.content for file in WORLD.files if kind != "main" or not file.yanked
     }
     times = {name: path.stat().st_mtime_ns for name, path in held.items()}
-    again = run([*program, "mirror"]).expect_ok()
+    again = run([*program, "mirror"], more_environ=trusting).expect_ok()
     assert "0 packages had changes" in again.stderr + again.stdout
-    run([*program, "verify"]).expect_ok()
+    run([*program, "verify"], more_environ=trusting).expect_ok()
     assert {name: path.stat().st_mtime_ns for name, path in held.items()} == times
     environment = Environment.create(tmp_path / "env")
     pip_install((tmp_path / "mirror" / "web" / "simple").as_uri() + "/", "my-app", environment).expect_ok()
@@ -330,8 +347,8 @@ for form, accept in (("html", ACCEPT_HTML_ONLY), ("json", ACCEPT_JSON_ONLY)):
             pages[name] = {
                 package.filename: [
                     package.project, package.version, package.package_type, package.digests.get("sha256"),
-                    package.requires_python, package.is_yanked, package.yanked_reason, package.has_metadata,
-                    client.download_package_metadata(package).__class__.__name__ if package.has_metadata else None,
+                    package.requires_python, package.is_yanked, package.yanked_reason, bool(package.has_metadata),
+                    client.get_package_metadata(package).partition("\\n")[0] if package.has_metadata else None,
                 ]
                 for package in page.packages
             }
@@ -357,5 +374,5 @@ def test_pypi_simple_reads_every_page_alike_in_both_forms(scene: Scene, kind: st
         False,
         None,
         True,
-        "str",
+        "Metadata-Version: 2.1",
     ]

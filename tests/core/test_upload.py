@@ -93,6 +93,8 @@ def test_the_same_file_again_is_no_fault() -> None:
     standing = standing_with(wheel(), name=wheel().filename)
     assert isinstance(outcome_of(wheel(), standing), AlreadyHeld)
     assert isinstance(outcome_of(wheel(), standing, may_create=False), AlreadyHeld)
+    assert "theirs" in issues_of(outcome_of(wheel(), standing, fields={"name": "theirs"}))
+    assert isinstance(outcome_of(wheel(), standing, Policy(max_file_size=1)), AlreadyHeld)
     assert "sha256_digest" in issues_of(outcome_of(wheel(), standing, fields={"sha256_digest": "0" * 64}))
 
 
@@ -128,8 +130,8 @@ def test_a_name_that_a_file_of_another_project_has_is_taken() -> None:
 
 
 @pytest.mark.parametrize("status", ProjectStatus)
-def test_case_44_projects_that_take_no_uploads(status: ProjectStatus) -> None:
-    """PEP 792: archived and quarantined projects MUST NOT accept uploads."""
+def test_projects_that_take_no_uploads(status: ProjectStatus) -> None:
+    """Case 44, PEP 792: archived and quarantined projects MUST NOT accept uploads."""
     outcome = outcome_of(wheel(version="2.0"), standing_with(wheel(), status=status))
     is_closed = status in {ProjectStatus.ARCHIVED, ProjectStatus.QUARANTINED}
     assert isinstance(outcome, Rejected) == is_closed
@@ -169,7 +171,8 @@ def test_a_release_has_one_sdist() -> None:
     assert isinstance(outcome_of(wheel(), standing_with(sdist())), Accepted)
 
 
-def test_case_48_the_project_tells_where_an_old_name_divides() -> None:
+def test_the_project_tells_where_an_old_name_divides() -> None:
+    """Case 48: the project tells where an old name divides."""
     upload = sdist("foo-bar", "1.0.post1")
     renamed = Upload("foo-bar-1.0-1.tar.gz", upload.content, "foo-bar", "1.0.post1")
     assert isinstance(outcome_of(renamed), Accepted)
@@ -177,7 +180,8 @@ def test_case_48_the_project_tells_where_an_old_name_divides() -> None:
     assert "file name" in issues_of(outcome_of(stranger))
 
 
-def test_case_66_old_actions() -> None:
+def test_old_actions() -> None:
+    """Case 66: old actions."""
     with pytest.raises(ActionGone):
         read_form([(":action", "submit")], "x")
 
@@ -205,8 +209,8 @@ def test_a_field_that_matters_is_given_once() -> None:
         ("Version: 2", "more than once"),
     ],
 )
-def test_case_53_metadata_is_held_to_the_standard(line: str, issue: str) -> None:
-    """Index servers should be strict where mirrors are lenient."""
+def test_metadata_is_held_to_the_standard(line: str, issue: str) -> None:
+    """Case 53: index servers should be strict where mirrors are lenient."""
     body = f"Metadata-Version: 2.4\nName: ours\nVersion: 1.0\n{line}\n\nText".encode()
     _, issues = read_declared(body, "METADATA")
     assert issues
@@ -294,6 +298,17 @@ def test_more_rules_never_accept_more(limit: int, takes_local: bool, status: Pro
     )
     if isinstance(strict, Accepted):
         assert isinstance(outcome_of(upload, standing), Accepted)
+
+
+def test_a_file_that_joins_a_yanked_release_is_yanked() -> None:
+    """PEP 592, as indexes have it: a yank is of the whole release."""
+    standing = standing_with(sdist(), wheel(version="1.1"))
+    yanked = msgspec.structs.replace(standing.files[0], yanked="it breaks")
+    standing = msgspec.structs.replace(standing, files=(yanked, standing.files[1]))
+    for upload, expected in ((wheel(), "it breaks"), (sdist(version="1.1"), False)):
+        outcome = outcome_of(upload, standing)
+        assert isinstance(outcome, Accepted)
+        assert outcome.yanked == expected
 
 
 def test_the_project_is_the_one_that_the_file_names() -> None:

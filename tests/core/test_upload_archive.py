@@ -106,7 +106,8 @@ def test_a_wheel_with_zip64_sizes_has_no_faults() -> None:
 
 
 @pytest.mark.parametrize("name", ["METADATA", "WHEEL", "RECORD"])
-def test_case_69_each_file_of_the_dist_info_is_there_once(name: str) -> None:
+def test_each_file_of_the_dist_info_is_there_once(name: str) -> None:
+    """Case 69: each file of the dist info is there once."""
     path = f"{INFO}/{name}"
     assert "must have one" in faults_of(rezipped(lambda _: None, without=[path]))
     twice = facts_of(rezipped(lambda archive: archive.writestr(path, b"Name: theirs")))
@@ -114,7 +115,8 @@ def test_case_69_each_file_of_the_dist_info_is_there_once(name: str) -> None:
     assert (twice.metadata is None) == (name == "METADATA")
 
 
-def test_case_69_one_dist_info_folder_of_the_right_name() -> None:
+def test_one_dist_info_folder_of_the_right_name() -> None:
+    """Case 69: one dist info folder of the right name."""
     assert "one .dist-info folder" in faults_of(rezipped(lambda a: a.writestr("b-1.0.dist-info/METADATA", b"Name: b")))
     assert "one .dist-info folder" in faults_of(WHEEL.content, "theirs-1.0-py3-none-any.whl")
     assert "one .dist-info folder" in faults_of(WHEEL.content, "ours-1.1-py3-none-any.whl")
@@ -138,13 +140,14 @@ def test_case_69_one_dist_info_folder_of_the_right_name() -> None:
     ids=["null-before", "script-before", "null-behind", "second-end", "two", "short", "no-end", "half", "empty", "none",
          "other"],
 )  # fmt: skip
-def test_case_69_nothing_before_or_behind_the_zip_file(content: bytes) -> None:
+def test_nothing_before_or_behind_the_zip_file(content: bytes) -> None:
+    """Case 69: nothing before or behind the zip file."""
     assert faults_of(content)
 
 
 @pytest.mark.parametrize("text", [b"hello", b"PK\x05\x06" + b"\0" * 18], ids=["plain", "another-end"])
-def test_case_69_no_comment(text: bytes) -> None:
-    """Behind the end there could be a second one, which only some readers find."""
+def test_no_comment(text: bytes) -> None:
+    """Case 69: behind the end there could be a second one, which only some readers find."""
 
     def comment(archive: zipfile.ZipFile) -> None:
         archive.comment = text
@@ -152,8 +155,8 @@ def test_case_69_no_comment(text: bytes) -> None:
     assert faults_of(rezipped(comment))
 
 
-def test_case_69_no_bytes_between_entries() -> None:
-    """A whole entry that the directory does not name is invisible to some readers and installed by others."""
+def test_no_bytes_between_entries() -> None:
+    """Case 69: a whole entry that the directory does not name is invisible to some readers and installed by others."""
     directory = WHEEL.content.index(b"PK\x01\x02")
     end = len(WHEEL.content) - 22
     hidden = io.BytesIO()
@@ -167,7 +170,8 @@ def test_case_69_no_bytes_between_entries() -> None:
     assert "other bytes behind it" in faults_of(content)
 
 
-def test_case_69_both_headers_of_an_entry_agree() -> None:
+def test_both_headers_of_an_entry_agree() -> None:
+    """Case 69: both headers of an entry agree."""
     local = WHEEL.content.index(b"ours/__init__.py")
     renamed = WHEEL.content[:local] + b"ours/__evil__.py" + WHEEL.content[local + 16 :]
     assert "another name" in faults_of(renamed)
@@ -177,7 +181,8 @@ def test_case_69_both_headers_of_an_entry_agree() -> None:
     assert "contradicts" in faults_of(method)
 
 
-def test_case_69_zip64_records_that_contradict_the_others() -> None:
+def test_zip64_records_that_contradict_the_others() -> None:
+    """Case 69: zip64 records that contradict the others."""
     end = len(WHEEL.content) - 22
     fields = struct.unpack("<4s4H2LH", WHEEL.content[end:])
     record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, fields[5], fields[6])
@@ -200,7 +205,8 @@ def test_methods_that_no_wheel_has() -> None:
     )
 
 
-def test_case_71_what_unpacks_to_far_more_than_it_is() -> None:
+def test_what_unpacks_to_far_more_than_it_is() -> None:
+    """Case 71: what unpacks to far more than it is."""
     bomb = rezipped(lambda archive: archive.writestr("zeros", b"\0" * (65 << 20), zipfile.ZIP_DEFLATED))
     assert "unpacks to" in faults_of(bomb)
     metadata = rezipped(
@@ -234,12 +240,13 @@ def test_case_71_what_unpacks_to_far_more_than_it_is() -> None:
     ],
     ids=str,
 )
-def test_case_70_an_sdist_stays_in_its_folder(changed: tuple[tarfile.TarInfo, bytes], fault: str) -> None:
-    """PEP 721: no links outside, devices or absolute paths; and no sparse files."""
+def test_an_sdist_stays_in_its_folder(changed: tuple[tarfile.TarInfo, bytes], fault: str) -> None:
+    """Case 70, PEP 721: no links outside, devices or absolute paths; and no sparse files."""
     assert fault in faults_of(retarred(changed), SDIST.filename)
 
 
-def test_case_70_a_member_cannot_stand_behind_a_link() -> None:
+def test_a_member_cannot_stand_behind_a_link() -> None:
+    """Case 70: a member cannot stand behind a link."""
     content = retarred(
         member("ours-1.0/a/b/link", tarfile.SYMTYPE, "../.."), member("ours-1.0/a/b/link/x", tarfile.SYMTYPE, "../../y")
     )
@@ -255,7 +262,8 @@ def test_links_inside_of_an_sdist_are_taken() -> None:
     assert faults_of(content, SDIST.filename) == ""
 
 
-def test_case_70_sparse_members_in_pax_headers() -> None:
+def test_sparse_members_in_pax_headers() -> None:
+    """Case 70: sparse members in pax headers."""
     info, content = member("ours-1.0/x")
     info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.realsize": "1000000000000"}
     assert "sparse" in faults_of(retarred((info, content)), SDIST.filename)

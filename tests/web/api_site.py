@@ -6,7 +6,7 @@ import json
 import time
 from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pypim.core.access import Action, Scope
 from pypim.core.tokens import User, made_token
@@ -70,7 +70,7 @@ class ApiSite:
         self.store = folder / "data"
         self.tokens: dict[str, str] = {}
 
-    def __enter__(self) -> ApiSite:
+    def __enter__(self) -> Self:
         self._world = WorldServer(WORLD).__enter__()
         config = self.folder / "pypim.toml"
         config.write_text(CONFIG.format(url=self._world.url), "utf-8")
@@ -116,9 +116,7 @@ class ApiSite:
     def upload(self, index: str, name: str, version: str) -> Answer:
         content_type = "multipart/form-data; boundary=b0undary"
         body = body_of(wheel(name, version))
-        return ask(
-            f"{self.url}/{index}/legacy/", "POST", body, Content_Type=content_type, Authorization=self.root
-        )
+        return ask(f"{self.url}/{index}/legacy/", "POST", body, Content_Type=content_type, Authorization=self.root)
 
     def ask(self, path: str, method: str = "GET", body: Any = None, who: str | None = None, **headers: str) -> Answer:
         """A request to a path below /api/v1, with a body that becomes JSON unless it is bytes."""

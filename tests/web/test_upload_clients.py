@@ -87,7 +87,8 @@ def test_uv_publishes_and_publishes_again(server: RunningServer, tmp_path: Path)
     assert listed(server) == {upload.filename: upload.sha256 for upload in FILES}
 
 
-def test_case_65_uv_follows_to_the_slash(server: RunningServer, tmp_path: Path) -> None:
+def test_uv_follows_to_the_slash(server: RunningServer, tmp_path: Path) -> None:
+    """Case 65: uv follows to the slash."""
     uv_publish(tmp_path, server.url + "/private/legacy", written(tmp_path / "dist", *FILES)).expect_ok()
     assert len(listed(server)) == 2
 

@@ -139,11 +139,13 @@ def kill_while_uploading(folder: Path, count: int) -> None:
         killed.kill()
 
 
-def test_case_64_forty_uploads_from_eight_clients(tmp_path: Path) -> None:
+def test_forty_uploads_from_eight_clients(tmp_path: Path) -> None:
+    """Case 64: forty uploads from eight clients."""
     kill_while_uploading(tmp_path / "server", 40)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_case_64_five_hundred_uploads_from_eight_clients(tmp_path: Path) -> None:
+def test_five_hundred_uploads_from_eight_clients(tmp_path: Path) -> None:
+    """Case 64: five hundred uploads from eight clients."""
     kill_while_uploading(tmp_path / "server", 500)

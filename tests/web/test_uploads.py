@@ -25,6 +25,7 @@ from tests.web.uploading import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.web.conftest import Running
@@ -39,13 +40,28 @@ def server(running: Running) -> RunningServer:
     return running(CONFIG)
 
 
+def sent_together(uploads: Iterable[tuple[RunningServer, Upload]]) -> dict[str, int]:
+    """Send all at once; the status of each, by the sha256 of the file."""
+    statuses: dict[str, int] = {}
+
+    def client(server: RunningServer, upload: Upload) -> None:
+        statuses[upload.sha256] = send(server, upload).status
+
+    threads = [threading.Thread(target=client, args=one) for one in uploads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
 def audit(tmp_path: Path) -> list[dict[str, str]]:
     text = (tmp_path / "server" / "data" / "audit.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_case_34_a_file_is_listed_before_the_answer(server: RunningServer) -> None:
-    """Upload, then install at once: the page lists the file before the upload is answered, and is never kept."""
+def test_a_file_is_listed_before_the_answer(server: RunningServer) -> None:
+    """Case 34: the page lists the file before the upload is answered, and is never kept."""
     assert page(server).status == 404
     for version in ("1.0", "1.1", "1.2"):
         assert send(server, wheel(version=version)).status == 200
@@ -72,8 +88,8 @@ def test_the_bytes_and_the_metadata_come_back(server: RunningServer) -> None:
     assert request(server, "HEAD", path).headers["content-length"] == str(len(wheel().content))
 
 
-def test_case_44_an_archived_project_takes_no_uploads(server: RunningServer, tmp_path: Path) -> None:
-    """PEP 792: archived projects MUST NOT accept uploads, and MUST offer their files."""
+def test_an_archived_project_takes_no_uploads(server: RunningServer, tmp_path: Path) -> None:
+    """Case 44, PEP 792: archived projects MUST NOT accept uploads, and MUST offer their files."""
     send(server, wheel())
     status = "/api/v1/indexes/private/projects/ours/status"
     assert request(server, "PUT", status, b'{"status": "archived", "reason": "use theirs"}').status == 200
@@ -108,8 +124,8 @@ def test_a_project_in_quarantine_offers_nothing(server: RunningServer) -> None:
     assert "ours" not in request(server, "GET", "/private/simple/").body
 
 
-def test_case_63_the_same_bytes_again_are_taken_other_bytes_are_not(server: RunningServer) -> None:
-    """Identical bytes and name: 200. The same name, other bytes: 409, and the text begins `File already exists`."""
+def test_the_same_bytes_again_are_taken_other_bytes_are_not(server: RunningServer) -> None:
+    """Case 63: identical bytes: 200. Other bytes under the name: 409, and the text begins `File already exists`."""
     assert send(server, wheel()).status == 200
     before = page(server).body
     assert send(server, wheel()).status == 200
@@ -120,7 +136,8 @@ def test_case_63_the_same_bytes_again_are_taken_other_bytes_are_not(server: Runn
     assert listed(server) == {wheel().filename: wheel().sha256}
 
 
-def test_case_63_concurrent_identical_uploads_make_one_file(server: RunningServer) -> None:
+def test_concurrent_identical_uploads_make_one_file(server: RunningServer) -> None:
+    """Case 63: concurrent identical uploads make one file."""
     upload = wheel(payload=300_000)
     statuses: list[int] = []
     threads = [threading.Thread(target=lambda: statuses.append(send(server, upload).status)) for _ in range(6)]
@@ -134,22 +151,14 @@ def test_case_63_concurrent_identical_uploads_make_one_file(server: RunningServe
 
 def test_concurrent_uploads_of_different_bytes_make_one_file(server: RunningServer) -> None:
     uploads = [wheel(payload=200_000), changed(wheel(payload=200_000))]
-    statuses: dict[str, int] = {}
-    threads = [
-        threading.Thread(target=lambda one=one: statuses.update({one.sha256: send(server, one).status}))
-        for one in uploads
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses = sent_together((server, one) for one in uploads)
     assert sorted(statuses.values()) == [200, 409]
     winner = next(sha256 for sha256, status in statuses.items() if status == 200)
     assert listed(server) == {uploads[0].filename: winner}
 
 
-def test_case_65_without_the_slash_there_is_an_absolute_redirect(server: RunningServer) -> None:
-    """`/legacy` → 308 with an absolute Location: uv follows no other, and twine says what is wrong."""
+def test_without_the_slash_there_is_an_absolute_redirect(server: RunningServer) -> None:
+    """Case 65: `/legacy` → 308 with an absolute Location: uv follows no other, and twine says what is wrong."""
     for path in ("/legacy", "/private/legacy"):
         answer = send(server, wheel(), path)
         assert (answer.status, answer.headers["location"]) == (308, server.url + path + "/")
@@ -165,8 +174,8 @@ def test_the_default_index_takes_uploads_at_legacy(server: RunningServer) -> Non
 
 
 @pytest.mark.parametrize("action", ["submit", "submit_pkg_info", "doc_upload"])
-def test_case_66_other_actions_are_gone(server: RunningServer, action: str) -> None:
-    """410 for the actions of old; and never the phrase that makes poetry register a project first."""
+def test_other_actions_are_gone(server: RunningServer, action: str) -> None:
+    """Case 66: 410 for the actions of old; and never the phrase that makes poetry register a project first."""
     answer = send(server, wheel(), action=action)
     assert answer.status == 410
     assert "was ever registered" not in answer.body
@@ -196,11 +205,9 @@ def test_case_66_other_actions_are_gone(server: RunningServer, action: str) -> N
         ({"attestations": '[{"version":1}]'}, 200),
     ],
 )
-def test_cases_66_67_73_what_the_form_says_must_be_so(
-    server: RunningServer, fields: dict[str, str | None], status: int
-) -> None:
-    """Name (beyond normalisation), version, type and every digest that is given must be the file's; attestations never
-    are a reason to refuse.
+def test_what_the_form_says_must_be_so(server: RunningServer, fields: dict[str, str | None], status: int) -> None:
+    """Cases 66, 67 and 73: name, version, type and every digest that is given must be the file's; attestations that we
+    cannot use are no reason to refuse.
     """
     assert request(server, "POST", "/private/legacy/", body_of(wheel(), **fields), FORM).status == status
     assert bool(listed(server)) == (status == 200)
@@ -222,10 +229,8 @@ def test_cases_66_67_73_what_the_form_says_must_be_so(
         "ours-1.0-py3-none-any.exe",
     ],
 )
-def test_cases_67_68_a_file_has_the_name_that_belongs_to_it(
-    server: RunningServer, filename: str, tmp_path: Path
-) -> None:
-    """400, and nothing is written: a path, control characters, 300 characters, another project or version."""
+def test_a_file_has_the_name_that_belongs_to_it(server: RunningServer, filename: str, tmp_path: Path) -> None:
+    """Cases 67 and 68: 400, and nothing is written: a path, control characters, 300 characters, another project."""
     answer = send(server, Upload(filename, wheel().content, "ours", "1.0"))
     assert answer.status == 400
     assert listed(server) == {}
@@ -248,14 +253,14 @@ def test_all_faults_are_told_at_once_as_uv_prints_them(server: RunningServer) ->
         assert part in document["message"]
 
 
-def test_case_72_an_upload_may_be_sent_again(server: RunningServer) -> None:
-    """twine posts again after a 5xx: what was taken once is taken again, with nothing changed."""
+def test_an_upload_may_be_sent_again(server: RunningServer) -> None:
+    """Case 72: twine posts again after a 5xx: what was taken once is taken again, with nothing changed."""
     assert [send(server, sdist()).status for _ in range(3)] == [200] * 3
     assert listed(server) == {sdist().filename: sdist().sha256}
 
 
-def test_case_73_attestations_of_the_file_are_kept(server: RunningServer) -> None:
-    """PEP 740: one subject, with the name and the sha256 of the file; others are ignored, and never a fault."""
+def test_attestations_of_the_file_are_kept(server: RunningServer) -> None:
+    """Case 73, PEP 740: one subject, with the name and the sha256 of the file; others are ignored, never a fault."""
     attestation = attestation_of(wheel().filename, wheel().sha256)
     others = [attestation_of("theirs-1.0-py3-none-any.whl", wheel().sha256), {"version": 1}]
     assert send(server, wheel(), attestations=json.dumps([attestation, *others])).status == 200
@@ -275,16 +280,16 @@ def attestation_of(filename: str, sha256: str) -> dict[str, object]:
     return {"version": 1, "verification_material": {}, "envelope": {"statement": encoded, "signature": "AA=="}}
 
 
-def test_case_74_what_flit_and_uv_leave_out_may_be_left_out(server: RunningServer) -> None:
-    """flit sends no pyversion for an sdist, and md5 and sha256 only; uv no Content-Type with the file."""
+def test_what_flit_and_uv_leave_out_may_be_left_out(server: RunningServer) -> None:
+    """Case 74: flit sends no pyversion for an sdist, and md5 and sha256 only; uv no Content-Type with the file."""
     import hashlib
 
     md5 = hashlib.md5(sdist().content).hexdigest()
     assert send(server, sdist(), pyversion=None, blake2_256_digest=None, md5_digest=md5).status == 200
 
 
-def test_case_35_a_project_without_files_keeps_its_name(server: RunningServer, tmp_path: Path) -> None:
-    """A private name with no files left: 200 with none, never 404, for uv would then ask the next index."""
+def test_a_project_without_files_keeps_its_name(server: RunningServer, tmp_path: Path) -> None:
+    """Case 35: a private name with no files left: 200 with none, never 404, for uv would then ask the next index."""
     send(server, wheel())
     path = f"/api/v1/indexes/private/projects/ours/files/{wheel().filename}"
     assert request(server, "DELETE", path + "?reason=a%20secret").status == 200
@@ -319,6 +324,42 @@ def test_a_release_is_yanked_and_taken_back(server: RunningServer, tmp_path: Pat
     assert request(server, "POST", path, b'{"why": "?"}').status == 400
     assert request(server, "POST", path, b"\xff").status == 400
     assert [entry["action"] for entry in audit(tmp_path)[2:]] == ["yank", "yank", "unyank", "yank"]
+
+
+def test_two_servers_on_one_store_agree(running: Running) -> None:
+    """What one has answered, the other lists at once; and a name is given once, whoever is asked."""
+    servers = [running(CONFIG), running(CONFIG)]
+    for number in range(6):
+        uploads = [wheel(version=f"1.{number}"), changed(wheel(version=f"1.{number}"))]
+        statuses = sent_together(zip(servers, uploads, strict=True))
+        assert sorted(statuses.values()) == [200, 409]
+        winner = next(sha256 for sha256, status in statuses.items() if status == 200)
+        for server in servers:
+            assert listed(server)[uploads[0].filename] == winner
+
+
+def test_versions_that_are_equal_are_one_release(server: RunningServer) -> None:
+    """Case 47: 1.0 and 1.0.0 are one release; file names stay as they are."""
+    for upload in (wheel(version="1.0"), wheel(version="1.0.0")):
+        assert send(server, upload).status == 200
+    assert request(server, "POST", "/api/v1/indexes/private/projects/ours/v1/yank").status == 200
+    document = page(server).json()
+    assert isinstance(document, dict)
+    assert document["versions"] == ["1.0"]
+    assert [file["yanked"] for file in document["files"]] == [True, True]
+    assert {file["filename"] for file in document["files"]} == {
+        "ours-1.0-py3-none-any.whl",
+        "ours-1.0.0-py3-none-any.whl",
+    }
+
+
+def test_what_is_uploaded_to_a_group_goes_to_its_first_hosted_member(running: Running) -> None:
+    groups = '[indexes.other]\nkind = "hosted"\n[indexes.all]\nkind = "group"\nmembers = ["other", "private"]\n'
+    server = running(CONFIG.replace('"private"\n', '"all"\n', 1) + groups)
+    for path, version in (("/all/legacy/", "1.0"), ("/legacy/", "1.1")):
+        assert send(server, wheel(version=version), path).status == 200
+    assert len(listed(server, index="other")) == len(listed(server, index="all")) == 2
+    assert listed(server, index="private") == {}
 
 
 def test_hatch_finds_what_is_there_already(server: RunningServer) -> None:
@@ -394,8 +435,8 @@ def test_who_may_begin_projects_may_be_nobody(running: Running) -> None:
     assert page(server).status == 404
 
 
-def test_case_64_what_breaks_off_leaves_nothing(server: RunningServer, tmp_path: Path) -> None:
-    """Killed midway: no visible file, and the name is not used up."""
+def test_what_breaks_off_leaves_nothing(server: RunningServer, tmp_path: Path) -> None:
+    """Case 64: killed midway: no visible file, and the name is not used up."""
     import socket
     from urllib.parse import urlsplit
 
@@ -408,6 +449,23 @@ def test_case_64_what_breaks_off_leaves_nothing(server: RunningServer, tmp_path:
     assert listed(server) == {}
     assert send(server, upload).status == 200
     assert listed(server) == {upload.filename: upload.sha256}
+
+
+def test_who_stalls_is_cut_off_once(running: Running, tmp_path: Path) -> None:
+    """408 after the server's request-timeout, and not a second time of waiting."""
+    import socket
+    import time
+    from urllib.parse import urlsplit
+
+    server = running(CONFIG.replace("[server]\n", "[server]\nrequest-timeout = 1\n"))
+    address = urlsplit(server.url)
+    began = time.monotonic()
+    with socket.create_connection((address.hostname, address.port), timeout=30) as client:
+        head = f"POST /private/legacy/ HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM['content-type']}\r\n"
+        client.sendall(f"{head}Content-Length: 50000\r\n\r\n--{BOUNDARY}".encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < 1.9
+    assert [entry["outcome"] for entry in audit(tmp_path)] == ["request-timeout"]
 
 
 def test_what_was_taken_is_there_after_a_restart(server: RunningServer) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from pypim.cli.command import Command, examples
 from pypim.config.environment import environment
 from pypim.config.inline import config_path, no_mirror
-from pypim.config.load import find_config, load
-from pypim.core.errors import InvalidUsage
+from pypim.config.load import find_config
 
 if TYPE_CHECKING:
     from pypim.cli.output import Session
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 )
 @click.option("--to", metavar="DIR", type=click.Path(), help="Serve the mirror in this folder.")
 @click.option("--host", metavar="ADDRESS", help="Listen at this address.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="Listen at this port.  [default: 8080]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Listen at this port; 0 takes one that is free.  [default: 8080]"
+)
 @click.option("--workers", type=click.IntRange(1), help="Answer with so many processes.  [default: 1]")
 @click.pass_obj
 def serve(session: Session, *, to: str | None, host: str | None, port: int | None, workers: int | None) -> int:
@@ -38,6 +39,7 @@ def serve(session: Session, *, to: str | None, host: str | None, port: int | Non
     publishes at once. SIGTERM and Ctrl-C end the server when the answers that are under way are sent; SIGHUP makes it
     read its configuration again.
     """
+    from pypim.wiring_process import load_for_serving
     from pypim.wiring_process import serve as serve_config
 
     if to is not None:
@@ -46,13 +48,10 @@ def serve(session: Session, *, to: str | None, host: str | None, port: int | Non
             raise no_mirror(Path(to))
     else:
         source = find_config(session.options.config_file, environment())
-    config = load(source)
-    if not config.indexes:
-        raise InvalidUsage(f"{source}: no index is configured", hint="Add a table [indexes.main] to it.")
     given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
-    settings = msgspec.structs.replace(config.server, **given)
-    config = msgspec.structs.replace(config, server=settings)
-    where = str(settings.unix_socket) if settings.unix_socket else f"{settings.host} port {settings.port}"
-    session.note(f"serving {', '.join(config.indexes)} at {where}")
-    serve_config(config, source.absolute(), is_verbose=session.options.is_verbose)
+    serve_config(
+        partial(load_for_serving, source.absolute(), given),
+        lambda what: session.note(f"serving {what}"),
+        is_verbose=session.options.is_verbose,
+    )
     return 0

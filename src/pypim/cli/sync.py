@@ -200,6 +200,7 @@ async def _sync_all(
     is_dry_run: bool,
 ) -> tuple[Report, ...]:
     from pypim.core.graph import graph_of, render_dot
+    from pypim.sync.fill import fill
     from pypim.sync.run import sync as sync_index
     from pypim.wiring import open_stack, write_text
 
@@ -216,6 +217,9 @@ async def _sync_all(
     reports = []
     for index, request in zip(workspace.indexes, requests, strict=True):
         async with open_stack(store, index, reporter, arguments.trust) as stack:
+            if index.fills_proxy and not is_dry_run:
+                reports.append(await fill(stack, request, store.catalog.cached, keeps_going=arguments.keeps_going))
+                continue
             reports.append(
                 await sync_index(
                     stack,

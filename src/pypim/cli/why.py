@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pypim.cli.output import Session
     from pypim.cli.workspace import Workspace
     from pypim.config.model import MirrorIndex
-    from pypim.core.chains import Chain, Kept
+    from pypim.core.chains import Chain, IndexKept, Kept
     from pypim.core.requirements import RequirementLine
     from pypim.sync.model import Stack
     from pypim.sync.why_not import Objections
@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 _MOST_OF_A_ROOT = 3
 _MOST_CHAINS = 20
 _MOST_ENVIRONMENTS = 4
-
-
-class IndexKept(msgspec.Struct, frozen=True, kw_only=True):
-    """A release that an index keeps."""
-
-    index: str
-    release: Kept
-    is_asked_for: bool
-    """Whether a rule of the configuration that keeps it still stands there; false where it only stays."""
 
 
 @click.command(
@@ -104,8 +95,7 @@ def _kept(
     found: Workspace, name: NormalizedName, version: str | None, *, is_exhaustive: bool
 ) -> tuple[list[IndexKept], list[str]]:
     """(what the mirrors keep of it, the versions of it that they hold)."""
-    from pypim.core.target import environments
-    from pypim.sync.why import WhyAnswerer
+    from pypim.sync.why import kept_of
     from pypim.wiring import open_store
 
     kept: list[IndexKept] = []
@@ -115,26 +105,8 @@ def _kept(
             selection = store.catalog.generations.current_selection(index.name)
             if selection is not None:
                 held += [release.version for release in selection.releases if release.project == name]
-                answerer = WhyAnswerer(
-                    selection,
-                    store.catalog.metadata,
-                    environments(index.targets),
-                    index.follow,
-                    is_exhaustive=is_exhaustive,
-                )
-                kept += [
-                    IndexKept(index=index.name, release=release, is_asked_for=_is_asked_for(index, release))
-                    for release in answerer.kept(name, version)
-                ]
+                kept += kept_of(index, selection, store.catalog.metadata, name, version, is_exhaustive=is_exhaustive)
     return kept, held
-
-
-def _is_asked_for(index: MirrorIndex, release: Kept) -> bool:
-    """Whether some chain begins at what the configuration may still say; the text of files is not looked at."""
-    rules = {(one.origin, one.text) for one in index.roots}
-    rules |= {(one.origin, one.rule.text) for one in index.patterns}
-    firsts = [(chain.links[0].by, chain.links[0].requirement) for chain in release.chains]
-    return any(first in rules or not first[0].startswith(("packages.", "patterns.")) for first in firsts)
 
 
 def _until(found: Workspace, name: str) -> str:

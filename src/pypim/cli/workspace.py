@@ -72,7 +72,9 @@ def find_workspace(
         if is_replacing:
             raise InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it.")
         config = load(find_config(config_file, environment()), look_beyond)
-        return _configured(config, config.chosen(workspace.index, is_needed=is_about_mirrors), told)
+        may_fill = bool(told.requirements or told.requirement_files)
+        chosen = config.chosen(workspace.index, is_needed=is_about_mirrors, may_fill=may_fill)
+        return _configured(config, chosen, told)
     if config_file is not None:
         raise InvalidUsage(
             "-c and --to do not go together", hint="--to DIR has a configuration of its own, in DIR/.pypim/."
@@ -123,7 +125,7 @@ def _configured(config: Config, indexes: tuple[MirrorIndex, ...], told: Told) ->
         names = ", ".join(index.name for index in indexes)
         raise InvalidUsage("requirements on the command line need one index", hint=f"Name it with --index: {names}.")
     notes: tuple[str, ...] = ()
-    if told.requirements or told.requirement_files:
+    if (told.requirements or told.requirement_files) and not any(index.fills_proxy for index in indexes):
         notes = (
             f"What is asked for on the command line is taken in this time only; to keep it, add it to {config.source}.",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -106,6 +107,8 @@ class MirrorIndex(msgspec.Struct, frozen=True, kw_only=True):
     follow: FollowOptions
     filters: Filters
     jobs: int = 16
+    fills_proxy: bool = False
+    """It stands for the proxy of its name: what is fetched is kept there, and nothing is listed."""
 
 
 class ProxyIndex(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +129,17 @@ class ProxyIndex(msgspec.Struct, frozen=True, kw_only=True):
     is_offline: bool
     computes_metadata: bool
     filters: Filters
+
+    def filled(self) -> MirrorIndex:
+        """What a sync fills it with: that of the requirements of its command line."""
+        return MirrorIndex(
+            name=self.name,
+            upstream=self.upstream,
+            on_removal=OnRemoval(keeps_listed=True, delete_after=timedelta()),
+            follow=FollowOptions(is_resolved=True),
+            filters=self.filters,
+            fills_proxy=True,
+        )
 
 
 class Overwrite(StrEnum):
@@ -268,8 +282,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """Those indexes that a sync fills."""
         return tuple(index for index in self.indexes.values() if isinstance(index, MirrorIndex))
 
-    def chosen(self, name: str | None, *, is_needed: bool = True) -> tuple[MirrorIndex, ...]:
-        """The mirror of that name, or all of them; none only where none `is_needed`.
+    def chosen(self, name: str | None, *, is_needed: bool = True, may_fill: bool = False) -> tuple[MirrorIndex, ...]:
+        """The mirror of that name, or all of them; none only where none `is_needed`. A proxy, if it `may_fill` one.
 
         Raises InvalidUsage for a name that is not configured, for an index of another kind, and where there is nothing.
         """
@@ -287,6 +301,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         index = self.indexes[name]
         if isinstance(index, MirrorIndex):
             return (index,)
+        if isinstance(index, ProxyIndex) and may_fill:
+            return (index.filled(),)
         mirrors = ", ".join(mirror.name for mirror in self.mirrors) or "none"
         raise InvalidUsage(
             f"--index {name}: {_PURPOSES[index.kind]}; this command is about mirrors",

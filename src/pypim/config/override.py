@@ -66,7 +66,7 @@ def override(index: MirrorIndex, told: Told, *, machine: Callable[[], TargetSpec
     """The index as this run sees it; the options have been checked.
 
     Requirements are added; --python and --platform replace the targets (what only one of them says, this machine
-    adds); everything else replaces the key of the same name.
+    adds, and for a proxy, which has none, all of it); everything else replaces the key of the same name.
     """
     changes: dict[str, Any] = {
         "requirements": told.requirements,
@@ -75,7 +75,7 @@ def override(index: MirrorIndex, told: Told, *, machine: Callable[[], TargetSpec
         "filters": _filters(index.filters, told),
         "jobs": told.jobs or index.jobs,
     }
-    if told.python or told.platforms:
+    if told.python or told.platforms or index.fills_proxy:
         changes["targets"] = {COMMAND_LINE: _target(told, machine())}
     if told.upstream is not None:
         changes["upstream"] = upstream_at(COMMAND_LINE, told.upstream, Path.cwd())

@@ -12,7 +12,7 @@ class IndexState(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """"mirror", "proxy", "hosted" or "group"."""
     state: str
-    """Of a mirror "empty", "published", or "interrupted" where a run did not finish; of others "serving"."""
+    """Of a mirror "empty", "published", or "interrupted" where a run broke off; of others "ready" or "empty"."""
     upstream: str | None = None
     """The name of the upstream that a mirror or a proxy reads."""
     members: tuple[str, ...] = ()
@@ -26,4 +26,4 @@ class IndexState(msgspec.Struct, frozen=True, kw_only=True):
     """When the last sync of a mirror ended."""
     last_outcome: str | None = None
     last_serial: int | None = None
-    """Of a hosted index that of its last change, else the highest that the upstream has told; null where it tells none."""
+    """Of a hosted index that of its last change, else the highest that the upstream has told; null without any."""

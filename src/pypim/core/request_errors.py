@@ -82,3 +82,18 @@ class RequestTooLong(Invalid):
         super().__init__(f"{what} has at most {limit_bytes:,} bytes", hint="Send less, or in several requests.")
         self.what = what
         self.limit_bytes = limit_bytes
+
+
+class RequestTimeout(Invalid):
+    """Nothing came of the body of a request for too long (HTTP 408)."""
+
+    code = "request-timeout"
+    http_status: ClassVar[int] = 408
+    http_headers: ClassVar[Mapping[str, str]] = MappingProxyType({"connection": "close"})
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"nothing came of the request for {seconds:g} seconds",
+            hint="Send it again, over a line that does not stall; server.request-timeout says how long is waited.",
+        )
+        self.seconds = seconds

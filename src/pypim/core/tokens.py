@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from typing import Any
 
 import msgspec
 
@@ -87,12 +86,29 @@ def is_same_secret(known_sha256: str, shown_sha256: str) -> bool:
     return hmac.compare_digest(known_sha256.encode(), shown_sha256.encode())
 
 
-def made_token(random: bytes, scope: Scope, created_at: float, **more: Any) -> tuple[str, Token]:
-    """The text that is shown once, and what is kept; `random` has ID_BYTES + SECRET_BYTES, `more` are fields of it."""
+def made_token(
+    random: bytes,
+    scope: Scope,
+    now: float,
+    *,
+    user: str | None = None,
+    label: str = "",
+    expires_at: float | None = None,
+) -> tuple[str, Token]:
+    """The text that is shown once, and what is kept; `random` has ID_BYTES + SECRET_BYTES."""
     text = token_text(random[:ID_BYTES], random[ID_BYTES:])
     parts = split_token(text)
     assert parts is not None, "it was just made"
-    return text, Token(id=parts[0], secret_sha256=parts[1], scope=scope, created_at=created_at, **more)
+    kept = Token(
+        id=parts[0],
+        secret_sha256=parts[1],
+        user=user,
+        label=label,
+        scope=scope,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return text, kept
 
 
 def ends_at(expires: str | None, now: float, where: str) -> float | None:

@@ -46,6 +46,7 @@ FIELDS = frozenset(
 _ACTION = "file_upload"
 _DIGESTS = {"md5_digest": 32, "sha256_digest": 64, "blake2_256_digest": 64}
 _HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
+_MOST_SHOWN_CHARS = 200
 _KIND_OF_FILETYPE = {"sdist": FileKind.SDIST, "bdist_wheel": FileKind.WHEEL}
 
 
@@ -90,12 +91,14 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
     project: NormalizedName
     version: str
-    """Normalised."""
+    """Normalised; as the release is called already where it has files: 1.0 and 1.0.0 are one."""
     filename: SafeFilename
     requires_python: str | None
     metadata: bytes
     """METADATA or PKG-INFO."""
     is_wheel: bool
+    yanked: bool | str = False
+    """As the files of the release are that are listed already: a yank is of all of it."""
     replaces: HostedFile | None = None
     """What had this name until now, of a development release."""
 
@@ -122,7 +125,7 @@ def read_form(fields: Sequence[tuple[str, str]], filename: str) -> UploadForm:
         raise ActionGone(action[:40])
     issues = list(_form_issues(fields, values))
     if issues:
-        raise InvalidUpload(filename[:200], issues)
+        raise InvalidUpload(_shown(filename), issues)
     said = {key: value for key, value in values.items() if value and value != "UNKNOWN"}
     return UploadForm(
         filename=filename,
@@ -157,34 +160,55 @@ def decide(
     try:
         filename = parse_safe_filename(form.filename)
     except InvalidFilename as error:
-        return Rejected(InvalidUpload(form.filename[:200], [error.reason]))
+        return Rejected(InvalidUpload(_shown(form.filename), [error.reason]))
     declared, issues = _declared(received.archive, filename)
     issues = [*_digest_issues(form, received), *issues]
     project = declared.name if declared else named_project(form)
     if project is not None and (refusal := _refusal(project, standing, may_create=may_create)):
         return Rejected(refusal)
+    if declared is None:
+        return Rejected(InvalidUpload(filename, issues))
+    issues += _file_issues(form, declared, filename)
     same = standing.same_name
     if same is not None and same.sha256 == received.digests["sha256_digest"] and not issues:
         return AlreadyHeld(same)
-    if declared is not None:
-        issues += _file_issues(form, declared, filename)
-        issues += _archive_issues(declared, received.archive, filename)
-        issues += _policy_issues(declared.version, filename, received.size, standing, policy)
-    is_replaceable = declared is not None and policy.replaces_development and declared.version.is_devrelease
+    issues += _archive_issues(declared, received.archive, filename)
+    issues += _policy_issues(declared.version, filename, received.size, standing, policy)
+    is_replaceable = policy.replaces_development and declared.version.is_devrelease
     if standing.is_deleted and not is_replaceable:
         issues.append("a file of this name was deleted, and its name is not used again")
-    if issues or declared is None:
+    if issues:
         return Rejected(InvalidUpload(filename, issues))
     if same is not None and not (is_replaceable and same.project == declared.name):
         return Rejected(FileExistsDiffers(filename, same.blake2b_256))
+    return _accepted(declared, filename, received, standing)
+
+
+def _accepted(declared: Declared, filename: SafeFilename, received: Received, standing: Standing) -> Accepted:
+    version = release_name(standing.files, declared.version)
     return Accepted(
         project=declared.name,
-        version=str(declared.version),
+        version=version,
         filename=filename,
         requires_python=declared.requires_python,
         metadata=received.archive.metadata or b"",
         is_wheel=filename.endswith(".whl"),
-        replaces=same,
+        yanked=next((file.yanked for file in standing.files if file.version == version), False),
+        replaces=standing.same_name,
+    )
+
+
+def release_name(files: Sequence[HostedFile], version: Version) -> str:
+    """How the listed files write a version; the normal form where none is of it."""
+    return next((file.version for file in files if parse_version(file.version) == version), str(version))
+
+
+def _shown(filename: str) -> str:
+    """A name that nobody has checked, in a message."""
+    return (
+        filename
+        if filename.isprintable() and len(filename) <= _MOST_SHOWN_CHARS
+        else ascii(filename[:_MOST_SHOWN_CHARS])
     )
 
 

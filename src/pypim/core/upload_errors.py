@@ -10,6 +10,9 @@ from pypim.core.errors import Conflict, Invalid, NotFound, Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+MOST_ISSUES = 40
+"""So many are told of one upload."""
+
 
 class InvalidUpload(Invalid):
     """The form, the file name, the metadata or the archive breaks a rule; all faults are reported at once."""
@@ -17,8 +20,11 @@ class InvalidUpload(Invalid):
     code = "invalid-upload"
 
     def __init__(self, filename: str, issues: Sequence[str]) -> None:
+        told = list(issues[:MOST_ISSUES])
+        if len(issues) > MOST_ISSUES:
+            told.append(f"and {len(issues) - MOST_ISSUES:,} more")
         super().__init__(
-            f"{filename or 'upload'}: {'; '.join(issues)}", hint="Nothing was kept. Correct it and upload it again."
+            f"{filename or 'upload'}: {'; '.join(told)}", hint="Nothing was kept. Correct it and upload it again."
         )
         self.filename = filename
         self.issues = tuple(issues)

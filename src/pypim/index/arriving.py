@@ -37,7 +37,8 @@ HELD_BACK_BYTES = 1 << 16
 WHOLE_BYTES = 1 << 18
 """A file up to this size is given out only when it is right: then a bad one is an error, and no broken connection."""
 _MOST_READ_BYTES = 1 << 18
-"""At once by one reader: of many readers at once, each has a chunk in memory."""
+_ALL_READ_BYTES = 1 << 22
+"""At once by one reader, and by all of a file together: each has a chunk in memory."""
 _ATTEMPTS = 4
 _LONGEST_TURN_SECONDS = 8.0
 _THREAD_BYTES = 1 << 17
@@ -115,7 +116,8 @@ class Arrival:
         while True:
             available = self.given_out
             if start < available:
-                chunk = self._read(start, min(most, available - start, _MOST_READ_BYTES))
+                fair = min(_MOST_READ_BYTES, max(1, _ALL_READ_BYTES // max(1, self.readers)))
+                chunk = self._read(start, min(most, available - start, fair))
                 if chunk:
                     return chunk
                 await asyncio.sleep(0)  # between two states of the staged file
@@ -289,14 +291,14 @@ class Arrivals:
         """All of it, checked; where nobody has read any of it yet, wrong bytes are asked for once more."""
         try:
             await self._receive(arrival, staged, limit_bytes)
-            await asyncio.to_thread(check_bytes, staged, arrival.file)
+            await _check(staged, arrival.file)
         except IntegrityFault as fault:
             if arrival.given_out:
                 raise
             self._reporter.note(f"{fault.message}; asked for once more")
             staged.restart()
             await self._receive(arrival, staged, limit_bytes)
-            await asyncio.to_thread(check_bytes, staged, arrival.file)
+            await _check(staged, arrival.file)
 
     # --- the bytes --------------------------------------------------------------------------------------------------
     async def _receive(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> None:
@@ -334,6 +336,14 @@ class Arrivals:
                 raise UpstreamMalformed(file.url, "neither page nor answer say what would show that it is whole")
             arrival.begin(staged, size)
             await _write(arrival, staged, incoming, limit)
+
+
+async def _check(staged: StagedBlob, file: DistFile) -> None:
+    """As `check_bytes`; in a thread where all of the file must be read again for it."""
+    if file.sha256 is None and file.other_hash is not None:
+        await asyncio.to_thread(check_bytes, staged, file)
+    else:
+        check_bytes(staged, file)
 
 
 def _is_told(file: DistFile) -> bool:

@@ -87,7 +87,8 @@ class Documents(Generic[K, V]):
             return found
         kept = self._recall(key)
         if self._rules.is_offline:
-            return self._believe(key, kept or Kept(None, 0.0), until=float("inf"))
+            # A sync may bring something.
+            return self._believe(key, kept or Kept(None, 0.0), until=self._rules.now() + RETRY_SECONDS)
         if kept is None:
             return _or_raise(await asyncio.shield(self._ask(key)))
         if found is not None:  # it counts, only its value was let go of

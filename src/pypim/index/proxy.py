@@ -5,6 +5,7 @@ What is asked for is kept; what is kept is answered when the upstream is slow, b
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -50,9 +51,8 @@ if TYPE_CHECKING:
         Turns,
     )
 
-_MOST_FILES = 20_000
-"""Listed files of all pages in memory together; about 1 KB each."""
-_MOST_SHOWN = 256
+_MOST_FILES = 10_000
+"""Listed files of all pages in memory together, as the upstream lists them and as they are shown; about 1 KB each."""
 _MINUTE_SECONDS = 60.0
 _NO_PATTERNS = ProjectPatterns.compile((), "pinned")
 
@@ -116,6 +116,29 @@ class ProxyParts(msgspec.Struct, frozen=True, kw_only=True):
     reporter: Reporter
 
 
+class _Shown:
+    """The newest pages as they are shown, by their marks, which are never used for anything else."""
+
+    def __init__(self, most_files: int) -> None:
+        self._most_files = most_files
+        self._files = 0
+        self._pages: OrderedDict[NormalizedName, tuple[object, Page]] = OrderedDict()
+
+    def page(self, name: NormalizedName, mark: object) -> Page | None:
+        """The page, where it was kept under that mark."""
+        known = self._pages.get(name)
+        return known[1] if known is not None and known[0] == mark else None
+
+    def keep(self, name: NormalizedName, mark: object, page: Page) -> None:
+        """Keep it in the place of an older one, and drop the oldest of the others for it."""
+        older = self._pages.pop(name, None)
+        self._files += len(page.files) - (len(older[1].files) if older is not None else 0)
+        self._pages[name] = (mark, page)
+        while self._files > self._most_files:
+            _, (_, oldest) = self._pages.popitem(last=False)
+            self._files -= len(oldest.files)
+
+
 class ProxyIndex:
     """The Served of kind proxy. Call `close` at the end."""
 
@@ -145,7 +168,7 @@ class ProxyIndex:
             self._recall_list, self._read_list, self._source.document, lambda listed: len(listed.projects), rules,
             most_weight=0,
         )  # fmt: skip
-        self._shown: dict[NormalizedName, tuple[object, Believed[Page], Page]] = {}
+        self._shown = _Shown(_MOST_FILES)
         tools = Tools(parts.background, parts.epochs, parts.clock, parts.reporter, settings.pinned, settings.max_size)
         self._files = KeptFiles(
             name, parts.read.cached, parts.write.cached, parts.blobs, (parts.shared, parts.alone), tools
@@ -181,19 +204,16 @@ class ProxyIndex:
             return Page(name=name)  # not a missing page: nobody is to look for it elsewhere
         belief = await self._projects.belief(name)
         if belief.value is None:
-            self._shown.pop(name, None)
             raise ProjectNotFound(name, self._url)
-        mark, known = self._mark_of(belief), self._shown.get(name)
-        if known is not None and known[:2] == (mark, belief):
-            return known[2]
+        mark = self._mark_of(belief)
+        known = self._shown.page(name, mark)
+        if known is not None:
+            return known
         page = self._page_of(belief.value)
         if self._settings.learns_metadata and not self._settings.is_offline and await self._ahead.learn(page):
             await self._later.finish()
             mark, page = self._mark_of(belief), self._page_of(belief.value)
-        if self._projects.current(name) is belief:
-            self._shown[name] = (mark, belief, page)
-            if len(self._shown) > _MOST_SHOWN:
-                self._shown.pop(next(iter(self._shown)))
+        self._shown.keep(name, mark, page)
         return page
 
     def _page_of(self, page: Page) -> Page:

@@ -99,7 +99,7 @@ async def sync(
     version = stack.plans.version()
     roots, listed = await expand_roots(stack, request)
     if not is_dry_run and (known := unchanged(stack, request, roots, listed)) is not None:
-        return _recorded(stack, stack.runs.begin_run("sync", request.index, started), started, known)
+        return recorded(stack, stack.runs.begin_run("sync", request.index, started), started, known)
     selected = await select(stack, request, roots, keeps_going=keeps_going)
     current = stack.generations.current_selection(request.index)
     carry_over = partial(carried_over, selected.selection, current, request.on_removal, request.policy, selected.pages)
@@ -111,7 +111,7 @@ async def sync(
         adopted = await adopt(stack, plan.fetch)
         holdings |= adopted
         plan = make_plan(selection, current, holdings)
-    report = _planned(request, selection, selected, plan)
+    report = planned_report(request, selection, selected, plan)
     if on_planned is not None:
         on_planned(selection)
     if is_dry_run:
@@ -131,14 +131,15 @@ async def sync(
         )
         report = await _carry_out(stack, request, carried, report, keeps_going=keeps_going)
     except BaseException as error:
-        stack.runs.finish_run(run, stack.clock.now().timestamp(), _outcome_of(error), b"{}")
+        stack.runs.finish_run(run, stack.clock.now().timestamp(), outcome_of(error), b"{}")
         raise
     if report.is_complete and not report.corrected:
         stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
-    return _recorded(stack, run, started, report)
+    return recorded(stack, run, started, report)
 
 
-def _planned(request: Request, selection: Selection, selected: Selected, plan: Plan) -> Report:
+def planned_report(request: Request, selection: Selection, selected: Selected, plan: Plan) -> Report:
+    """What a run found, before anything of it is carried out."""
     return Report(
         index=request.index,
         outcome="planned",
@@ -149,7 +150,8 @@ def _planned(request: Request, selection: Selection, selected: Selected, plan: P
     )
 
 
-def _outcome_of(error: BaseException) -> str:
+def outcome_of(error: BaseException) -> str:
+    """The outcome of a run that an error has ended."""
     if isinstance(error, PypimError):
         return error.code
     # Ctrl-C arrives in here as a cancelled task.
@@ -165,7 +167,8 @@ def _admitted(holdings: dict[str, Holding], selection: Selection) -> dict[str, H
     return holdings
 
 
-def _recorded(stack: Stack, run: int, started: float, report: Report) -> Report:
+def recorded(stack: Stack, run: int, started: float, report: Report) -> Report:
+    """The report of a run that has ended, as it stands in the history."""
     finished = stack.clock.now().timestamp()
     report = msgspec.structs.replace(report, seconds=round(finished - started, 3))
     stack.runs.finish_run(run, finished, report.outcome, msgspec.json.encode(summary(report)))
@@ -189,13 +192,13 @@ class _Carried(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: Report, *, keeps_going: bool) -> Report:
     plan = report.plan
-    _refuse_lack_of_space(stack, plan)
+    refuse_lack_of_space(stack, plan)
     transfer = Transfer(stack, request)
     if plan.fetch:
         stack.reporter.stage("transfer", total=len(plan.fetch), total_bytes=plan.fetch_bytes)
         await transfer.run(plan.fetch)
         if transfer.faults and not keeps_going:
-            raise _joined(transfer.faults)
+            raise joined_error(transfer.faults)
     carried.holdings.update(transfer.held)
     removed = plan.removed
     if transfer.faults:
@@ -296,13 +299,14 @@ def describe_problem(problem: Problem) -> str:
     return f"{name}: {problem.reason}{where}{chain}"
 
 
-def _refuse_lack_of_space(stack: Stack, plan: Plan) -> None:
+def refuse_lack_of_space(stack: Stack, plan: Plan) -> None:
+    """Raises OutOfSpace before anything is fetched."""
     free_bytes = stack.blobs.free_bytes()
     if plan.fetch and free_bytes is not None and plan.fetch_bytes > free_bytes:
         raise OutOfSpace("the store", plan.fetch_bytes, free_bytes)
 
 
-def _joined(faults: Sequence[TransferFault]) -> PypimError:
+def joined_error(faults: Sequence[TransferFault]) -> PypimError:
     """All the files that could not be had in one error, of the family of the first."""
     first = faults[0].cause
     first.message = "\n".join(fault.message for fault in faults)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PREFIX = "/api/v1"
 _ALWAYS = (400, 401, 403, 404, 405, 406, 429, 503)
 _READING = (*_ALWAYS, 502, 504)
-_CHANGING = (*_ALWAYS, 409, 413, 422, 507)
+_CHANGING = (*_ALWAYS, 408, 409, 413, 422, 507)
 _INDEX = "/indexes/{index}"
 _PROJECT = f"{_INDEX}/projects/{{project}}"
 
@@ -127,7 +127,7 @@ def _reading() -> list[Endpoint]:
         Endpoint(
             method="GET",
             path=f"{_INDEX}/why/{{project}}",
-            summary="Why a mirror keeps a project.",
+            summary="Why a mirror keeps a project; of a group, which member answers for it.",
             answer=Why,
             query=WhyQuery,
             faults=_READING,

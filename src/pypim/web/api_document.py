@@ -77,7 +77,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if endpoint.body is not None:
         operation["requestBody"] = {
-            "required": endpoint.is_body_read,
+            "required": any(field.required for field in msgspec.structs.fields(endpoint.body)),
             "content": {"application/json": {"schema": schemas[repr(endpoint.body)]}},
         }
     return operation

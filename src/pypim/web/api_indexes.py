@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pypim.core.access_errors import CredentialsNeeded, NotPermitted
+from pypim.core.errors import NotFound
 from pypim.core.index_state import IndexState
 from pypim.core.model import ProjectStatus
 from pypim.core.served import file_path
+from pypim.index.group import GroupIndex
+from pypim.index.group_said import explain
 from pypim.web.api_shapes import FileEntry, IndexEntry, Indexes, Project, ProjectEntry, Projects, Why
 from pypim.web.forwarded import base_url
 from pypim.web.reading import admit_reader, index_of, project_of_path
@@ -123,9 +126,14 @@ def _file(file: DistFile, address: str) -> FileEntry:
 
 
 async def why(asked: Asked) -> Why:
-    """What keeps a project in a mirror."""
+    """What keeps a project in a mirror, or which member of a group answers for it. Raises NotFound for other kinds."""
     served, project = index_of(asked.request, asked.context), project_of_path(asked.request)
     await admit_reader(asked.request, asked.context, served.name, project)
-    telling = telling_of(asked)
-    kept = await telling.reading.run(partial(telling.why, served.name, project, asked.query.version or None))
+    telling, version = telling_of(asked), asked.query.version
+    if isinstance(served, GroupIndex):
+        return Why(groups=(explain(served.name, await served.survey(project), version),))
+    if telling.kinds[served.name] != "mirror":
+        kind = telling.kinds[served.name]
+        raise NotFound(f"{served.name}: a {kind} index keeps nothing for a reason", hint="Ask a mirror or a group.")
+    kept = await telling.reading.run(partial(telling.why, served.name, project, version or None))
     return Why(kept=tuple(kept))

@@ -11,6 +11,7 @@ from pypim.core.access import Action
 from pypim.core.account_rows import TokenRow, UserRow
 from pypim.core.chains import IndexKept
 from pypim.core.model import ProjectStatus
+from pypim.index.group_said import GroupSaid
 
 MOST_PROJECTS = 10_000
 """In one answer."""
@@ -115,10 +116,12 @@ class WhyQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an index has what it has of a project, as `pypim why --json` says it."""
+    """Why an index shows what it shows of a project, as `pypim why --json` says it."""
 
     kept: tuple[IndexKept, ...] = ()
     """Of a mirror: each release with the chains that keep it."""
+    groups: tuple[GroupSaid, ...] = ()
+    """Of a group: which member answers, and what the others have."""
 
 
 class ReasonQuery(msgspec.Struct, frozen=True, kw_only=True):

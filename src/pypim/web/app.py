@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from pypim.core.access import Action
 from pypim.core.errors import InvalidName, NotFound
 from pypim.core.filenames import project_of
 from pypim.core.names import parse_name
-from pypim.core.request_errors import InvalidPath, MethodNotAllowed
+from pypim.core.request_errors import InvalidPath, MethodNotAllowed, RequestTimeout
 from pypim.web.answers import CORS, headers_of, send_whole
 from pypim.web.errors import fault_of, send_error
 from pypim.web.files import METADATA, Files
@@ -67,10 +68,10 @@ class App:
         if rest.startswith("simple") and (len(rest) == 6 or rest[6] == "/"):  # noqa: PLR2004 - of "simple"
             await self._read(scope, send, index, lambda: self._answer_simple(scope, send, index, rest))
         elif rest.startswith("packages/") and _is_file(rest):
-            await self._read(scope, send, index, lambda: self._answer_file(scope, send, index, rest))
+            await self._read(scope, send, index, lambda: self._answer_file(scope, receive, send, index, rest))
         else:
             scope["path"] = path
-            await self._router(scope, receive, send)
+            await self._router(scope, _Impatient(receive, self._context.request_timeout), send)
 
     def _path_of(self, scope: Scope) -> str:
         """The path without where a proxy has put us. Raises InvalidPath."""
@@ -129,11 +130,11 @@ class App:
         headers: Headers = [(b"location", location), (b"cache-control", b"max-age=86400"), (b"content-length", b"0")]
         await send_whole(send, status, [*headers, *CORS], b"")
 
-    async def _answer_file(self, scope: Scope, send: Send, index: str, path: str) -> None:
+    async def _answer_file(self, scope: Scope, receive: Receive, send: Send, index: str, path: str) -> None:
         is_public = self.context.doorkeeper.is_open(index)
         if not is_public:
             await self._admit(scope, index, project_of(path.rpartition("/")[2].removesuffix(METADATA)))
-        await self._files.answer(scope, send, index, path, is_public=is_public)
+        await self._files.answer(scope, receive, send, index, path, is_public=is_public)
 
 
 class _Watched:
@@ -146,6 +147,26 @@ class _Watched:
     async def __call__(self, message: Message) -> None:
         self.has_begun = True
         await self._send(message)
+
+
+class _Impatient:
+    """A `receive` that waits only so long for the next part of a body; once it has all, for as long as it takes."""
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        self._receive = receive
+        self._seconds = seconds
+        self._is_complete = False
+
+    async def __call__(self) -> Message:
+        if self._is_complete:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._seconds):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTimeout(self._seconds) from None
+        self._is_complete = not message.get("more_body", False)
+        return message
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

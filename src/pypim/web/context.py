@@ -63,6 +63,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """None where there is no API."""
     publishing: Publishing | None = None
     """None where no publisher is configured."""
+    request_timeout: float = 60.0
+    """So long, in seconds, may a body stand still that is being received."""
     trusted_proxies: Networks = ()
     root_path: str = ""
     """Where a proxy in front has put the server: "" or "/pypi"; answers that name an address of ours begin with it."""

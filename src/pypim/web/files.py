@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
     from pypim.core.model import DistFile
     from pypim.ports import Arriving, Served
-    from pypim.web.answers import Headers, Scope, Send
+    from pypim.web.answers import Headers, Message, Receive, Scope, Send
     from pypim.web.pages import Pages
 
 METADATA = ".metadata"
 _SMALL_BYTES = 256 << 10
 """A file up to this size leaves in one message with its head, which a client gets without a second wait."""
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 16 << 10
+"""The server below keeps up to some twenty messages of each answer in memory, however slow its client is."""
 _TYPE = (b"content-type", b"application/octet-stream")
 
 
@@ -58,7 +59,9 @@ class Files:
                 return project, file
         raise FileNotListed(path, index)
 
-    async def answer(self, scope: Scope, send: Send, index: str, path: str, *, is_public: bool) -> None:
+    async def answer(
+        self, scope: Scope, receive: Receive, send: Send, index: str, path: str, *, is_public: bool
+    ) -> None:
         """Send a file, or with `.metadata` behind its path its core metadata. Raises FileNotListed and others."""
         wants_metadata = path.endswith(METADATA)
         project, file = await self.find(index, path.removesuffix(METADATA))
@@ -78,15 +81,20 @@ class Files:
         elif scope["method"] == "HEAD" and file.size is not None:
             await send_whole(send, 200, [*headers, _length(file.size)], b"")
         else:
-            await self._send_content(scope, send, headers, await served.content(project, file), file)
+            found = await served.content(project, file)
+            gone = asyncio.ensure_future(_disconnected(receive))
+            try:
+                await self._send_content(scope, _Client(send, gone), headers, found, file)
+            finally:
+                gone.cancel()
 
     async def _send_content(
-        self, scope: Scope, send: Send, headers: Headers, content: Path | Arriving, file: DistFile
+        self, scope: Scope, send: _Client, headers: Headers, content: Path | Arriving, file: DistFile
     ) -> None:
         if isinstance(content, Path):
             if self._accelerated and content.is_relative_to(self._store):
                 location = f"{self._accelerated}/{content.relative_to(self._store).as_posix()}"
-                kept = [pair for pair in headers if pair[0] not in {b"accept-ranges"}]
+                kept = [pair for pair in headers if pair[0] != b"accept-ranges"]
                 await send_whole(send, 200, [*kept, (b"x-accel-redirect", location.encode())], b"")
             else:
                 await self._send_path(scope, send, headers, content, file)
@@ -96,7 +104,7 @@ class Files:
         finally:
             content.close()
 
-    async def _send_path(self, scope: Scope, send: Send, headers: Headers, path: Path, file: DistFile) -> None:
+    async def _send_path(self, scope: Scope, send: _Client, headers: Headers, path: Path, file: DistFile) -> None:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -123,7 +131,7 @@ class Files:
             os.close(descriptor)
 
     async def _send_arriving(
-        self, scope: Scope, send: Send, headers: Headers, arriving: Arriving, file: DistFile
+        self, scope: Scope, send: _Client, headers: Headers, arriving: Arriving, file: DistFile
     ) -> None:
         """Send what is there and wait for the rest; the head goes out with the first bytes, or there is none."""
         size = arriving.size
@@ -140,13 +148,15 @@ class Files:
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        while chunk:
+        while chunk and not await send.is_gone():
             start += len(chunk)
             is_last = stop is not None and start >= stop
             await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
             if is_last:
                 return
             chunk = await arriving.read(start, _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - start))
+        if chunk:
+            return  # nobody is there any more
         if stop is not None and start < stop:
             raise UpstreamMalformed(file.url, f"{file.filename} ends after {start:,} of {stop:,} bytes")
         await send({"type": "http.response.body", "body": b""})
@@ -158,6 +168,27 @@ class Files:
             await send_whole(send, 304, [pair for pair in headers if pair[0] != b"content-length"], b"")
         else:
             await send_whole(send, 200, headers, b"" if scope["method"] == "HEAD" else content)
+
+
+class _Client:
+    """A `send` that can tell whether anybody is there; what is sent to nobody is lost without a word."""
+
+    def __init__(self, send: Send, gone: asyncio.Future[None]) -> None:
+        self._send = send
+        self._gone = gone
+
+    async def __call__(self, message: Message) -> None:
+        await self._send(message)
+
+    async def is_gone(self) -> bool:
+        """Whether the client has left. Lets others have their turn, which a `send` to nobody does not."""
+        await asyncio.sleep(0)
+        return self._gone.done()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass  # what clients send with a GET
 
 
 def _immutable(*, is_public: bool) -> bytes:
@@ -192,10 +223,21 @@ async def _send_unsatisfiable(send: Send, headers: Headers, size: int) -> None:
     await send_whole(send, 416, [*kept, (b"content-range", f"bytes */{size}".encode()), _length(0)], b"")
 
 
-async def _send_part(send: Send, descriptor: int, start: int, stop: int) -> None:
-    while start < stop:
-        chunk = await asyncio.to_thread(os.pread, descriptor, min(_CHUNK_BYTES, stop - start), start)
+async def _send_part(send: _Client, descriptor: int, start: int, stop: int) -> None:
+    while start < stop and not await send.is_gone():
+        size = min(_CHUNK_BYTES, stop - start)
+        chunk = _ready(descriptor, size, start) or await asyncio.to_thread(os.pread, descriptor, size, start)
         if not chunk:
             raise StoreUnreadable(str(descriptor), "the file ends before its end")
         start += len(chunk)
         await send({"type": "http.response.body", "body": chunk, "more_body": start < stop})
+
+
+def _ready(descriptor: int, size: int, start: int) -> bytes:
+    """What can be read without waiting for a disk; empty where nothing can, or where the system cannot tell."""
+    buffer = bytearray(size)
+    try:
+        count = os.preadv(descriptor, [buffer], start, os.RWF_NOWAIT)
+    except (AttributeError, OSError):  # no such call, or file system; or it would wait
+        return b""
+    return bytes(memoryview(buffer)[:count])

@@ -19,7 +19,17 @@ from pypim.core.audit import AuditEntry
 from pypim.core.errors import PypimError
 from pypim.core.filenames import parse_version
 from pypim.core.hosted import HostedFile, Standing, upload_time
-from pypim.core.upload import Accepted, AlreadyHeld, Policy, Received, Rejected, UploadForm, decide, named_project
+from pypim.core.upload import (
+    Accepted,
+    AlreadyHeld,
+    Policy,
+    Received,
+    Rejected,
+    UploadForm,
+    decide,
+    named_project,
+    release_name,
+)
 from pypim.core.upload_archive import examine
 from pypim.core.upload_errors import NotHosted
 from pypim.web.unbroken import finished, in_thread
@@ -128,7 +138,7 @@ class Uploads:
     ) -> None:
         """Yank a release, or take that back (PEP 592). Raises NotHosted."""
         parsed = parse_version(version)
-        normalised = version if parsed is None else str(parsed)
+        normalised = version if parsed is None else release_name(self.standing(project).files, parsed)
         yanked = (reason or True) if is_yanked else False
         work = partial(self._store.hosting.yank, self.name, project, normalised, self._now()[0], yanked=yanked)
         entry = partial(
@@ -226,6 +236,7 @@ class Uploads:
             uploaded_at=self._now()[0],
             uploaded_by=visitor.name,
             requires_python=accepted.requires_python,
+            yanked=accepted.yanked,
             metadata_sha256=sha256(accepted.metadata).hexdigest() if accepted.is_wheel else None,
             attestations=attestations_about(form.attestations, accepted.filename, received.digests["sha256_digest"]),
         )

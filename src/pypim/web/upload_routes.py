@@ -16,6 +16,7 @@ from pypim.core.access import Action
 from pypim.core.errors import InvalidName, PypimError
 from pypim.core.model import ProjectStatus
 from pypim.core.names import parse_name
+from pypim.core.request_errors import RequestTimeout
 from pypim.core.served import served_page
 from pypim.core.upload_errors import InvalidChange, InvalidUpload, NotHosted, UploadTooLarge
 from pypim.web.answers import headers_of
@@ -182,19 +183,27 @@ async def limited_chunks(request: Request, limit: int | None) -> AsyncIterator[b
                 yield chunk
     except ClientDisconnect:
         raise InvalidUpload("", ["the client broke off"]) from None
+    except RequestTimeout:
+        request.state.has_stalled = True
+        raise
 
 
 async def drain(request: Request) -> None:
     """Read on until the client has said all: it would not listen before, and take the end for a fault of the line.
 
-    Not where the client waits to be asked for the rest (Expect: 100-continue), nor beyond any sensible length.
+    Not where the client waits to be asked for the rest (Expect: 100-continue) or has stalled, nor beyond any sensible
+    length.
     """
     length = request.headers.get("content-length", "0")
     is_sensible = length.isdecimal() and int(length) <= _MOST_DRAINED_BYTES
-    if not is_sensible or request.headers.get("expect", "").lower() == "100-continue":
+    if (
+        not is_sensible
+        or getattr(request.state, "has_stalled", False)
+        or request.headers.get("expect", "").lower() == "100-continue"
+    ):
         return
     total = 0
-    with suppress(ClientDisconnect, RuntimeError):  # it has gone, or all was read before
+    with suppress(ClientDisconnect, RequestTimeout, RuntimeError):  # it has gone, has stalled, or has said all
         async for chunk in request.stream():
             total += len(chunk)
             if total > _MOST_DRAINED_BYTES:
