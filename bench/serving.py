@@ -105,9 +105,9 @@ def stand(report: Report, runs: int) -> Iterator[Stand]:
         start(TWO, servers.pypim(root, fresh(report.row, "two"), workers=2))
         start("devpi", servers.devpi(root, fresh(report.row, "devpi")))
         start("proxpi", servers.proxpi(root, fresh(report.row, "proxpi")))
-        if _MIRROR in made:
-            pages = {"small": "bench-small", "large": "bench-large"}
-            servers.write_static(running.pages, made[_MIRROR], pages)
+        ours = next((server for name, server in made.items() if name.startswith(OURS)), None)
+        if ours is not None:
+            servers.write_static(running.pages, ours, {"small": "bench-small", "large": "bench-large"})
         report.notes.append(f"{SECONDS:g} s of wrk -t1 a figure, {runs} runs in turn; the machine may be shared")
         processes = {NGINX: running.process_id, **{name: server.process.pid for name, server in made.items()}}
         yield Stand(report, runs, root, made, processes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pypim.core import access_errors, errors, upload_errors
+from pypim.core import access_errors, errors, request_errors, upload_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,13 @@ SAMPLES: tuple[errors.PypimError, ...] = (
     access_errors.IdentityRejected(
         "invalid-publisher", "valid token, but no corresponding publisher: no publisher has its audience and its claims"
     ),
+    request_errors.NotAcceptable("application/vnd.pypi.simple.v2+json"),
+    request_errors.MethodNotAllowed("POST"),
+    request_errors.InvalidPath("/main/simple/flask%2F.."),
+    request_errors.InvalidRequest("the query", "'limit' is no number"),
+    request_errors.FileNotListed(f"packages/{_DIGEST[:2]}/{_DIGEST[2:4]}/{_DIGEST[4:]}/{_WHEEL}", "main"),
+    request_errors.RequestTooLong("a requirements file", 1 << 20),
+    request_errors.RequestTimeout(60),
     upload_errors.InvalidUpload(_WHEEL, ["METADATA: Requires-Dist 'b>=1.*' is not valid; perhaps 'b>=1' is meant"]),
     upload_errors.InvalidChange("the body cannot be read: JSON is malformed"),
     upload_errors.UploadTooLarge("the file", 100_000_000),

@@ -47,8 +47,8 @@ def load_for_serving(source: Path, told: Mapping[str, object]) -> Config:
 def serve(read: Callable[[], Config], announce: Callable[[str], None], *, is_verbose: bool) -> None:
     """Serve until a signal ends it: SIGTERM and SIGINT in good order, SIGHUP reads the configuration again.
 
-    `read` gives the configuration, and can be pickled; `announce` is told the address once connections are taken. Raises StoreFault, InvalidConfig or InvalidUsage before
-    that.
+    `read` gives the configuration, and can be pickled; `announce` is told the address once connections are taken.
+    Raises StoreFault, InvalidConfig or InvalidUsage before that.
     """
     from pypim.wiring_supervisor import Supervisor
 
@@ -65,7 +65,9 @@ def serve(read: Callable[[], Config], announce: Callable[[str], None], *, is_ver
         _make_way(config)
         loader = _Loader(config, read)
         supervisor = Supervisor(config, listener, loader.renew, is_verbose=is_verbose)
-        announce(f"{', '.join(config.indexes)} at {_address(settings, listener)}")
+        address = _address(settings, listener)
+        # Not before signals are heard: who reads this may send one.
+        supervisor.on_startup(lambda: announce(f"{', '.join(config.indexes)} at {address}"))
         supervisor.serve(target_loader=loader, wrap_loader=False)
 
 
@@ -122,7 +124,6 @@ class _Loader:
             if getattr(config.server, name) != getattr(self._config.server, name):
                 _log.warning("server.%s changes only with a new start", name.replace("_", "-"))
         self._config = config
-        _log.info("the configuration was read again")
         return True
 
 

@@ -22,12 +22,13 @@ from pypim.config.model import HostedIndex as HostedConfig
 from pypim.config.model import MirrorIndex, Overwrite, Read
 from pypim.config.model import ProxyIndex as ProxyConfig
 from pypim.core.freshness import Limits
-from pypim.core.policy import Policy
 from pypim.core.upload import Policy as UploadPolicy
+from pypim.index.behind import Later
+from pypim.index.believing import Rules
 from pypim.index.group import GroupIndex, Member
 from pypim.index.hosted import HostedIndex
 from pypim.index.provenance import RemoteProvenance
-from pypim.index.proxy import Catalogs, ProxyIndex, ProxyParts, ProxySettings
+from pypim.index.proxy import Catalogs, ProxyIndex, ProxyParts
 from pypim.index.published import PublishedIndex
 from pypim.net.fetchers import open_fetcher
 from pypim.store import atomic
@@ -38,11 +39,13 @@ from pypim.store.epochs import LocalEpochs
 from pypim.store.keeping import Keeping
 from pypim.store.turns import LocalTurns
 from pypim.wiring import CATALOG_NAME, SystemClock
+from pypim.wiring_proxy import all_members, limits_of, proxy_settings
 from pypim.wiring_told import Told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from starlette.routing import BaseRoute
 
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from pypim.ports import Audit, Background, Blobs, Clock, Epochs, Fetcher, Served, Turns
     from pypim.web.app import App
     from pypim.web.context import Context
+    from pypim.web.lists import ReadyLists
     from pypim.web.upload import Uploads
 
 _log = logging.getLogger("pypim.server")
@@ -58,6 +62,7 @@ _T = TypeVar("_T")
 STAGING_NAME = "serving"
 """Folder of what is on its way in through the server, with one for each process; a sync has its own elsewhere."""
 TURNS_NAME = "turns"
+LISTS_NAME = "lists"
 AUDIT_NAME = "audit.jsonl"
 
 
@@ -96,6 +101,8 @@ class LogReporter:
 class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
     """What all indexes of a worker share."""
 
+    path: Path
+    """The store's folder."""
     reader: Catalog
     """For the event loop."""
     writer: Catalog
@@ -112,6 +119,9 @@ class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
     audit: Audit
     provenance: dict[str, Callable[[str], Awaitable[bytes]]]
     """By the proxy whose upstream is read."""
+    lists: dict[str, ReadyLists]
+    """Of proxies that ask their upstream."""
+    config_file: str
 
 
 @asynccontextmanager
@@ -122,6 +132,7 @@ async def open_app(config: Config) -> AsyncIterator[App]:
     async with AsyncExitStack() as stack:
         shared = _open_stack(config, stack.enter_context(ExitStack()))
         indexes = await _open_indexes(config, shared, stack)
+        _prepare_lists(config, shared, stack)
         uploads = {
             index.name: _uploads(config, index, shared) for index in config.indexes.values() if _is_hosted(index)
         }
@@ -131,6 +142,14 @@ async def open_app(config: Config) -> AsyncIterator[App]:
         context = _context(config, shared, indexes, uploads)
         stack.push_async_callback(context.doorkeeper.settle)
         yield App(context, _routes(context), config.store.files)
+
+
+@asynccontextmanager
+async def open_index(config: Config, name: str) -> AsyncIterator[Served]:
+    """The configured index of that name, for one question. Raises as `open_app` does."""
+    async with AsyncExitStack() as stack:
+        shared = _open_stack(config, stack.enter_context(ExitStack()))
+        yield (await _open_indexes(config, shared, stack))[name]
 
 
 @asynccontextmanager
@@ -156,6 +175,7 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
     keeping = Keeping(path)
     staging = path / STAGING_NAME / str(os.getpid())
     return ServerStack(
+        path=path,
         reader=reader,
         writer=writer,
         teller=teller,
@@ -168,6 +188,8 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
         clock=SystemClock(),
         audit=FileAudit(config.server.audit_log or path / AUDIT_NAME),
         provenance={},
+        lists={},
+        config_file=config.source,
     )
 
 
@@ -224,23 +246,7 @@ def _member(served: Served) -> Member:
 async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitStack) -> ProxyIndex:
     upstream = index.upstream
     options = fetch_options(upstream, environment())
-    settings = ProxySettings(
-        upstream=upstream.name,
-        url=upstream.url,
-        page_url=upstream.page_url,
-        layout=upstream.layout.value,
-        limits=Limits(
-            max_age=index.max_age_seconds,
-            stale_while_revalidate=index.stale_while_revalidate_seconds,
-            stale_if_error=index.stale_if_error_seconds,
-            negative_max_age=index.negative_max_age_seconds,
-        ),
-        policy=Policy.compile(index.filters, f"indexes.{index.name}.filters"),
-        max_size=index.max_size_bytes,
-        pinned=index.pinned,
-        is_offline=index.is_offline,
-        learns_metadata=index.computes_metadata,
-    )
+    settings = proxy_settings(index)
     parts = ProxyParts(
         read=_catalogs(shared.reader),
         write=_catalogs(shared.writer),
@@ -259,6 +265,33 @@ async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitS
     proxy = ProxyIndex(index.name, settings, parts)
     stack.push_async_callback(proxy.close)
     return proxy
+
+
+def _prepare_lists(config: Config, shared: ServerStack, stack: AsyncExitStack) -> None:
+    """A list of all that an upstream has is made by another process and sent from the disk, of groups as well."""
+    for index in config.indexes.values():
+        members = all_members(config, index)
+        proxies = [member for member in members if isinstance(member, ProxyConfig) and not member.is_offline]
+        if proxies:
+            others = [member.name for member in members if not isinstance(member, ProxyConfig)]
+            _prepare_list(index.name, limits_of(proxies[0]), others, shared, stack)
+
+
+def _prepare_list(name: str, limits: Limits, others: list[str], shared: ServerStack, stack: AsyncExitStack) -> None:
+    """`others` are those members whose changes are to be seen at once."""
+    from pypim.web.lists import ReadyLists, make_in_process
+
+    reporter = LogReporter()
+    later = Later(shared.background, reporter)
+    rules = Rules(limits, shared.turns, shared.clock, reporter, later, is_offline=False)
+    folder = shared.path / LISTS_NAME / name
+
+    def state() -> str:
+        return " ".join(f"{other}={shared.epochs.epoch(other)}" for other in others)
+
+    make = partial(make_in_process, "pypim.wiring_list", shared.config_file, name, folder)
+    shared.lists[name] = ReadyLists(name, folder, make, rules, state)
+    stack.push_async_callback(shared.lists[name].close)
 
 
 def _catalogs(catalog: Catalog) -> Catalogs:
@@ -311,13 +344,14 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
         indexes=indexes,
         uploads=uploads,
         default=server.default_index or "",
-        cache_controls={index.name: _cache_control(index) for index in config.indexes.values()},
+        cache_controls={index.name: cache_control_of(index) for index in config.indexes.values()},
         doorkeeper=doorkeeper,
         background=shared.background,
         check_store=partial(_check, shared.writer),
         clock=shared.clock,
         hosted={taker.name: shared.reader.hosted for taker in uploads.values()},
         provenance=shared.provenance,
+        lists=shared.lists,
         telling=Telling(
             kinds={index.name: index.kind for index in config.indexes.values()},
             state=told.state,
@@ -341,7 +375,7 @@ def _open_issuer(url: str) -> AbstractAsyncContextManager[Fetcher]:
     return open_fetcher(url, FetchOptions(connect_timeout=5.0, read_timeout=10.0, retries=2))
 
 
-def _cache_control(index: Index) -> str:
+def cache_control_of(index: Index) -> str:
     """What changes by uploads must not be kept; what strangers may not see must not be kept by a cache between."""
     if isinstance(index, HostedConfig | GroupConfig):
         return "no-cache"

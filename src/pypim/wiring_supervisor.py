@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from pypim.config.model import Config
 
+_log = logging.getLogger("pypim.server")
 STOP_SECONDS = 30
 """So long answers that are under way may still take when the server stops or has new workers."""
 _RESPAWN_SECONDS = 0.5
@@ -48,7 +50,7 @@ class Supervisor(MPServer):
                 ssl_cert=settings.tls_certificate,
                 ssl_key=settings.tls_key,
                 ssl_protocol_min=SSLProtocols.tls12,
-                log_level=LogLevels.debug if is_verbose else LogLevels.info,
+                log_level=LogLevels.debug if is_verbose else LogLevels.warning,
                 log_dictconfig=log_settings(is_verbose=is_verbose),
                 respawn_failed_workers=True,
                 respawn_interval=_RESPAWN_SECONDS,
@@ -71,6 +73,7 @@ class Supervisor(MPServer):
     def _reload(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ANN401 - as granian has it
         if self._renew():
             super()._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # granian has no types here
+            _log.info("the configuration was read again, and all workers have it")
         else:
             self.reload_signal = False
             self.main_loop_interrupt.clear()

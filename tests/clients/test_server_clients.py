@@ -333,6 +333,39 @@ def test_bandersnatch_mirrors_from_us(scene: Scene, kind: str, method: str, tmp_
     assert environment.installed()["my-app"] == "2.0"
 
 
+@needs("bandersnatch")
+@pytest.mark.parametrize("method", ["simple", "xmlrpc"])
+@pytest.mark.parametrize("kind", ["main", "private"])
+def test_bandersnatch_sees_what_is_new(kind: str, method: str, tmp_path: Path) -> None:
+    """A serial grows with every upload, and with every sync that changes something."""
+    config = tmp_path / "pypim.toml"
+    later = WORLD.releasing("my-lib", release("1.2", wheel()))
+    with WorldServer(WORLD) as upstream:
+        config.write_text(CONFIG.format(url=upstream.url) + "[access]\nopen-on-loopback = true\n")
+        with RunningServer(config) as server:
+
+            def offer(world: World) -> None:
+                upstream.world = world
+                pypim("-c", config, "sync", "--index", "main").expect()
+                for file in world.files:
+                    path = f"/packages/py3/m/{file.project}/{file.filename}"
+                    assert ask(server.url + path, "PUT", file.content).status == 200
+
+            text = BANDERSNATCH.format(folder=tmp_path, url=f"{server.url}/{kind}", method=method)
+            (tmp_path / "bandersnatch.conf").write_text(text.replace("[plugins]", "allow-non-https = true\n[plugins]"))
+            program = [
+                str(python_of("bandersnatch").parent / "bandersnatch"),
+                "-c",
+                str(tmp_path / "bandersnatch.conf"),
+            ]
+            for world in (WORLD, later):
+                offer(world)
+                run([*program, "mirror"]).expect_ok()
+                held = {path.name for path in (tmp_path / "mirror" / "web" / "packages").rglob("*.whl")}
+                assert ("my_lib-1.2-py3-none-any.whl" in held) == (world is later)
+                assert "my_lib-1.0-py3-none-any.whl" in held
+
+
 # --- pypi-simple ----------------------------------------------------------------------------------------------------
 PARSE = """
 import json, sys

@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from packaging.utils import NormalizedName
 
-from pypim.core.errors import NotAuthorised, NotFound, ProjectNotFound, StoreUnreadable, UpstreamUnavailable
+from pypim.core.errors import (
+    NotAuthorised,
+    NotFound,
+    ProjectNotFound,
+    PypimError,
+    StoreUnreadable,
+    UpstreamUnavailable,
+)
 from pypim.core.model import Page, ProjectStatus
 from pypim.core.patterns import ProjectPatterns
 from pypim.index.group import GroupIndex, Member
@@ -239,3 +248,56 @@ async def test_a_survey_hears_every_member_that_may_be_asked() -> None:
     reserved = await group(second, ours(Page(name=ACME), reserved=frozenset({"acme"}))).survey(ACME)
     assert reserved.reserved_by == ("ours",)
     assert reserved.answers[0] is None
+
+
+NAMES = (ACME, FLASK)
+FILES = (OURS, THEIRS, dist_file(OURS.filename, "c"))
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> list[tuple[int, str, NormalizedName, int]]:
+    """What happens to which of three members: a page is put there or dropped, a name reserved, or it fails."""
+    acts = st.sampled_from(["put", "put", "drop", "reserve", "fail", "heal"])
+    change = st.tuples(st.integers(0, 2), acts, st.sampled_from(NAMES), st.integers(0, 7))
+    return draw(st.lists(change, min_size=1, max_size=8))
+
+
+def apply(shelf: Shelf, act: str, name: NormalizedName, bits: int) -> None:
+    if act == "put":
+        shelf.put(Page(name=name, files=tuple(file for n, file in enumerate(FILES) if bits >> n & 1)))
+    elif act == "drop" and name in shelf.pages:
+        shelf.drop(name)
+    elif act == "reserve":
+        shelf.names_reserved ^= {name}
+        shelf.changes += 1
+    elif act in {"fail", "heal"}:
+        shelf.fault = UpstreamUnavailable(shelf.name, "503") if act == "fail" else None
+
+
+async def said(index: GroupIndex, name: NormalizedName) -> Page | str:
+    try:
+        return await index.project(name)
+    except PypimError as error:
+        return error.code
+
+
+@settings(max_examples=60, deadline=None)
+@given(changes(), st.booleans())
+async def test_what_is_remembered_is_what_a_new_group_would_say(
+    changed: list[tuple[int, str, NormalizedName, int]], is_merged: bool
+) -> None:
+    """Two equal marks mean that the page has not changed between."""
+    shelves = [Shelf(name) for name in ("one", "two", "three")]
+    members = [Member(shelf, shelf.reserves) for shelf in shelves]
+    merge = ProjectPatterns.compile(("acme",) if is_merged else (), "merge")
+    old = GroupIndex("all", members, merge)
+    seen: dict[tuple[NormalizedName, object], Page | str] = {}
+    for position, act, name, bits in changed:
+        apply(shelves[position], act, name, bits)
+        for one in NAMES:
+            mark = old.mark(one)
+            fresh = await said(GroupIndex("all", members, merge), one)
+            assert await said(old, one) == fresh
+            assert seen.setdefault((one, mark), fresh) == fresh
+            is_failing = any(shelf.fault is not None for shelf in shelves)
+            assert fresh != "project-not-found" or not is_failing, "only when every member said so"

@@ -14,6 +14,7 @@ from tests.sync.mirror import pypim
 from tests.web.asking import JSON, ask, files_of
 from tests.web.conftest import Running
 from tests.web.test_simple_api import configuration
+from tests.worlds.specs import FileSpec
 from tests.worlds.world import World, project, release, sdist, wheel
 
 LARGE = "big-1.0-py3-none-any.whl"
@@ -158,3 +159,20 @@ def test_an_index_below_a_path(serve: ServeWorld, running: Running, tmp_path: Pa
         assert ask(f"{base}/simple/big/", Accept=JSON).status == 200
         assert ask(f"{base}/simple/Big/").headers["location"] == "/pypi/simple/big/"
         assert ask(files_of(f"{base}/simple/big/")[LARGE]["url"], "HEAD").status == 200
+
+
+def test_files_with_names_that_leave_room_for_doubt(serve: ServeWorld, running: Running, tmp_path: Path) -> None:
+    """Cases 46 and 48: whose file it is, only the page says."""
+    odd = ["foo-bar-1.0-1.tar.gz", "foo-bar-2004d.tar.gz"]
+    world = World.of(
+        project(
+            "foo-bar",
+            release("1.0.post1", FileSpec(kind="sdist", filename=odd[0])),
+            release("2004d", FileSpec(kind="sdist", filename=odd[1])),
+        )
+    )
+    text = configuration(serve(world).url, {}) + '[indexes.cache]\nkind = "proxy"\n'
+    server = running(text)
+    for filename, entry in files_of(f"{server.url}/cache/simple/foo-bar/").items():
+        assert filename in odd
+        assert ask(entry["url"]).status == 200

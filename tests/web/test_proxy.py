@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.asking import JSON, Answer, ask, files_of
+from tests.web.asking import HTML, JSON, Answer, ask, files_of
 from tests.worlds import faults
 from tests.worlds.world import World, project, release, sdist, wheel
 
@@ -191,6 +193,69 @@ def test_a_yank_comes_and_goes(serve: ServeWorld, running: Running, reason: bool
         upstream.world = World.of(project("small", release("1.0", wheel(), yanked=yanked)))
         (entry,) = files_of(f"{server.url}/simple/small/").values()
         assert entry.get("yanked", False) == yanked
+
+
+# --- the list -------------------------------------------------------------------------------------------------------
+def test_the_list_is_sent_from_the_disk_in_every_form(serve: ServeWorld, running: Running) -> None:
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url))
+    url = f"{server.url}/simple/"
+    for accept, packing in product((JSON, HTML, "text/html"), ("identity", "gzip")):
+        answer = ask(url, Accept=accept, Accept_Encoding=packing)
+        assert answer.status == 200
+        assert answer.media_type == accept
+        assert int(answer.headers["content-length"]) == len(answer.body)
+        assert answer.headers["cache-control"] == "max-age=600, public"
+        assert answer.headers["x-pypi-last-serial"] == str(WORLD.serial)
+        assert b"small" in (gzip.decompress(answer.body) if "content-encoding" in answer.headers else answer.body)
+        again = ask(url, Accept=accept, Accept_Encoding=packing, If_None_Match=answer.headers["etag"])
+        assert (again.status, again.body) == (304, b"")
+        head = ask(url, "HEAD", Accept=accept, Accept_Encoding=packing)
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-length"] == answer.headers["content-length"]
+    assert {entry["name"]: entry["_last-serial"] for entry in ask(url, Accept=JSON).document["projects"]} == {
+        spec.name: spec.serial for spec in WORLD.projects
+    }
+    assert len(upstream.asked("/simple/")) == 1
+    server.restart()
+    upstream.misbehave("*", faults.no_answer())
+    assert ask(f"{server.url}/simple/", Accept=JSON).status == 200
+
+
+def test_a_list_that_cannot_be_had_is_502_and_comes_later(serve: ServeWorld, running: Running) -> None:
+    upstream = serve(WORLD)
+    upstream.misbehave("*", faults.status(503))
+    server = running(configuration(upstream.url))
+    answer = ask(f"{server.url}/simple/", Accept=JSON)
+    assert answer.status == 502
+    assert "503" in answer.text
+    upstream.behave()
+    assert ask(f"{server.url}/simple/", Accept=JSON).status == 200
+
+
+def test_a_list_that_has_changed_is_seen_once_it_is_asked_for_again(serve: ServeWorld, running: Running) -> None:
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url, 'max-age = "0 seconds"\nstale-while-revalidate = "0 seconds"\n'))
+    names = [entry["name"] for entry in ask(f"{server.url}/simple/", Accept=JSON).document["projects"]]
+    upstream.world = WORLD.without("small")
+    changed = [entry["name"] for entry in ask(f"{server.url}/simple/", Accept=JSON).document["projects"]]
+    assert set(names) - set(changed) == {"small"}
+
+
+def test_the_list_of_a_group_shows_what_is_uploaded_at_once(serve: ServeWorld, running: Running) -> None:
+    upstream = serve(WORLD)
+    more = '[indexes.private]\nkind = "hosted"\n[indexes.all]\nkind = "group"\nmembers = ["private", "cache"]\n'
+    server = running(configuration(upstream.url, more + "[access]\nopen-on-loopback = true\n"))
+
+    def names() -> set[str]:
+        return {entry["name"] for entry in ask(f"{server.url}/all/simple/", Accept=JSON).document["projects"]}
+
+    assert names() == {"big", "small", "local"}
+    built = World.of(project("ours", "1.0")).file("ours-1.0-py3-none-any.whl")
+    answer = ask(f"{server.url}/packages/py3/o/ours/{built.filename}", "PUT", built.content)
+    assert answer.status == 200, answer
+    assert names() == {"big", "small", "local", "ours"}
+    assert len(upstream.asked("/simple/")) == 1
 
 
 # --- under attack ---------------------------------------------------------------------------------------------------

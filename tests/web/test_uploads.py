@@ -322,7 +322,8 @@ def test_a_release_is_yanked_and_taken_back(server: RunningServer, tmp_path: Pat
     assert all("yanked" not in file or file["yanked"] is False for file in document["files"])
     assert request(server, "POST", path.replace("1.0", "3.0")).status == 404
     assert request(server, "POST", path, b'{"why": "?"}').status == 400
-    assert request(server, "POST", path, b"\xff").status == 400
+    for body in (b"\xff", b'{"reason": "\\u0000"}', b'{"reason": "\\ud800"}', b'{"reason": "' + b"x" * 2000 + b'"}'):
+        assert request(server, "POST", path, body).status == 400
     assert [entry["action"] for entry in audit(tmp_path)[2:]] == ["yank", "yank", "unyank", "yank"]
 
 
@@ -457,14 +458,14 @@ def test_who_stalls_is_cut_off_once(running: Running, tmp_path: Path) -> None:
     import time
     from urllib.parse import urlsplit
 
-    server = running(CONFIG.replace("[server]\n", "[server]\nrequest-timeout = 1\n"))
+    server = running(CONFIG.replace("[server]\n", "[server]\nrequest-timeout = 2\n"))
     address = urlsplit(server.url)
     began = time.monotonic()
     with socket.create_connection((address.hostname, address.port), timeout=30) as client:
         head = f"POST /private/legacy/ HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM['content-type']}\r\n"
         client.sendall(f"{head}Content-Length: 50000\r\n\r\n--{BOUNDARY}".encode())
         assert client.recv(4096).startswith(b"HTTP/1.1 408 ")
-    assert time.monotonic() - began < 1.9
+    assert time.monotonic() - began < 3.9
     assert [entry["outcome"] for entry in audit(tmp_path)] == ["request-timeout"]
 
 

@@ -134,7 +134,7 @@ def test_projects_of_one_serial_are_told_together() -> None:
     assert [row[0] for row in changes_since(projects, 0, most=1)] == ["a", "b"]
     assert [row[0] for row in changes_since(projects, 3, most=1)] == ["c"]
     assert last_serial_of(ProjectList(projects={A: None})) == 1
-    assert serials_of(ProjectList(projects={A: None}, last_serial=7)) == {"a": 7}
+    assert dict(serials_of(ProjectList(projects={A: None}, last_serial=7))) == {"a": 7}
 
 
 def test_a_long_changelog_is_written_in_pieces() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pypim.sync.model import Report
 
 _MOST_WARNINGS = 20
+_MOST_RELEASES = 10
 
 
 def plan_lines(report: Report, free_bytes: int | None) -> Iterator[str]:
@@ -77,7 +79,17 @@ def summary_lines(report: Report) -> Iterator[str]:
             f"wrote {counted(report.pages_written, 'page')}, deleted {counted(report.deleted_files, 'file')}; "
             f"{counted(plan.total_files, 'file')}, {format_size(plan.total_bytes)} held; {report.seconds:.1f} s"
         )
+    yield from _unlisted_lines(report)
     yield from trouble_lines(report)
+
+
+def _unlisted_lines(report: Report) -> Iterator[str]:
+    """What is no longer listed, by release."""
+    files = Counter((planned.project, planned.version) for planned in report.plan.removed)
+    told = [f"{project} {version} ({counted(count, 'file')})" for (project, version), count in files.items()]
+    more = f" and {len(told) - _MOST_RELEASES} more (all of them with --json)" if len(told) > _MOST_RELEASES else ""
+    if told:
+        yield f"  no longer listed: {', '.join(told[:_MOST_RELEASES])}{more}"
 
 
 def trouble_lines(report: Report) -> Iterator[str]:

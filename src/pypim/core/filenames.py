@@ -117,6 +117,9 @@ def _parse_other(filename: str, project: NormalizedName) -> ParsedFilename:
     return _parse_legacy(kind, stem, extension, project)
 
 
+_MOST_PROJECTS = 4
+
+
 def project_of(filename: str) -> NormalizedName | None:
     """The project a file in a flat folder belongs to, from its name alone; None where that cannot be told.
 
@@ -134,6 +137,24 @@ def project_of(filename: str) -> NormalizedName | None:
         return _name_or_none(_without_debian_prefix(stem.partition("_")[0]))
     stem = _strip_suffix(stem, _suffixes_of(kind))[0]
     return _name_before_version(stem)
+
+
+def projects_of(filename: str) -> list[NormalizedName]:
+    """Every project that a file may belong to by its name, the likeliest first: where old names leave room for doubt.
+
+    Only one for wheels and eggs. An old sdist may have a version that is none, or a hyphen in its version.
+    """
+    likely = project_of(filename)
+    found = [likely] if likely is not None else []
+    if _KIND_OF_EXTENSION.get(_split_extension(filename)[1]) in {FileKind.WHEEL, FileKind.EGG}:
+        return found
+    position = filename.rfind("-")
+    while position > 0 and len(found) < _MOST_PROJECTS:
+        name = _name_or_none(filename[:position])
+        if name is not None and name not in found and parse_filename(filename, name).kind is not FileKind.UNKNOWN:
+            found.append(name)
+        position = filename.rfind("-", 0, position)
+    return found
 
 
 @lru_cache(maxsize=16384)

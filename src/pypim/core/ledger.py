@@ -9,7 +9,7 @@ import msgspec
 from pypim.core.allowed import is_settled
 from pypim.core.chains import ReleaseKey, shortest_links
 from pypim.core.explain import explain_unsatisfied
-from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection
+from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,11 +36,26 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the parent requires it to be built from its sdist (PEP 518), rather than to run."""
 
 
+_Accounted = dict[tuple[ReleaseKey, Edge], dict[int, int]]
+"""What is chosen and why → in which resolutions, by their numbers, each with the environments."""
+
+
 class _Trouble(msgspec.Struct, frozen=True):
     project: NormalizedName
     edge: Edge
     kind: ProblemKind
     reason: str
+
+
+class Account:
+    """The reasons that count in one resolution, which is not the newest of everything."""
+
+    __slots__ = ("entries", "key")
+
+    def __init__(self, key: tuple[str, ...]) -> None:
+        self.key = key
+        """Tells the resolution from all others, in every run alike."""
+        self.entries: list[tuple[ReleaseKey, Edge, int]] = []
 
 
 class Ledger:
@@ -51,6 +66,8 @@ class Ledger:
         self._files: dict[tuple[NormalizedName, str], dict[str, DistFile]] = {}
         self._kept: dict[tuple[Release, bool], int] = {}
         self._edges: dict[tuple[NormalizedName, str], dict[Edge, int]] = {}
+        self._accounts: list[Account] = []
+        self._apart: dict[tuple[ReleaseKey, Edge], int] = {}
         self._troubles: dict[_Trouble, tuple[int, int]] = {}
         self._warnings: set[str] = set()
         self._doubts: dict[str, set[str]] = {}
@@ -59,15 +76,21 @@ class Ledger:
         self._unlimited: set[ReleaseKey] = set()
         self._lacking_extras: dict[tuple[NormalizedName, NormalizedName], set[str]] = {}
 
-    def choose(self, release: Release, mask: int, edge: Edge, *, with_yanked: bool) -> None:
-        """A release is chosen for the environments of a mask.
+    def choose(
+        self, release: Release, mask: int, edge: Edge, *, with_yanked: bool, account: Account | None = None
+    ) -> None:
+        """A release is chosen for the environments of a mask, as the newest of everything or on account of a search.
 
         Its hashes limit its files, unless a root takes the same release without any.
         """
         if edge.parent is None and not release.hashes:
             self._unlimited.add(release.key)
         edges = self._edges.setdefault(release.key, {})
-        edges[edge] = edges.get(edge, 0) | mask
+        if account is None:
+            edges[edge] = edges.get(edge, 0) | mask
+        else:
+            edges.setdefault(edge, 0)
+            account.entries.append((release.key, edge, mask))
         known = self._kept.get((release, with_yanked), 0)
         if mask & ~known:
             self._kept[(release, with_yanked)] = known | mask
@@ -76,6 +99,20 @@ class Ledger:
                 files[file.identity] = file
                 if release.hashes:
                     self._limits[file.identity] = self._limits.get(file.identity, frozenset()) | release.hashes
+
+    def chosen(self) -> Iterator[tuple[Release, int, bool]]:
+        """Every release that was chosen, where, and whether yanked files of it count there."""
+        return ((release, mask, with_yanked) for (release, with_yanked), mask in self._kept.items())
+
+    def files(self, release: ReleaseKey) -> Iterable[DistFile]:
+        """The files of a chosen release that are kept so far."""
+        return self._files[release].values()
+
+    def keep_besides(self, release: Release, file: DistFile) -> None:
+        """Keep one more file of a chosen release, which no environment installs."""
+        self._files[release.key][file.identity] = file
+        if release.hashes:
+            self._limits[file.identity] = self._limits.get(file.identity, frozenset()) | release.hashes
 
     def take_locked(self, project: NormalizedName, found: FoundFiles, edge: Edge, mask: int, certain: int) -> None:
         """The files of a lock are taken as they are, and what there is not of them is a problem."""
@@ -87,10 +124,21 @@ class Ledger:
         for held in found.held:
             edges = self._edges.setdefault(held.release.key, {})
             edges[edge] = edges.get(edge, 0) | mask
+            self.set_apart(held.release.key, edge, mask)
             self._files.setdefault(held.release.key, {})[held.file.identity] = held.file
             if held.hashes:
                 known = self._locked.get(held.file.identity, frozenset())
                 self._locked[held.file.identity] = known | held.hashes
+
+    def open_account(self, *key: str) -> Account:
+        """For the reasons of a resolution that a search found."""
+        account = Account(key)
+        self._accounts.append(account)
+        return account
+
+    def set_apart(self, release: ReleaseKey, edge: Edge, mask: int) -> None:
+        """The newest of everything does not come with a root's release there; what does, an account tells."""
+        self._apart[release, edge] = self._apart.get((release, edge), 0) | mask
 
     def is_chosen(self, release: ReleaseKey) -> bool:
         """Whether anything has chosen that release so far."""
@@ -130,18 +178,8 @@ class Ledger:
 
     def selection(self, pages: Iterable[Page]) -> Selection:
         """Everything, sorted. `pages` are those of all projects that were asked for and exist."""
-        releases = tuple(
-            ChosenRelease(
-                project=project,
-                version=version,
-                files=tuple(
-                    self._limited(file, (project, version))
-                    for file in sorted(self._files[(project, version)].values(), key=_by_name)
-                ),
-                reasons=tuple(sorted(self._reason(edge, mask) for edge, mask in edges.items())),
-            )
-            for (project, version), edges in sorted(self._edges.items())
-        )
+        accounted = self._accounted()
+        releases = tuple(self._release(key, edges, accounted) for key, edges in sorted(self._edges.items()))
         facts = [
             ProjectFacts(name=page.name, status=page.status, status_reason=page.status_reason)
             for page in sorted(pages, key=lambda page: page.name)
@@ -153,6 +191,51 @@ class Ledger:
             problems=tuple(sorted(self._problems(shortest_links(releases)))),
             warnings=tuple(sorted(self._warnings.union(*doubts, self._missing_extras()))),
         )
+
+    def _accounted(self) -> _Accounted:
+        """The numbers of the accounts follow their keys, so that the order of the answers leaves no trace."""
+        numbers = {key: n for n, key in enumerate(sorted({account.key for account in self._accounts}), 1)}
+        found: _Accounted = {}
+        for account in self._accounts:
+            number = numbers[account.key]
+            for release, edge, mask in account.entries:
+                masks = found.setdefault((release, edge), {})
+                masks[number] = masks.get(number, 0) | mask
+        return found
+
+    def _release(
+        self, key: tuple[NormalizedName, str], edges: Mapping[Edge, int], accounted: _Accounted
+    ) -> ChosenRelease:
+        rows: list[tuple[Reason, tuple[Share, ...]]] = []
+        for edge, mask in edges.items():
+            others = accounted.get((key, edge), {})
+            everywhere = mask
+            for bits in others.values():
+                everywhere |= bits
+            apart = self._apart.get((key, edge), 0)
+            shares = self._shares(mask & ~apart, others, everywhere) if others or apart else ()
+            rows.append((self._reason(edge, everywhere), shares))
+        rows.sort()
+        files = sorted(self._files[key].values(), key=_by_name)
+        return ChosenRelease(
+            project=key[0],
+            version=key[1],
+            files=tuple(self._limited(file, key) for file in files),
+            reasons=tuple(reason for reason, _ in rows),
+            shares=tuple(shares for _, shares in rows) if any(shares for _, shares in rows) else (),
+        )
+
+    def _shares(self, newest: int, others: Mapping[int, int], everywhere: int) -> tuple[Share, ...]:
+        """Where a reason counts in the newest of everything, in other resolutions, and in none."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        rest = everywhere
+        for number, mask in ((0, newest), *sorted(others.items())):
+            rest &= ~mask
+            if mask:
+                found.setdefault(self._chooser.names(mask), []).append(number)
+        if rest:
+            found.setdefault(self._chooser.names(rest), [])
+        return tuple(sorted(Share(names, tuple(numbers)) for names, numbers in found.items()))
 
     def _limited(self, file: DistFile, release: ReleaseKey) -> DistFile:
         """The file with the hashes that its bytes must be compared with, where nothing on its page settles that."""
@@ -186,7 +269,7 @@ class Ledger:
             chain: tuple[str, ...] = (trouble.edge.origin,)
             if parent is not None:
                 to_build = ", to be built" if trouble.edge.is_build else ""
-                chain = (*(link.by for link in links[parent]), " ".join(parent) + to_build)
+                chain = (*(link.by for link in links.get(parent, ())), " ".join(parent) + to_build)
             for bits, is_certain in ((certain, True), (mask & ~certain, False)):
                 if bits:
                     yield Problem(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pypim.core.closure import WantMetadata, WantPage, WantSize
 from pypim.core.expand import means_itself, wanted_requirements
+from pypim.core.foreign import ForeignWheels
 from pypim.core.lenient import parse_requirement
 from pypim.core.selection import ProblemKind
 from pypim.core.sizing import Sizing
@@ -73,6 +76,7 @@ class Library:
         self.reading = reading
         self._constraints = constraints
         self.follows_open = follows_open
+        self._foreign = ForeignWheels(chooser.environments)
         self.has_met_open = False
         """Whether some marker was open anywhere, or some metadata unknown."""
         self._candidates: dict[NormalizedName, Candidates] = {}
@@ -193,23 +197,46 @@ class Library:
                 return
 
     def learn(self, release: Release, mask: int, *, with_yanked: bool) -> Generator[list[Want], None, None]:
-        """Ask for the metadata of every file that an installer may take in the environments of a mask."""
-        missing: list[Want] = [
-            WantMetadata(release.project, candidate.file)
-            for candidate, _ in release.installable(mask, with_yanked=with_yanked)
-            if candidate.file.identity not in self.facts.metadata
-        ]
-        if missing:
+        """Ask for the metadata of every file that an installer may take or read in the environments of a mask."""
+        while True:
+            found = release.installable(mask, with_yanked=with_yanked)
+            foreign = self.foreign(release, found)
+            missing: list[Want] = [
+                WantMetadata(release.project, candidate.file)
+                for candidate, _ in (*found, *foreign)
+                if candidate.file.identity not in self.facts.metadata
+            ]
+            if foreign:
+                missing += self.ask_sizes(release.project, [candidate.file for candidate, _ in foreign])
+            if not missing:
+                return
             yield missing
+
+    def foreign(self, release: Release, found: list[tuple[Candidate, int]]) -> list[tuple[Candidate, int]]:
+        """What uv reads in place of the sdists among the files that installers may take; nothing for pip."""
+        if self.reading is Reading.PIP or len(release.candidates) == 1:
+            return []
+
+        def may_read(file: DistFile) -> bool:
+            size, limit_bytes = self.facts.sizing.size(release.project, file), self.facts.sizing.limit_bytes
+            return size is None or limit_bytes is None or size <= limit_bytes
+
+        return self._foreign.read(release, found, may_read)
 
     def preferred(
         self, release: Release, mask: int, *, with_yanked: bool | None = None
     ) -> Sequence[tuple[Candidate, int]]:
-        """The files whose metadata counts: for both installers that of every file either may take, else of the best."""
+        """The files whose metadata counts: for both installers that of every file either reads, else of the best."""
         takes_yanked = self.reading is Reading.PIP if with_yanked is None else with_yanked
         found = release.installable(mask, with_yanked=takes_yanked)
-        if self.reading is Reading.BOTH or len(found) < 2:  # noqa: PLR2004 - there is a choice from two on
-            return found
+        foreign = self.foreign(release, found)
+        if self.reading is Reading.BOTH:
+            return [*found, *foreign] if foreign else found
+        if foreign:
+            instead = reduce(or_, (bits for _, bits in foreign))
+            found = [(one, bits & ~instead if one.is_sdist else bits) for one, bits in found]
+        if len(found) < 2:  # noqa: PLR2004 - there is a choice from two on
+            return [*((one, bits) for one, bits in found if bits), *foreign] if foreign else found
         best: dict[int, tuple[int, Candidate]] = {}
         for candidate, bits in found:
             for number, environment in enumerate(self.chooser.environments):
@@ -222,7 +249,7 @@ class Library:
         for number, (_, candidate) in best.items():
             known = chosen.get(candidate.file.identity, (candidate, 0))
             chosen[candidate.file.identity] = (candidate, known[1] | 1 << number)
-        return list(chosen.values())
+        return [*chosen.values(), *foreign]
 
     def wanted(
         self, release: Release, mask: int, extra: NormalizedName | None, *, with_yanked: bool | None = None

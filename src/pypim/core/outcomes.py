@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.expand import lacks_extra, wanted_requirements
+from pypim.core.foreign import says_the_same
 from pypim.core.ledger import Edge
 from pypim.core.library import asks_itself
 from pypim.core.newest import Link
@@ -15,14 +16,14 @@ from pypim.core.selection import ProblemKind
 from pypim.core.universe import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.utils import NormalizedName
 
     from pypim.core.candidates import Chooser, Release
     from pypim.core.chains import ReleaseKey
     from pypim.core.closure import Root
-    from pypim.core.ledger import Ledger
+    from pypim.core.ledger import Account, Ledger
     from pypim.core.library import Facts, Library, Wanted
     from pypim.core.model import CoreMetadata
     from pypim.core.scope import Scope, Task
@@ -44,6 +45,15 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     is_undecided: bool = False
 
 
+class Apart(msgspec.Struct, frozen=True, kw_only=True):
+    """A file whose lines cannot be installed together in some environments."""
+
+    file: str
+    mask: int
+    failure: str
+    is_undecided: bool = False
+
+
 class Outcomes:
     """Collects them in any order."""
 
@@ -52,6 +62,7 @@ class Outcomes:
         self._facts = facts
         self._ledger = ledger
         self.pairs: list[Pair] = []
+        self.apart: list[Apart] = []
         self.to_build: dict[Release, int] = {}
         """What was chosen since builds were last looked for, and where."""
         self._failed: list[tuple[Task, list[Failed], int, bool]] = []
@@ -76,11 +87,11 @@ class Outcomes:
         edge = Edge(parent=parent.key, requirement=wanted.requirement.text, is_build=is_build)
         for release, bits in scope.newest.releases(wanted.requirement.name, mask):
             if scope.newest.admits(wanted, release):
-                self._choose(release, bits, edge, wanted)
+                self._choose(release, bits, edge, wanted, scope.account)
 
-    def _choose(self, release: Release, mask: int, edge: Edge, wanted: Wanted) -> None:
+    def _choose(self, release: Release, mask: int, edge: Edge, wanted: Wanted, account: Account | None) -> None:
         with_yanked = not release.mask(with_yanked=False) & mask
-        self._ledger.choose(release, mask, edge, with_yanked=with_yanked)
+        self._ledger.choose(release, mask, edge, with_yanked=with_yanked, account=account)
         self.to_build[release] = self.to_build.get(release, 0) | mask
         self.note_excluded(release, mask, wanted.requirement.extras)
         if wanted.requirement.extras:
@@ -117,18 +128,32 @@ class Outcomes:
             for extra in sorted(outcome.extras.get(own.project, frozenset()) - task.extras):
                 wanted += library.wanted(own, mask, extra, with_yanked=task.with_yanked)
         steps += _steps(own, wanted, chosen, mask, is_build=task.root is None)
+        account = self._account(task, library)
         for step in _telling(steps, task):
-            self._choose(step.release, step.mask, step.edge, step.wanted)
-        if library in task.scope.fallbacks:
+            self._choose(step.release, step.mask, step.edge, step.wanted, account)
+        if task.root is not None:
+            account.entries.append((own.key, _edge_of(task.root), mask))
+        if library not in task.scope.fallbacks:
+            self._set_apart(task, mask)
+        else:
             told = "can be resolved only without requirements whose markers this target leaves open"
             self._ledger.warn(f"{own.project} {own.text}: {told}")
             self._use_newest_of(task, mask)
         self.pair(task, mask, reading=library.reading)
         return list(chosen.values())
 
-    def choose_root(self, root: Root, release: Release, mask: int) -> None:
+    def _account(self, task: Task, library: Library) -> Account:
+        root = task.root
+        who = (root.origin, root.text) if root is not None else ("", *(one.requirement.text for one in task.needed))
+        return self._ledger.open_account(library.reading, *task.release.key, *who)
+
+    def _set_apart(self, task: Task, mask: int) -> None:
+        if task.root is not None:
+            self._ledger.set_apart(task.release.key, _edge_of(task.root), mask)
+
+    def choose_root(self, root: Root, release: Release, mask: int, account: Account | None = None) -> None:
         """Choose a release for a root besides those that its rule took."""
-        self._ledger.choose(release, mask, Edge(origin=root.origin, requirement=root.text), with_yanked=False)
+        self._ledger.choose(release, mask, _edge_of(root), with_yanked=False, account=account)
         self.to_build[release] = self.to_build.get(release, 0) | mask
 
     def fail(self, task: Task, failures: list[Failed], mask: int, *, has_older: bool = False) -> None:
@@ -138,10 +163,30 @@ class Outcomes:
         """
         is_undecided = any(failure.is_undecided for failure in failures)
         reason = _sentence(failures[0], is_undecided=is_undecided)
-        if not has_older:
+        if has_older:
+            self._set_apart(task, mask)
+        else:
             self._use_newest_of(task, mask)
         self.pair(task, mask, failure=reason, is_undecided=is_undecided)
         self._failed.append((task, failures, mask, has_older))
+
+    def keep_foreign(self, library: Library) -> None:
+        """Keep the wheel that uv reads in place of an sdist, unless whatever else is kept of its release says the same.
+
+        So uv finds here what it finds upstream, and need not build an sdist only to know what that requires.
+        """
+        for release, mask, with_yanked in list(self._ledger.chosen()):
+            if len(release.candidates) == 1:
+                continue
+            found = release.installable(mask, with_yanked=with_yanked)
+            foreign = [one.file for one, _ in library.foreign(release, found) if self._facts.metadata.get(one.file.identity)]
+            if not foreign:
+                continue
+            read = {file.identity: file for file in (*foreign, *self._ledger.files(release.key))}
+            one, *others = (self._facts.metadata.get(identity) for identity in read)
+            if one is None or not all(other is not None and says_the_same(one, other) for other in others):
+                for file in foreign:
+                    self._ledger.keep_besides(release, file)
 
     def tell_failures(self) -> None:
         """Name what stands in the way of each failure; only now, for that depends on all that is chosen."""
@@ -152,21 +197,24 @@ class Outcomes:
                 reason = _sentence(failures[0], is_undecided=is_undecided)
                 self._name_conflict(task, failures[0], reason, mask, has_older=has_older)
 
-    def use_together(self, library: Library, roots: Iterable[Root], outcome: Found, mask: int) -> None:
-        """Choose what a search found for several roots at once, which are installed together."""
+    def use_together(self, library: Library, roots: Sequence[Root], outcome: Found, mask: int) -> None:
+        """Choose what a search found for several roots of a file, which are installed together."""
+        file = roots[0].file if roots else ""
         chosen = _chosen(library, outcome)
+        account = self._ledger.open_account(library.reading, file)
         for root in roots:
             certain, is_open = self._chooser.marker_masks(root.marker, frozenset())
             release = chosen.get(root.project)
             if release is not None and (bits := mask & (certain | is_open)):
-                self.choose_root(root, release, bits)
+                self.choose_root(root, release, bits, account)
         for step in _steps_of(library, outcome, chosen, chosen, mask):
-            self._choose(step.release, step.mask, step.edge, step.wanted)
+            self._choose(step.release, step.mask, step.edge, step.wanted, account)
 
     def warn_apart(self, file: str, failure: Failed, mask: int) -> None:
         """Tell that the lines of a file cannot be installed together; each of them has what it needs by itself."""
         where = ", ".join(self._chooser.names(mask))
         reason = _sentence(failure, is_undecided=failure.is_undecided)
+        self.apart.append(Apart(file=file, mask=mask, failure=reason, is_undecided=failure.is_undecided))
         self._ledger.warn(f"{file}: its lines cannot be installed together on {where}: {reason}")
 
     def name_lacks(self, task: Task, failures: list[Failed], mask: int, *, are_open: bool = False) -> bool:
@@ -179,7 +227,7 @@ class Outcomes:
             return False
         certain = 0 if are_open else self._certain(task, mask)
         library = task.scope.libraries[0]
-        wanted = [(one, one.mask & mask) for one in task.wanted(library)]
+        wanted = [(one, one.mask & mask) for one in task.outward(library)]
         is_named = are_open or not certain
         links = [Link(task.release, one, bits) for one, bits in wanted if bits]
         for link in (*links, *task.scope.newest.reached(wanted, holds=False)):
@@ -231,7 +279,7 @@ class Outcomes:
         return certain & mask
 
     def _use_newest_of(self, task: Task, mask: int) -> None:
-        wanted = [(one, one.mask & mask) for one in task.wanted(task.scope.libraries[0])]
+        wanted = [(one, one.mask & mask) for one in task.outward(task.scope.libraries[0])]
         for one, bits in wanted:
             self.choose_newest(task.scope, task.release, one, bits, is_build=task.root is None)
         self.use_newest(task.scope, wanted, holds=False)
@@ -257,6 +305,10 @@ class Outcomes:
                     is_undecided=is_undecided,
                 )
             )
+
+
+def _edge_of(root: Root) -> Edge:
+    return Edge(origin=root.origin, requirement=root.text)
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -313,13 +365,16 @@ def _steps(
 def _telling(steps: list[_Step], task: Task) -> list[_Step]:
     """Those that say why a release is needed: not what the newest release, which others keep, would meet as well.
 
+    What asks for an extra is always one of them.
+
     All of them where the others would not lead from the root to every release.
     """
     newest = task.scope.newest
     telling = [
         step
         for step in steps
-        if not any(
+        if step.wanted.requirement.extras
+        or not any(
             release.text != step.release.text and newest.admits(step.wanted, release)
             for release, _ in newest.releases(step.release.project, step.mask)
         )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pypim.core.candidates import Release
     from pypim.core.closure import FollowOptions, Root, Want
     from pypim.core.library import Library
-    from pypim.core.outcomes import Pair
+    from pypim.core.outcomes import Apart, Pair
     from pypim.core.selection import Selection
     from pypim.core.target import Environment
 
@@ -62,6 +62,8 @@ class Resolution:
         # Neither pip nor uv has constraints apply to builds.
         self._building = Scope(self._facts, chooser, {}, self._spawn) if constraints else self._scope
         self._ledger = Ledger(chooser)
+        if self._building is not self._scope:
+            self._building.account = self._ledger.open_account("builds")
         self._ready: deque[Generator[list[Want], None, None]] = deque()
         self._waiting: dict[str, list[_Ticket]] = {}
         self._wants: list[Want] = []
@@ -79,6 +81,11 @@ class Resolution:
     def pairs(self) -> list[Pair]:
         """Every root release, with the environments in which it can be installed, and in which not."""
         return self._outcomes.pairs
+
+    @property
+    def apart(self) -> list[Apart]:
+        """The files whose lines cannot be installed together, each with the environments."""
+        return self._outcomes.apart
 
     # --- the three calls of a driver --------------------------------------------------------------------------------
     def start(self, roots: Iterable[Root]) -> list[Want]:
@@ -135,6 +142,7 @@ class Resolution:
         """What was chosen, once every want has been answered."""
         assert not self._waiting, "wants are still open"
         self._outcomes.tell_failures()
+        self._outcomes.keep_foreign(self._scope.libraries[0])
         selection = self._ledger.selection(page for page in self._facts.pages.values() if page is not None)
         sizing = self._facts.sizing
         if sizing.limit_bytes is None:
@@ -209,9 +217,8 @@ class Resolution:
     def _begin(self, task: Task) -> None:
         """Demand the newest of everything that it needs; it is judged once all of that is known."""
         self._tasks.append(task)
-        for one in task.wanted(task.scope.libraries[0]):
-            if task.root is None or not asks_itself(one, task.release):
-                task.scope.newest.demand(one, one.mask & task.mask)
+        for one in task.outward(task.scope.libraries[0]):
+            task.scope.newest.demand(one, one.mask & task.mask)
 
     # --- files that are installed as one ----------------------------------------------------------------------------
     def _note_file(self, root: Root, mask: int) -> None:
@@ -306,7 +313,8 @@ class Resolution:
         newest = task.scope.newest
         wanted = task.wanted(task.scope.libraries[0])
         mask = newest.consistent(task.release, wanted, task.mask, is_build=task.root is None)
-        good = [(one, one.mask & mask) for one in wanted if one.mask & mask]
+        outward = [one for one in wanted if task.root is None or not asks_itself(one, task.release)]
+        good = [(one, one.mask & mask) for one in outward if one.mask & mask]
         if mask:
             self._outcomes.pair(task, mask)
         for one, bits in good:
@@ -377,6 +385,7 @@ class Resolution:
                 older[universe.releases[outcome.releases[task.release.project]]] = None
         for release in older if root is not None else ():
             assert root is not None, "nothing else steps back"
+            yield from self._scope.libraries[0].learn(release, others.alike, with_yanked=False)
             self._outcomes.choose_root(root, release, others.alike)
             self._begin(msgspec.structs.replace(task, release=release, mask=others.alike, is_stand_in=True))
         return _Attempt(attempt.found, attempt.failures, others.alike)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pypim.core.candidates import Release
     from pypim.core.closure import Root, Want
+    from pypim.core.ledger import Account
     from pypim.core.library import Facts
 
 
@@ -69,6 +70,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
                     waiting += fresh
         return wanted
 
+    def outward(self, library: Library) -> list[Wanted]:
+        """What is required at the start of others: what a root's release asks of itself, only that release meets."""
+        wanted = self.wanted(library)
+        return wanted if self.root is None else [one for one in wanted if not asks_itself(one, self.release)]
+
     def start(self) -> Start:
         """As a search wants it."""
         if self.root is None:
@@ -92,6 +98,8 @@ class Scope:
         self.libraries = [Library(facts, one, constraints, reading) for reading, one in readings]
         self.fallbacks = [Library(facts, one, constraints, reading, follows_open=False) for reading, one in readings]
         self.newest = NewestGraph(self.libraries[0], spawn)
+        self.account: Account | None = None
+        """On which the newest of everything is chosen, where that is not the one that roots have in common."""
 
 
 def as_wanted(root: Root, extras: frozenset[NormalizedName], mask: int) -> Wanted:

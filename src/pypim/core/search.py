@@ -227,9 +227,9 @@ class Search:
         return answer
 
     def _has_choice(self, release: Release) -> bool:
-        """Whether several files of a release fit, in any environment that the outcome may be for."""
+        """Whether several files of a release are read, in any environment that the outcome may be for."""
         seen = 0
-        for _, bits in release.installable(self._alike, with_yanked=self._start.with_yanked):
+        for _, bits in self._library.preferred(release, self._alike, with_yanked=self._start.with_yanked):
             if seen & bits:
                 return True
             seen |= bits

@@ -29,6 +29,16 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """Whether the parent needs it to be built from its sdist (PEP 518), rather than to run."""
 
 
+class Share(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """In which resolutions a reason counts, in some environments."""
+
+    environments: tuple[str, ...]
+    """Their names, sorted."""
+    resolutions: tuple[int, ...]
+    """Their numbers, sorted: 0 is the newest of everything, which many roots have in common; each other number is what
+    a search found for one root, or for one build. None of them for a root with which nothing else comes."""
+
+
 class ChosenRelease(msgspec.Struct, frozen=True, kw_only=True):
     """A release with the files that some target can use; at least one file and one reason."""
 
@@ -37,6 +47,10 @@ class ChosenRelease(msgspec.Struct, frozen=True, kw_only=True):
     """Normalised (PEP 440), or the text of the file names where it is not a valid version."""
     files: tuple[DistFile, ...]
     reasons: tuple[Reason, ...]
+    shares: tuple[tuple[Share, ...], ...] = ()
+    """For each reason, in the same order, in which resolutions it counts, so that no chain goes on in another one than
+    it began in. A reason without any counts in the newest of everything alone, wherever it holds; so do all reasons
+    where this is empty."""
 
 
 class ProjectFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.utils import NormalizedName
 
@@ -31,10 +31,10 @@ def last_serial_of(projects: ProjectList) -> int:
     return max(projects.last_serial or 1, max(known, default=1), 1)
 
 
-def serials_of(projects: ProjectList) -> dict[NormalizedName, int]:
-    """Project → serial, as the list of the Simple API shows it."""
+def serials_of(projects: ProjectList) -> Iterator[tuple[NormalizedName, int]]:
+    """Each project with its serial, as the list of the Simple API shows it; there may be a million."""
     default = max(projects.last_serial or 1, 1)
-    return {name: serial or default for name, serial in projects.projects.items()}
+    return ((name, serial or default) for name, serial in projects.projects.items())
 
 
 def changes_since(projects: ProjectList, serial: int, most: int = MOST_CHANGES) -> list[Row]:
@@ -42,7 +42,7 @@ def changes_since(projects: ProjectList, serial: int, most: int = MOST_CHANGES) 
 
     Of projects with one serial all are told or none, for a mirror goes on after the highest that it saw.
     """
-    found = sorted((own, name) for name, own in serials_of(projects).items() if own > serial)
+    found = sorted((own, name) for name, own in serials_of(projects) if own > serial)
     if len(found) > most:
         last = found[most - 1][0]
         found = [pair for pair in found if pair[0] <= last]
@@ -54,12 +54,11 @@ def render_number(number: int) -> Iterator[str]:
     yield f"{_BEGIN}<value><int>{number}</int></value>{_END}"
 
 
-def render_serials(serials: Mapping[NormalizedName, int]) -> Iterator[str]:
+def render_serials(serials: Iterable[tuple[NormalizedName, int]]) -> Iterator[str]:
     """The answer {name: serial}."""
     yield f"{_BEGIN}<value><struct>"
     members = (
-        f"<member><name>{escape(name)}</name><value><int>{serial}</int></value></member>"
-        for name, serial in serials.items()
+        f"<member><name>{escape(name)}</name><value><int>{serial}</int></value></member>" for name, serial in serials
     )
     yield from _joined(members)
     yield f"</struct></value>{_END}"

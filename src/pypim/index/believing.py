@@ -112,6 +112,10 @@ class Documents(Generic[K, V]):
                 return _or_raise(await asyncio.shield(self._ask(key)))
         return self._believe(key, kept, until=self._rules.now() + RETRY_SECONDS)
 
+    async def renewed(self, key: K) -> Believed[V]:
+        """What the upstream says now, whatever is kept. Raises as `belief`, or what the upstream did."""
+        return _or_raise(await asyncio.shield(self._ask(key, newer_than=float("inf"))))
+
     async def close(self) -> None:
         """Stop asking."""
         tasks = list(self._tasks.values())

@@ -190,13 +190,16 @@ class GroupIndex:
         """Without the names for which this member is never asked."""
         if not set(self._reservers) - {position}:
             return listed
-        projects = {}
-        for count, (name, serial) in enumerate(listed.projects.items(), 1):
+        denied = set()
+        for count, name in enumerate(listed.projects, 1):
             reserving = self._reserving(name)
-            if not reserving or position in reserving:
-                projects[name] = serial
+            if reserving and position not in reserving:
+                denied.add(name)
             if count % _NAMES_AT_A_TIME == 0:
                 await asyncio.sleep(0)  # A list may have a million names; others want to be served meanwhile.
+        if not denied:
+            return listed
+        projects = {name: serial for name, serial in listed.projects.items() if name not in denied}
         return msgspec.structs.replace(listed, projects=projects)
 
     def _keep_route(self, name: NormalizedName, route: tuple[int, ...]) -> None:

@@ -132,11 +132,11 @@ class _Shown:
     def keep(self, name: NormalizedName, mark: object, page: Page) -> None:
         """Keep it in the place of an older one, and drop the oldest of the others for it."""
         older = self._pages.pop(name, None)
-        self._files += len(page.files) - (len(older[1].files) if older is not None else 0)
+        self._files += _weight(page) - (_weight(older[1]) if older is not None else 0)
         self._pages[name] = (mark, page)
         while self._files > self._most_files:
             _, (_, oldest) = self._pages.popitem(last=False)
-            self._files -= len(oldest.files)
+            self._files -= _weight(oldest)
 
 
 class ProxyIndex:
@@ -233,6 +233,13 @@ class ProxyIndex:
             listed = ProjectList(projects=dict.fromkeys(names))
         else:
             listed = (await self._lists.belief(None)).value or ProjectList(projects={})
+        return self._allowed_list(listed)
+
+    async def newest_list(self) -> ProjectList:
+        """The same as the upstream has it now. Raises UpstreamFault or Refused."""
+        return self._allowed_list(await self._source.read_list())
+
+    def _allowed_list(self, listed: ProjectList) -> ProjectList:
         if not (self._policy.exclude or self._policy.allow):
             return listed
         allowed = {
@@ -308,3 +315,7 @@ def _source_of(settings: ProxySettings, parts: ProxyParts, pages: Pages, capabil
     if settings.layout == "flat":
         return flat
     return EitherSource(simple, flat, split_user_info(settings.url)[0], capabilities)
+
+
+def _weight(page: Page) -> int:
+    return 1 + len(page.files)

@@ -10,11 +10,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
+from packaging.specifiers import SpecifierSet
 
 from pypim.core.candidates import Chooser
 from pypim.core.errors import IntegrityFault, NotFound, PypimError, Refused, UpstreamFault
+from pypim.core.patterns import ProjectPatterns
+from pypim.core.remedies import project_remedies
 from pypim.core.selection import ProblemKind
 from pypim.core.universe import Reading
+from pypim.sync.remedy import sentence
 from pypim.sync.trials import Surroundings, Trial, attempt, key_of, root_key, unfiltered
 
 if TYPE_CHECKING:
@@ -61,6 +65,7 @@ class Blamer:
         self._request = request
         self._selection = selection
         self._held = held
+        self._policy = taking_away(request.policy)
         self._with_lost = held.with_lost(stack.metadata)
         self._upstream = _Remembering(stack.index)
         self.unreachable = ""
@@ -86,7 +91,7 @@ class Blamer:
     async def blame_reading(self, trial: Trial, reading: Reading) -> list[Blame]:
         """Why only the other installer accepts what is held, where that does not depend on the index."""
         try:
-            found = await self._ask(trial, self._request.policy)
+            found = await self._ask(trial, self._policy)
         except (UpstreamFault, IntegrityFault, Refused) as fault:
             self.unreachable = self.unreachable or fault.message
             return [Blame(trial.mask, Cause.UNKNOWN, "the upstream could not be asked whether it is so there")]
@@ -135,7 +140,7 @@ class Blamer:
 
     async def _missing(self, trial: Trial) -> list[Blame]:
         """With all that the upstream has and no filter takes away."""
-        found = await self._ask(trial, self._request.policy)
+        found = await self._ask(trial, self._policy)
         good = found.good(trial)
         if not good:
             return []
@@ -159,7 +164,7 @@ class Blamer:
 
     async def _filtered(self, trial: Trial) -> list[Blame]:
         """Without one of the filters, and then without any."""
-        relaxed = [*relaxations(self._request.policy)]
+        relaxed = [*relaxations(self._policy)]
         if len(relaxed) > 1:
             relaxed.append(("filters", unfiltered(self._request.policy)))
         blames: list[Blame] = []
@@ -171,11 +176,20 @@ class Blamer:
             good = found.good(trial)
             if good:
                 told = _listed(self._denied(found, trial.root)) or f"{key} takes away what it needs"
-                blames.append(
-                    Blame(good, Cause.FILTER, f"a filter takes away what it needs: {told}", "Change that filter.")
-                )
+                explanation = f"a filter takes away what it needs: {told}"
+                blames.append(Blame(good, Cause.FILTER, explanation, self._letting_in(found, trial.root)))
                 rest &= ~good
         return blames
+
+    def _letting_in(self, found: Attempt, root: Root) -> str:
+        """What to change where it is a whole project that is kept out; else the explanation names the filter."""
+        steps: dict[str, None] = {}
+        for release in _releases(found):
+            is_dependency = release.project != root.project
+            steps |= dict.fromkeys(
+                project_remedies(self._request.policy, release.project, is_dependency=is_dependency)
+            )
+        return sentence(list(steps)) or "Change that filter."
 
     def _denied(self, found: Attempt, root: Root) -> Iterator[str]:
         """The releases of a solution of which the request's policy takes away files, each with the first reason."""
@@ -280,6 +294,20 @@ def relaxations(policy: Policy) -> Iterator[tuple[str, Policy]]:
         if getattr(policy, field):
             key = field.removesuffix("_bytes").replace("_", "-")
             yield f"filters.{key}", msgspec.structs.replace(policy, **{field: getattr(open_policy, field)})
+
+
+def taking_away(policy: Policy) -> Policy:
+    """The same, but what is excluded as a whole is excluded release by release.
+
+    A resolution leaves aside a requirement of a project that is excluded as a whole, for it may come from elsewhere.
+    From the index alone it cannot be met.
+    """
+    every = SpecifierSet()
+    patterns = (
+        msgspec.structs.replace(pattern, specifier=every if pattern.specifier is None else pattern.specifier)
+        for pattern in policy.exclude.patterns
+    )
+    return msgspec.structs.replace(policy, exclude=ProjectPatterns(tuple(patterns), policy.exclude.any_name))
 
 
 def _releases(found: Attempt) -> Iterator[ChosenRelease]:

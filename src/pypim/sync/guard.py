@@ -189,7 +189,10 @@ def _watched(request: Request, change: Change) -> list[_Watched]:
     follow = request.follow
     # What lies deeper than is followed has no edges here.
     affected = None if follow.max_depth or not follow.is_followed else _ancestors(changed, parents)
-    proved = _proved(change, _ancestors(change.suspects, parents))
+    # A resolution leaves aside what a filter excludes as a whole; whoever installs from the index cannot.
+    excluded = [one for one in change.after.problems if one.kind is ProblemKind.EXCLUDED and not one.is_root]
+    left_aside = {one.chain[-1].partition(" ")[0] for one in excluded}
+    proved = _proved(change, _ancestors({*change.suspects, *left_aside}, parents))
     # What is quarantined has to go at once, whatever needs it (PEP 792).
     closed = {facts.name for facts in change.after.projects if facts.status is ProjectStatus.QUARANTINED}
     given_up = _ancestors(closed, parents)
@@ -282,16 +285,17 @@ class _Explained:
         self._chooser = Chooser(request.environments, request.policy, stack.clock.now())
 
     async def sentence(self, one: _Watched, version: str | None, mask: int) -> str:
-        """The root, the environments, what contradicts itself now, and what it was installed with before."""
+        """What is gone and why, then the root, the environments, and what contradicts itself now."""
         names = ", ".join(self._chooser.names(mask))
         failure = one.failures.get(version) or next(iter(one.failures.values()), NOTHING_HELD)
         what = one.root.text if one.root.text.startswith(one.root.project) else f"{one.root.project} {one.root.text}"
         release = f", {one.root.project} {version}" if version else ""
         gone = await self._gone(one, version, mask)
-        return f"{what} ({one.root.origin}{release}) [{names}]: {failure}{gone}"
+        because = f"gone is {gone}; so " if gone else ""
+        return f"{because}{what} ({one.root.origin}{release}) [{names}] cannot be installed: {failure}"
 
     async def _gone(self, one: _Watched, version: str | None, mask: int) -> str:
-        """The releases that made it installable and are not held afterwards, each with the reason."""
+        """The releases that made it installable and are not held afterwards, each with the reason; or nothing."""
         self._explained += 1
         if self._explained > _MOST_EXPLAINED:
             return ""
@@ -307,9 +311,9 @@ class _Explained:
                 page = self._after.page(release.project)
                 there = {file.filename for file in page.files} if page else set()
                 if any(file.filename not in there for file in release.files):
-                    told[f"{release.project} {release.version}: {self._why_gone(release)}"] = None
-        more = f"; and {len(told) - _MOST} more" if len(told) > _MOST else ""
-        return f" (gone is {'; '.join(list(told)[:_MOST])}{more})" if told else ""
+                    told[f"{release.project} {release.version} ({self._why_gone(release)})"] = None
+        more = f" and {len(told) - _MOST} more" if len(told) > _MOST else ""
+        return f"{', '.join(list(told)[:_MOST])}{more}"
 
     def _why_gone(self, release: ChosenRelease) -> str:
         verdict = self._request.policy.project_verdict(release.project, is_dependency=True)

@@ -211,12 +211,14 @@ async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: 
     deleted = remove_unlisted(stack, request.index, removed, request.on_removal)
     faults = (*report.faults, *(fault.message for fault in transfer.faults))
     is_partial = bool(faults) or any(problem.is_certain for problem in report.problems)
-    is_changed = bool(plan.fetch or pages_written or deleted)
+    is_changed = bool(plan.fetch or pages_written or deleted or removed)
     held = [carried.holdings.get(planned.file.identity) for planned in planned_files(carried.selection)]
     total_bytes = sum(holding.blob.size for holding in held if holding is not None)  # the upstream may say no sizes
+    total_files = sum(one is not None for one in held)
+    plan = msgspec.structs.replace(plan, total_bytes=total_bytes, total_files=total_files, removed=removed)
     return msgspec.structs.replace(
         report,
-        plan=msgspec.structs.replace(plan, total_bytes=total_bytes, total_files=sum(one is not None for one in held)),
+        plan=plan,
         outcome="partial" if is_partial else ("done" if is_changed else "unchanged"),
         faults=faults,
         fetched_files=len(transfer.held),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -46,6 +48,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     """As the selection names it; None: the rule of the root chooses."""
     mask: int
+    lines: tuple[Root, ...] = ()
+    """What is installed together, where that is the question; the root then only stands for their file."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +145,22 @@ def trials_of(roots: Iterable[Root], environments: Sequence[Environment], select
     return trials
 
 
+def files_of(roots: Iterable[Root], environments: Sequence[Environment]) -> dict[str, tuple[tuple[Root, ...], int]]:
+    """File → its lines, which are installed together, and where any of them is asked for; files of several lines."""
+    lines: dict[str, list[Root]] = {}
+    for root in roots:
+        if root.file and root.locked is None and asked_for(root, environments):
+            lines.setdefault(root.file, []).append(root)
+    masks = {file: reduce(or_, (asked_for(root, environments) for root in found)) for file, found in lines.items()}
+    return {file: (tuple(found), masks[file]) for file, found in lines.items() if len(found) > 1}
+
+
+def together(number: int, file: str, lines: tuple[Root, ...], mask: int) -> Trial:
+    """The trial of a file, named as on the command line of an installer."""
+    root = msgspec.structs.replace(lines[0], origin=file, text=f"-r {file}")
+    return Trial(number=number, root=root, version=None, mask=mask, lines=lines)
+
+
 def asked_for(root: Root, environments: Sequence[Environment]) -> int:
     """The environments in which the marker of a root is not false for certain."""
     return sum(1 << n for n, one in enumerate(environments) if evaluate(root.marker, one) is not False)
@@ -152,12 +172,12 @@ async def attempt(surroundings: Surroundings, trials: Iterable[Trial], held: Hel
 
     Raises UpstreamFault, IntegrityFault or Refused.
     """
-    groups: dict[int, list[Trial]] = {}
+    groups: dict[tuple[int, int | None], list[Trial]] = {}
     for trial in trials:
-        groups.setdefault(trial.mask, []).append(trial)
+        groups.setdefault((trial.mask, trial.number if trial.lines else None), []).append(trial)
     results: list[Result] = []
     selections: list[Selection] = []
-    for mask, members in groups.items():
+    for (mask, _), members in groups.items():
         bits = [1 << n for n in range(mask.bit_length()) if mask >> n & 1]
         chosen = [one for n, one in enumerate(surroundings.environments) if mask >> n & 1]
         chooser = Chooser(chosen, surroundings.policy, surroundings.now)
@@ -165,9 +185,11 @@ async def attempt(surroundings: Surroundings, trials: Iterable[Trial], held: Hel
         collector = Collector(
             surroundings.index, surroundings.metadata, surroundings.sizes, _Silence(), keeps_going=False
         )
-        selections.append(await collector.collect(resolution, [_asked(trial, held) for trial in members]))
-        reading = _Reading(chooser, bits, resolution.pairs, selections[-1].problems)
-        results += [result for trial in members for result in reading.results(trial, held)]
+        asked = [root for trial in members for root in trial.lines or (_asked(trial, held),)]
+        selections.append(await collector.collect(resolution, asked))
+        reading = _Reading(chooser, bits, resolution, selections[-1].problems)
+        for trial in members:
+            results += reading.together(trial) if trial.lines else reading.results(trial, held)
     return Attempt(tuple(results), tuple(selections))
 
 
@@ -190,11 +212,14 @@ class _Silence:
 class _Reading:
     """Reads results out of one resolution, whose masks are about some of the environments only."""
 
-    def __init__(self, chooser: Chooser, bits: list[int], pairs: Iterable[Pair], problems: Iterable[Problem]) -> None:
+    def __init__(
+        self, chooser: Chooser, bits: list[int], resolution: Resolution, problems: Iterable[Problem]
+    ) -> None:
         self._chooser = chooser
         self._bits = bits
+        self._apart = resolution.apart
         self._pairs: dict[str, list[Pair]] = {}
-        for pair in pairs:
+        for pair in resolution.pairs:
             self._pairs.setdefault(pair.root.origin, []).append(pair)
         self._problems: dict[str, list[Problem]] = {}
         for problem in problems:
@@ -231,6 +256,19 @@ class _Reading:
             failure = "; ".join(dict.fromkeys(problem.reason for problem in mine)) or NOTHING_HELD
             yield Result(trial=trial, version=version, mask=bit, failure=failure)
 
+    def together(self, trial: Trial) -> Iterator[Result]:
+        """Those of the lines of a file: where they can be installed together, and where not."""
+        rest = trial.mask
+        for apart in self._apart:
+            mask = self._wide(apart.mask) & rest
+            rest &= ~mask
+            if mask:
+                yield Result(
+                    trial=trial, version="", mask=mask, failure=apart.failure, is_undecided=apart.is_undecided
+                )
+        if rest:
+            yield Result(trial=trial, version="", mask=rest)
+
     def _wide(self, mask: int) -> int:
         return sum(bit for n, bit in enumerate(self._bits) if mask >> n & 1)
 
@@ -253,7 +291,7 @@ def _as_readings(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Reading, int]]:
 
 def _asked(trial: Trial, held: Held | None) -> Root:
     """The root of a trial with its number as origin, pinned to its release."""
-    root = msgspec.structs.replace(trial.root, origin=str(trial.number), is_named=True)
+    root = msgspec.structs.replace(trial.root, origin=str(trial.number), is_named=True, file="")
     if trial.version is None or parse_version(trial.version) is None:  # no specifier admits what is no valid version
         return root
     specifier = SpecifierSet(f"==={_text_of(root, trial.version, held)}")

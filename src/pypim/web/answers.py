@@ -48,7 +48,7 @@ class Represented(msgspec.Struct, frozen=True):
 
     def body(self, accept_encoding: str) -> Body:
         """The one for an Accept-Encoding header."""
-        return self.packed if self.packed is not None and _takes_gzip(accept_encoding) else self.plain
+        return self.packed if self.packed is not None and takes_gzip(accept_encoding) else self.plain
 
 
 def represent(content: bytes, content_type: str, cache_control: str, serial: int | None) -> Represented:
@@ -75,7 +75,7 @@ def _body(content: bytes, etag: str, headers: Headers, common: Headers) -> Body:
     return Body(content, etag, [(b"content-length", str(len(content)).encode()), tag, *headers], [tag, *common])
 
 
-def _takes_gzip(accept_encoding: str) -> bool:
+def takes_gzip(accept_encoding: str) -> bool:
     """Whether an Accept-Encoding header takes gzip (RFC 9110, 12.5.3)."""
     if "gzip" not in accept_encoding:
         return False

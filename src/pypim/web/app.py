@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -11,12 +12,11 @@ from starlette.routing import Router
 
 from pypim.core.access import Action
 from pypim.core.errors import InvalidName, NotFound
-from pypim.core.filenames import project_of
 from pypim.core.names import parse_name
 from pypim.core.request_errors import InvalidPath, MethodNotAllowed, RequestTimeout
 from pypim.web.answers import CORS, headers_of, send_whole
 from pypim.web.errors import fault_of, send_error
-from pypim.web.files import METADATA, Files
+from pypim.web.files import Files
 from pypim.web.forwarded import peer_of
 from pypim.web.pages import MOST_BYTES, Pages
 from pypim.web.reading import IN_INDEX
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from starlette.routing import BaseRoute
 
+    from pypim.core.access import Visitor
     from pypim.web.answers import Headers, Message, Receive, Scope, Send
     from pypim.web.context import Context
 
@@ -44,7 +45,7 @@ class App:
         """`store` is the folder that the files of the store are in."""
         self.context = context
         self._pages = Pages(context.indexes, context.cache_controls, MOST_BYTES)
-        self._simple = SimpleApi(self._pages)
+        self._simple = SimpleApi(self._pages, context.lists)
         self._files = Files(context.indexes, self._pages, context.accelerated, store)
         # Without Starlette's application around it, which answers errors with a 500 of its own.
         self._router = Router(routes=routes, default=_not_found, redirect_slashes=False)
@@ -71,7 +72,7 @@ class App:
             await self._read(scope, send, index, lambda: self._answer_file(scope, receive, send, index, rest))
         else:
             scope["path"] = path
-            await self._router(scope, _Impatient(receive, self._context.request_timeout), send)
+            await self._router(scope, _Impatient(receive, self.context.request_timeout), send)
 
     def _path_of(self, scope: Scope) -> str:
         """The path without where a proxy has put us. Raises InvalidPath."""
@@ -102,11 +103,10 @@ class App:
         else:
             await answer()
 
-    async def _admit(self, scope: Scope, index: str, project: NormalizedName | None) -> None:
-        doorkeeper = self.context.doorkeeper
-        if not doorkeeper.is_open(index):
-            peer = peer_of(scope, self.context.trusted_proxies)
-            await doorkeeper.admit(headers_of(scope), peer, Action.READ, index, project)
+    async def _admit(self, scope: Scope, index: str, project: NormalizedName | None) -> Visitor:
+        """Who reads an index that not everybody may read."""
+        peer = peer_of(scope, self.context.trusted_proxies)
+        return await self.context.doorkeeper.admit(headers_of(scope), peer, Action.READ, index, project)
 
     async def _answer_simple(self, scope: Scope, send: Send, index: str, rest: str) -> None:
         text = rest[7:].removesuffix("/")
@@ -116,7 +116,8 @@ class App:
         elif name is None and rest != "simple/":
             await self._redirect(scope, send, rest, "simple/", status=301)
         else:
-            await self._admit(scope, index, name)
+            if not self.context.doorkeeper.is_open(index):
+                await self._admit(scope, index, name)
             await self._simple.answer(scope, send, index, name)
 
     async def _redirect(self, scope: Scope, send: Send, rest: str, target: str, *, status: int) -> None:
@@ -131,10 +132,11 @@ class App:
         await send_whole(send, status, [*headers, *CORS], b"")
 
     async def _answer_file(self, scope: Scope, receive: Receive, send: Send, index: str, path: str) -> None:
-        is_public = self.context.doorkeeper.is_open(index)
-        if not is_public:
-            await self._admit(scope, index, project_of(path.rpartition("/")[2].removesuffix(METADATA)))
-        await self._files.answer(scope, receive, send, index, path, is_public=is_public)
+        doorkeeper, permit = self.context.doorkeeper, None
+        if not doorkeeper.is_open(index):
+            visitor = await self._admit(scope, index, None)
+            permit = partial(doorkeeper.permit, visitor, Action.READ, index)
+        await self._files.answer(scope, receive, send, index, path, permit)
 
 
 class _Watched:

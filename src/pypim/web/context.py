@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pypim.ports import Accounts, Audit, Background, Clock, Hosted, Served
     from pypim.web.auth import Doorkeeper
     from pypim.web.forwarded import Networks
+    from pypim.web.lists import ReadyLists
     from pypim.web.publishing import Publishing
     from pypim.web.upload import Uploads
 
@@ -66,6 +67,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout: float = 60.0
     """So long, in seconds, may a body stand still that is being received."""
     trusted_proxies: Networks = ()
+    lists: Mapping[str, ReadyLists] = {}
+    """The lists of projects that stand ready on the disk, of indexes that may have very many."""
     root_path: str = ""
     """Where a proxy in front has put the server: "" or "/pypi"; answers that name an address of ours begin with it."""
     accelerated: str = ""

@@ -6,17 +6,18 @@ it were whole.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypim.core.errors import MetadataNotFound, NotFound, StoreUnreadable, UpstreamMalformed
-from pypim.core.filenames import project_of
+from pypim.core.filenames import projects_of
 from pypim.core.ranges import Span, Unsatisfiable, matches_etag, parse_range
 from pypim.core.request_errors import FileNotListed
 from pypim.web.answers import CORS, header, send_whole
+from pypim.web.sending import Client, send_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
 
     from pypim.core.model import DistFile
     from pypim.ports import Arriving, Served
-    from pypim.web.answers import Headers, Message, Receive, Scope, Send
+    from pypim.web.answers import Headers, Receive, Scope, Send
     from pypim.web.pages import Pages
 
 METADATA = ".metadata"
+Permit = Callable[["NormalizedName"], object]
 _SMALL_BYTES = 256 << 10
 """A file up to this size leaves in one message with its head, which a client gets without a second wait."""
-_CHUNK_BYTES = 16 << 10
-"""The server below keeps up to some twenty messages of each answer in memory, however slow its client is."""
+_CHUNK_BYTES = 1 << 20
+"""Of a file that is arriving, which gives less where it has many readers."""
 _TYPE = (b"content-type", b"application/octet-stream")
 
 
@@ -48,23 +50,27 @@ class Files:
 
     async def find(self, index: str, path: str) -> tuple[NormalizedName, DistFile]:
         """The project and the entry of a file that is served at a path (packages/…). Raises FileNotListed."""
-        project = project_of(path.rpartition("/")[2])
-        if project is not None:
+        for project in projects_of(path.rpartition("/")[2]):
             try:
                 page = self._pages.current(index, project) or await self._pages.page(index, project)
             except NotFound:
-                raise FileNotListed(path, index) from None
+                continue
             file = page.file(path)
             if file is not None:
                 return project, file
         raise FileNotListed(path, index)
 
     async def answer(
-        self, scope: Scope, receive: Receive, send: Send, index: str, path: str, *, is_public: bool
+        self, scope: Scope, receive: Receive, send: Send, index: str, path: str, permit: Permit | None
     ) -> None:
-        """Send a file, or with `.metadata` behind its path its core metadata. Raises FileNotListed and others."""
-        wants_metadata = path.endswith(METADATA)
+        """Send a file, or with `.metadata` behind its path its core metadata. Raises FileNotListed and others.
+
+        `permit` raises where its project may not be read; None: anyone may read the index.
+        """
+        wants_metadata, is_public = path.endswith(METADATA), permit is None
         project, file = await self.find(index, path.removesuffix(METADATA))
+        if permit is not None:
+            permit(project)
         served = self._indexes[index]
         headers: Headers = [_TYPE, (b"cache-control", _immutable(is_public=is_public)), *CORS]
         if wants_metadata:
@@ -82,14 +88,11 @@ class Files:
             await send_whole(send, 200, [*headers, _length(file.size)], b"")
         else:
             found = await served.content(project, file)
-            gone = asyncio.ensure_future(_disconnected(receive))
-            try:
-                await self._send_content(scope, _Client(send, gone), headers, found, file)
-            finally:
-                gone.cancel()
+            with Client(receive, send) as client:
+                await self._send_content(scope, client, headers, found, file)
 
     async def _send_content(
-        self, scope: Scope, send: _Client, headers: Headers, content: Path | Arriving, file: DistFile
+        self, scope: Scope, send: Client, headers: Headers, content: Path | Arriving, file: DistFile
     ) -> None:
         if isinstance(content, Path):
             if self._accelerated and content.is_relative_to(self._store):
@@ -99,12 +102,13 @@ class Files:
             else:
                 await self._send_path(scope, send, headers, content, file)
             return
+        arriving = content
         try:
-            await self._send_arriving(scope, send, headers, content, file)
+            await self._send_arriving(scope, send, headers, arriving, file)
         finally:
-            content.close()
+            arriving.close()
 
-    async def _send_path(self, scope: Scope, send: _Client, headers: Headers, path: Path, file: DistFile) -> None:
+    async def _send_path(self, scope: Scope, send: Client, headers: Headers, path: Path, file: DistFile) -> None:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -126,12 +130,12 @@ class Files:
                 if span is None and "http.response.pathsend" in (scope.get("extensions") or {}):
                     await send({"type": "http.response.pathsend", "path": str(path)})
                 else:
-                    await _send_part(send, descriptor, start, stop)
+                    await send_part(send, descriptor, start, stop)
         finally:
             os.close(descriptor)
 
     async def _send_arriving(
-        self, scope: Scope, send: _Client, headers: Headers, arriving: Arriving, file: DistFile
+        self, scope: Scope, send: Client, headers: Headers, arriving: Arriving, file: DistFile
     ) -> None:
         """Send what is there and wait for the rest; the head goes out with the first bytes, or there is none."""
         size = arriving.size
@@ -170,27 +174,6 @@ class Files:
             await send_whole(send, 200, headers, b"" if scope["method"] == "HEAD" else content)
 
 
-class _Client:
-    """A `send` that can tell whether anybody is there; what is sent to nobody is lost without a word."""
-
-    def __init__(self, send: Send, gone: asyncio.Future[None]) -> None:
-        self._send = send
-        self._gone = gone
-
-    async def __call__(self, message: Message) -> None:
-        await self._send(message)
-
-    async def is_gone(self) -> bool:
-        """Whether the client has left. Lets others have their turn, which a `send` to nobody does not."""
-        await asyncio.sleep(0)
-        return self._gone.done()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass  # what clients send with a GET
-
-
 def _immutable(*, is_public: bool) -> bytes:
     return b"max-age=365000000, immutable, public" if is_public else b"max-age=365000000, immutable, private"
 
@@ -221,23 +204,3 @@ def _head(headers: Headers, span: Span | None, size: int | None) -> tuple[int, H
 async def _send_unsatisfiable(send: Send, headers: Headers, size: int) -> None:
     kept = [pair for pair in headers if pair[0] != b"content-type" and pair[0] != b"cache-control"]
     await send_whole(send, 416, [*kept, (b"content-range", f"bytes */{size}".encode()), _length(0)], b"")
-
-
-async def _send_part(send: _Client, descriptor: int, start: int, stop: int) -> None:
-    while start < stop and not await send.is_gone():
-        size = min(_CHUNK_BYTES, stop - start)
-        chunk = _ready(descriptor, size, start) or await asyncio.to_thread(os.pread, descriptor, size, start)
-        if not chunk:
-            raise StoreUnreadable(str(descriptor), "the file ends before its end")
-        start += len(chunk)
-        await send({"type": "http.response.body", "body": chunk, "more_body": start < stop})
-
-
-def _ready(descriptor: int, size: int, start: int) -> bytes:
-    """What can be read without waiting for a disk; empty where nothing can, or where the system cannot tell."""
-    buffer = bytearray(size)
-    try:
-        count = os.preadv(descriptor, [buffer], start, os.RWF_NOWAIT)
-    except (AttributeError, OSError):  # no such call, or file system; or it would wait
-        return b""
-    return bytes(memoryview(buffer)[:count])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from pypim.core import simple_html, simple_json
 from pypim.core.errors import NotFound
 from pypim.core.model import Page, ProjectStatus
-from pypim.core.negotiate import JSON_TYPE, PLAIN_HTML_TYPE
+from pypim.core.negotiate import HTML_TYPE, JSON_TYPE, PLAIN_HTML_TYPE
 from pypim.core.served import file_paths, served_page
 from pypim.index.sharing import SingleFlight
 from pypim.web.answers import Represented, represent
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 MOST_BYTES = 32 << 20
 """What all rendered pages may take in memory."""
 
+FORMS = (JSON_TYPE, HTML_TYPE, PLAIN_HTML_TYPE)
+"""Every media type that a page is answered in."""
 _MOST_READS = 3
+_MOST_IN_PLACE = 200
+"""Entries of a page that is rendered at once: about 2 ms."""
 
 Key = tuple[str, "NormalizedName | None"]
 """An index, and a project of it; None for the list."""
@@ -40,12 +45,13 @@ class RenderedPage:
         self._forms: dict[str, Represented] = {}
         self._files: dict[str, DistFile] | None = None
 
-    def form(self, content_type: str) -> Represented:
-        """The page in a media type of the Simple API."""
-        found = self._forms.get(content_type)
-        if found is None:
-            found = self._forms[content_type] = self._render(content_type)
-        return found
+    def form(self, content_type: str) -> Represented | None:
+        """The page in a media type of the Simple API, where it was rendered."""
+        return self._forms.get(content_type)
+
+    def keep(self, content_type: str, form: Represented) -> None:
+        """That is what it was rendered to."""
+        self._forms[content_type] = form
 
     def file(self, path: str) -> DistFile | None:
         """The listed file that is served at a path (packages/…); the entry as the index has it."""
@@ -57,10 +63,16 @@ class RenderedPage:
     @property
     def size_bytes(self) -> int:
         """What it takes in memory, about."""
-        files = len(self.value.files) if isinstance(self.value, Page) else len(self.value.projects) // 4
-        return 1000 + files * 800 + sum(form.size_bytes for form in self._forms.values())
+        entry_bytes = 800 if isinstance(self.value, Page) else 200
+        return 1000 + self.entries * entry_bytes + sum(form.size_bytes for form in self._forms.values())
 
-    def _render(self, content_type: str) -> Represented:
+    @property
+    def entries(self) -> int:
+        """How many files or projects it lists."""
+        return len(self.value.files) if isinstance(self.value, Page) else len(self.value.projects)
+
+    def render(self, content_type: str) -> Represented:
+        """Make a form of it; in any thread."""
         serial = self.value.last_serial
         is_json = content_type == JSON_TYPE
         if isinstance(self.value, Page):
@@ -72,8 +84,12 @@ class RenderedPage:
             content = simple_json.render_project_list(self.value)
         else:
             content = simple_html.render_project_list(self.value)
-        written = "text/html; charset=utf-8" if content_type == PLAIN_HTML_TYPE else content_type
-        return represent(content, written, self._cache_control, serial or 1)
+        return represent(content, written_type(content_type), self._cache_control, serial or 1)
+
+
+def written_type(content_type: str) -> str:
+    """How a media type stands in the header of an answer."""
+    return "text/html; charset=utf-8" if content_type == PLAIN_HTML_TYPE else content_type
 
 
 class Pages:
@@ -88,6 +104,7 @@ class Pages:
         self._sizes: dict[Key, int] = {}
         self._bytes = 0
         self._flights = SingleFlight[RenderedPage]()
+        self._renderings = SingleFlight[Represented]()
 
     def current(self, index: str, name: NormalizedName | None) -> RenderedPage | None:
         """The page, where it is kept and still counts: no waiting, and nobody is asked."""
@@ -105,9 +122,22 @@ class Pages:
             found = await self._flights.value(f"{index}/{name or ''}", lambda: self._read(index, name))
         return found
 
-    def weigh(self, index: str, name: NormalizedName | None, page: RenderedPage) -> None:
-        """Note what a page takes once it was rendered, and drop others for it."""
-        key = (index, name)
+    async def form(self, index: str, name: NormalizedName | None, page: RenderedPage, content_type: str) -> Represented:
+        """The page in a media type of the Simple API. A long one is rendered where nobody else waits for it."""
+        found = page.form(content_type)
+        if found is None:
+            if page.entries <= _MOST_IN_PLACE:
+                found = page.render(content_type)
+            else:
+                found = await self._renderings.value(
+                    (id(page), content_type), lambda: asyncio.to_thread(page.render, content_type)
+                )
+            page.keep(content_type, found)
+            self._weigh((index, name), page)
+        return found
+
+    def _weigh(self, key: Key, page: RenderedPage) -> None:
+        """Note what a page takes, and drop others for it."""
         if self._kept.get(key) is page:
             self._bytes += page.size_bytes - self._sizes.get(key, 0)
             self._sizes[key] = page.size_bytes
@@ -127,6 +157,7 @@ class Pages:
         page = RenderedPage(mark, value, self._cache_controls[index])
         self._drop((index, name))
         self._kept[index, name] = page
+        self._weigh((index, name), page)
         return page
 
     async def _settled(self, served: Served, name: NormalizedName | None) -> tuple[object, Page | ProjectList]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from pypim.core.filling import Wanted
     from pypim.core.model import DistFile
-    from pypim.ports import Served
+    from pypim.ports import Served, StagedBlob
     from pypim.web.context import Context
     from pypim.web.upload import Uploads
 
@@ -99,8 +100,7 @@ async def _put(request: Request, context: Context) -> Response:
         sender = await admit_sender(request, context, uploads, Action.UPLOAD, project)
         staged = uploads.stage()
         try:
-            async for chunk in limited_chunks(request, uploads.settings.max_upload_size):
-                staged.write(chunk)
+            await _write(staged, limited_chunks(request, uploads.settings.max_upload_size))
             await uploads.take(staged, UploadForm(filename=filename, name=project), sender)
         finally:
             staged.discard()
@@ -108,6 +108,18 @@ async def _put(request: Request, context: Context) -> Response:
         await drain(request)
         raise
     return JSONResponse({"uploaded": "ok"})
+
+
+async def _write(staged: StagedBlob, chunks: AsyncIterator[bytes]) -> None:
+    """In pieces that are worth a thread's while."""
+    waiting = bytearray()
+    async for chunk in chunks:
+        waiting += chunk
+        if len(waiting) >= _CHUNK_BYTES:
+            await asyncio.to_thread(staged.write, bytes(waiting))
+            waiting.clear()
+    if waiting:
+        await asyncio.to_thread(staged.write, bytes(waiting))
 
 
 async def _upload_form(request: Request, context: Context) -> Response:

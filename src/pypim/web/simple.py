@@ -11,17 +11,22 @@ from pypim.core.request_errors import NotAcceptable
 from pypim.web.answers import header, send_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from packaging.utils import NormalizedName
 
     from pypim.web.answers import Scope, Send
+    from pypim.web.lists import ReadyLists
     from pypim.web.pages import Pages
 
 
 class SimpleApi:
     """Answers for pages; who may read them was settled before."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, lists: Mapping[str, ReadyLists]) -> None:
+        """`lists` are those that stand ready on the disk, by index."""
         self._pages = pages
+        self._lists = lists
 
     async def answer(self, scope: Scope, send: Send, index: str, name: NormalizedName | None) -> None:
         """Send the list of an index, or the page of a project. Raises NotAcceptable and what the index raises."""
@@ -31,9 +36,11 @@ class SimpleApi:
         content_type = answered_type(accept, asked)
         if content_type is None:
             raise NotAcceptable(accept or "")
+        if name is None and index in self._lists:
+            await self._lists[index].answer(scope, send, content_type)
+            return
         page = self._pages.current(index, name) or await self._pages.page(index, name)
-        form = page.form(content_type)
-        self._pages.weigh(index, name, page)
+        form = page.form(content_type) or await self._pages.form(index, name, page, content_type)
         body = form.body(header(scope, b"accept-encoding") or "")
         if matches_etag(header(scope, b"if-none-match"), body.etag):
             await send_whole(send, 304, body.unchanged, b"")

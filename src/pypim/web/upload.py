@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
+from pypim.core.access_errors import NotPermitted
 from pypim.core.attestations import attestations_about
 from pypim.core.audit import AuditEntry
 from pypim.core.errors import PypimError
@@ -123,7 +124,7 @@ class Uploads:
         """Tell the audit log of somebody who was turned away at the door."""
         entry = AuditEntry(
             time=self._now()[1],
-            visitor="",
+            visitor=error.who if isinstance(error, NotPermitted) else "",
             action=action,
             index=self.name,
             project=project,

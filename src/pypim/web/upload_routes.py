@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _MOST_BODY_BYTES = 64 << 10
 _MOST_REASON_CHARS = 1000
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_DRAINED_BYTES = 1 << 30
 
 _Body = TypeVar("_Body")
@@ -226,6 +228,8 @@ async def _body(request: Request, kind: type[_Body]) -> _Body:
 def _reason(text: str) -> str:
     if len(text) > _MOST_REASON_CHARS:
         raise InvalidChange(f"a reason has at most {_MOST_REASON_CHARS:,} characters")
+    if _UNREADABLE.search(text):
+        raise InvalidChange("a reason has no control characters")
     return text.strip()
 
 

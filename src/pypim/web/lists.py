@@ -1,0 +1,128 @@
+"""Lists of projects that are sent from the disk as they stand there: no worker ever has one of them in memory.
+
+They are made by a process of its own, which ends afterwards, and believed as long as the pages of their index are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.core.errors import StoreUnreadable, UpstreamUnavailable
+from pypim.core.ranges import matches_etag
+from pypim.core.ready import ReadyList
+from pypim.index.believing import Documents
+from pypim.index.sources import Kept
+from pypim.web.answers import header, send_whole, takes_gzip
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from pypim.index.believing import Rules
+    from pypim.web.answers import Headers, Scope, Send
+
+READY_NAME = "ready.json"
+_CHUNK_BYTES = 1 << 16
+_REASON_BYTES = 2000
+
+
+class ReadyLists:
+    """The list of one index, in its folder."""
+
+    def __init__(
+        self,
+        index: str,
+        folder: Path,
+        make: Callable[[str], Awaitable[None]],
+        rules: Rules,
+        state: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`make` writes the list anew, with the state that it is told: a list of another `state` does not count."""
+        self._folder = folder
+        self._make = make
+        self._state = state
+        self._documents: Documents[None, ReadyList] = Documents(
+            self._recall, self._read, lambda _: f"list of {index}", lambda _: 1, rules, most_weight=10
+        )
+
+    async def current(self) -> ReadyList:
+        """What may be answered now. Raises UpstreamFault or StoreFault."""
+        found = (await self._documents.belief(None)).value
+        if found is not None and found.state != self._state():
+            found = (await self._documents.renewed(None)).value
+        assert found is not None, "a list that cannot be made is a fault"
+        return found
+
+    async def answer(self, scope: Scope, send: Send, content_type: str) -> None:
+        """Send the list in a media type of the Simple API."""
+        form = (await self.current()).forms[content_type]
+        is_packed = form.packed is not None and takes_gzip(header(scope, b"accept-encoding") or "")
+        body = form.packed if is_packed and form.packed is not None else form.plain
+        if matches_etag(header(scope, b"if-none-match"), body.etag):
+            await send_whole(send, 304, _encoded(body.unchanged), b"")
+        elif scope["method"] == "HEAD":
+            await send_whole(send, 200, _encoded(body.headers), b"")
+        else:
+            await _send_file(scope, send, _encoded(body.headers), self._folder / body.file)
+
+    async def close(self) -> None:
+        """Stop making it."""
+        await self._documents.close()
+
+    async def _read(self, _: None) -> ReadyList:
+        await self._make(self._state())
+        kept = self._recall(None)
+        if kept is None or kept.value is None:
+            raise StoreUnreadable(str(self._folder / READY_NAME), "it was to be written, and is not there")
+        return kept.value
+
+    def _recall(self, _: None) -> Kept[ReadyList] | None:
+        try:
+            ready = msgspec.json.decode((self._folder / READY_NAME).read_bytes(), type=ReadyList)
+        except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+            return None
+        return Kept(ready, ready.made_at)
+
+
+async def make_in_process(module: str, config_file: str, index: str, folder: Path, state: str) -> None:
+    """Run a module that makes the list of an index, and wait for its end.
+
+    Raises UpstreamUnavailable with the last line that it said.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, config_file, index, str(folder), state, stderr=asyncio.subprocess.PIPE
+    )
+    _, told = await process.communicate()
+    if process.returncode:
+        lines = told[-_REASON_BYTES:].decode(errors="replace").strip().splitlines()
+        raise UpstreamUnavailable(f"the list of {index}", lines[-1] if lines else "it could not be made")
+
+
+def _encoded(headers: tuple[tuple[str, str], ...]) -> Headers:
+    return [(name.encode(), value.encode()) for name, value in headers]
+
+
+async def _send_file(scope: Scope, send: Send, headers: Headers, path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise StoreUnreadable(str(path), error.strerror or "it cannot be opened") from error
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if "http.response.pathsend" in (scope.get("extensions") or {}):
+            await send({"type": "http.response.pathsend", "path": str(path)})
+            return
+        start, size = 0, os.fstat(descriptor).st_size
+        while start < size:
+            chunk = await asyncio.to_thread(os.pread, descriptor, _CHUNK_BYTES, start)
+            if not chunk:
+                raise StoreUnreadable(str(path), "the file ends before its end")
+            start += len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": start < size})
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,100 @@
+"""A process of its own that makes the list of projects of one index, in all of its forms, and ends.
+
+The list of a whole upstream takes several hundred megabytes to make, which a worker of the server must not keep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pypim.config.load import load
+from pypim.core import simple_html, simple_json
+from pypim.core.errors import PypimError
+from pypim.core.negotiate import JSON_TYPE
+from pypim.core.ready import ReadyBody, ReadyForm, ReadyList
+from pypim.index.proxy import ProxyIndex
+from pypim.store import atomic
+from pypim.web.answers import represent
+from pypim.web.lists import READY_NAME
+from pypim.web.pages import FORMS, written_type
+from pypim.wiring import run
+from pypim.wiring_server import cache_control_of, open_index
+
+if TYPE_CHECKING:
+    from pypim.core.model import ProjectList
+    from pypim.web.answers import Body, Headers
+
+
+async def make(config_file: Path, index: str, folder: Path, state: str) -> None:
+    """Read the list as the index has it now, write its forms, and then the description that names them."""
+    config = load(config_file)
+    begun = time.time()
+    async with open_index(config, index) as served:
+        listed = await (served.newest_list() if isinstance(served, ProxyIndex) else served.project_list())
+    ready = ReadyList(begun, state, _write_forms(listed, folder, cache_control_of(config.indexes[index])))
+    _write_description(ready, folder)
+
+
+def _write_forms(listed: ProjectList, folder: Path, cache_control: str) -> dict[str, ReadyForm]:
+    """Write all forms under names of their own."""
+    atomic.make_folder(folder)
+    forms: dict[str, ReadyForm] = {}
+    for content_type in FORMS:
+        is_json = content_type == JSON_TYPE
+        content = (simple_json if is_json else simple_html).render_project_list(listed)
+        whole = represent(content, written_type(content_type), cache_control, listed.last_serial or 1)
+        packed = None if whole.packed is None else _written(whole.packed, folder)
+        forms[content_type] = ReadyForm(_written(whole.plain, folder), packed)
+    return forms
+
+
+def _write_description(ready: ReadyList, folder: Path) -> None:
+    """From now on it counts; the files of the one before stay for who is sending them, older ones go."""
+    staying = {READY_NAME, *_files_of(folder), *_names(ready)}
+    atomic.write_atomically(folder / READY_NAME, msgspec.json.encode(ready), is_durable=False)
+    for path in folder.iterdir():
+        if path.name not in staying:
+            atomic.remove(path)
+
+
+def _written(body: Body, folder: Path) -> ReadyBody:
+    name = hashlib.sha256(body.etag.encode()).hexdigest()[:40]  # the etag is of the content, in its encoding
+    if not (folder / name).exists():
+        atomic.write_atomically(folder / name, body.content, is_durable=False)
+    return ReadyBody(name, body.etag, _decoded(body.headers), _decoded(body.unchanged))
+
+
+def _decoded(headers: Headers) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode(), value.decode()) for name, value in headers)
+
+
+def _files_of(folder: Path) -> set[str]:
+    try:
+        return _names(msgspec.json.decode((folder / READY_NAME).read_bytes(), type=ReadyList))
+    except (FileNotFoundError, msgspec.DecodeError):
+        return set()
+
+
+def _names(ready: ReadyList) -> set[str]:
+    return {body.file for form in ready.forms.values() for body in (form.plain, form.packed) if body is not None}
+
+
+def main() -> int:
+    """CONFIG INDEX FOLDER STATE; what goes wrong is one line on standard error."""
+    config_file, index, folder, state = sys.argv[1:]
+    try:
+        run(make(Path(config_file), index, Path(folder), state))
+    except PypimError as error:
+        sys.stderr.write(error.message.replace("\n", " ") + "\n")
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
