@@ -276,10 +276,11 @@ def published_tree(config: Config, index: MirrorIndex) -> LocalTree | None:
 @asynccontextmanager
 async def open_judge(
     kind: str, store: OpenStore, index: MirrorIndex, request: Request, held: Held
-) -> AsyncIterator[Judge]:
+) -> AsyncIterator[tuple[Judge, Judge | None]]:
     """Real uv or pip ("uv", "pip") before what an index has published, or before pages that lead into the store.
 
-    Raises NotFound where there is no such program, InvalidUsage where it is too old.
+    The second is the same before the upstream; None where it could not read that by its URL alone. Raises NotFound
+    where there is no such program, InvalidUsage where it is too old.
     """
     from pypim.sync.judges import PipJudge, Surrounding, UvJudge, shown_pages
 
@@ -305,8 +306,18 @@ async def open_judge(
             prereleases=request.policy.prereleases,
             find=find_program,
         )
-        judge: Judge = await (UvJudge if kind == "uv" else PipJudge).open(program, surrounding)
-        yield judge
+        kinds: type[UvJudge | PipJudge] = UvJudge if kind == "uv" else PipJudge
+        url = _plain_url(index.upstream)
+        beyond = msgspec.structs.replace(surrounding, index_url=url, has_network=True, home=Path(scratch, "beyond"))
+        atomic.make_folder(beyond.home)
+        yield await kinds.open(program, surrounding), await kinds.open(program, beyond) if url else None
+
+
+def _plain_url(upstream: Upstream) -> str:
+    """The URL of an upstream that is a Simple API for certain and wants no login; empty for others."""
+    secrets = (upstream.username, upstream.password, upstream.token, upstream.client_certificate, upstream.proxy)
+    is_plain = not any(one is not None for one in secrets) and upstream.ca_file is None and not upstream.headers
+    return upstream.url if is_plain and _layout_of(upstream) is Layout.SIMPLE else ""
 
 
 def find_program(name: str) -> Path | None:

@@ -30,7 +30,10 @@ def test_a_counter_only_grows(epochs: Epochs) -> None:
     first = epochs.epoch("main")
     assert first >= 1
     epochs.advance("main")
-    assert epochs.epoch("main") == first + 1
+    second = epochs.epoch("main")
+    assert second > first
+    epochs.advance("main")
+    assert epochs.epoch("main") > second
 
 
 def test_other_indexes_need_not_look_again(epochs: Epochs) -> None:
@@ -54,7 +57,7 @@ def test_no_change_of_any_process_is_lost(tmp_path: Path) -> None:
             process.start()
         for process in processes:
             process.join(60)
-        assert epochs.epoch("main") == before + 1500
+        assert epochs.epoch("main") >= before + 1500
 
 
 def test_a_file_that_was_lost_begins_later_than_the_one_before(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pypim.core.chains import Background, Chain, Kept, Link, chains_of, shortest_links
 from pypim.core.names import parse_name
-from pypim.core.selection import ChosenRelease, Reason, Selection
+from pypim.core.selection import ChosenRelease, Reason, Selection, Share
 from pypim.core.steps import OwnRequirement, ReleaseKey
 from tests.core.offers import Following, Offer, World, choose, pythons, small
 
@@ -34,7 +34,7 @@ def texts(chain: Chain) -> str:
 
 def explained(world: World, name: str, version: str | None = None) -> list[str]:
     """The chains of the one release of a project, or of one of them, as text."""
-    background = Background(own=own_of(world), is_resolved=world.dependencies.versions == "resolve")
+    background = Background(own=own_of(world))
     (kept,) = chains_of(choose(world), parse_name(name), version, background)
     assert kept.is_complete
     return [texts(chain) for chain in kept.chains]
@@ -230,16 +230,17 @@ def test_what_the_lines_of_a_file_need_together_is_kept_by_them() -> None:
     lines = [
         Reason(origin=f"requirements.txt:{n}", requirement=name, environments=everywhere) for n, name in enumerate("ab")
     ]
+    alone, together, both = ((Share(everywhere, numbers),) for numbers in ((1,), (2,), (0, 2)))
     selection = Selection(
         releases=(
-            _release("a", "1.0", lines[0]),
-            _release("b", "1.0", lines[1]),
-            _release("c", "1.0", _needs("a", "c")),
-            _release("d", "1.0", _needs("b", "d<2"), _needs("c", "d")),
+            _release("a", "1.0", lines[0], shares=(both,)),
+            _release("b", "1.0", lines[1], shares=((Share(everywhere, (1, 2)),),)),
+            _release("c", "1.0", _needs("a", "c"), shares=(both,)),
+            _release("d", "1.0", _needs("b", "d<2"), _needs("c", "d"), shares=(alone, together)),
             _release("d", "2.0", _needs("c", "d")),
         )
     )
-    one, two = chains_of(selection, D, None, Background(is_resolved=True))
+    one, two = chains_of(selection, D)
     assert [texts(chain) for chain in two.chains] == ["requirements.txt:0: a → a 1.0: c → c 1.0: d"]
     assert [texts(chain) for chain in one.chains] == [
         "requirements.txt:1: b → b 1.0: d<2",
@@ -247,8 +248,8 @@ def test_what_the_lines_of_a_file_need_together_is_kept_by_them() -> None:
     ]
 
 
-def _release(project: str, version: str, *reasons: Reason) -> ChosenRelease:
-    return ChosenRelease(project=parse_name(project), version=version, files=(), reasons=reasons)
+def _release(project: str, version: str, *reasons: Reason, shares: tuple[tuple[Share, ...], ...] = ()) -> ChosenRelease:
+    return ChosenRelease(project=parse_name(project), version=version, files=(), reasons=reasons, shares=shares)
 
 
 def test_where_every_requirement_gets_its_newest_each_chain_counts() -> None:
@@ -329,12 +330,11 @@ def _needs(parent: str, child: str) -> Reason:
 def test_where_there_are_too_many_chains_each_root_has_its_shortest() -> None:
     """There are about 10^17 here; the answer says that it is not all."""
     selection = tangle(16, 2000)
-    for is_resolved in (False, True):
-        (kept,) = chains_of(selection, parse_name("p0"), None, Background(is_resolved=is_resolved), most_steps=5000)
-        assert not kept.is_complete
-        shortest = [chain for chain in kept.chains if len(chain.links) == 3]
-        assert {chain.links[0].requirement for chain in shortest} == {f"r{number}" for number in range(2000)}
-        assert len(set(map(texts, kept.chains))) == len(kept.chains)
+    (kept,) = chains_of(selection, parse_name("p0"), most_steps=5000)
+    assert not kept.is_complete
+    shortest = [chain for chain in kept.chains if len(chain.links) == 3]
+    assert {chain.links[0].requirement for chain in shortest} == {f"r{number}" for number in range(2000)}
+    assert len(set(map(texts, kept.chains))) == len(kept.chains)
 
 
 def test_every_chain_of_a_tangle_is_found_once_where_all_are_asked_for() -> None:
@@ -380,7 +380,7 @@ def test_every_link_is_a_reason_of_the_release_that_it_leads_to(world: World) ->
     """Each chain begins at a root, goes on where it came to, with an extra only where it was asked for, and ends."""
     selection = choose(world)
     by_key = {(release.project, release.version): release for release in selection.releases}
-    background = Background(own=own_of(world), is_resolved=world.dependencies.versions == "resolve")
+    background = Background(own=own_of(world))
     for release in selection.releases:
         (kept,) = chains_of(selection, release.project, release.version, background)
         assert kept.chains

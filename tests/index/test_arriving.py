@@ -292,3 +292,28 @@ async def test_two_processes_on_one_store_make_one_request(server: WorldServer, 
         read = await asyncio.gather(*(everything(content) for content in contents))
         assert read == [BIG.content, BIG.content]
     assert len(server.asked("*.whl")) == 1
+
+
+@pytest.mark.parametrize("hashes", ["sha256", "md5", "none"])
+async def test_a_file_of_which_nobody_says_the_size(serve: ServeWorld, home: Home, hashes: str) -> None:
+    server = serve(WORLD, hashes=hashes, sizes=False, json_api=False, pypi_shaped=False, advertise_metadata=False)
+    server.misbehave("*.whl", faults.chunked())
+    async with home.open(server.url, learns_metadata=False) as proxy:
+        reader = await arriving(proxy)
+        assert reader.size is None
+        assert await everything(reader) == BIG.content
+        await proxy.settle()
+        assert BIG.filename in home.held_files()
+        assert (await big(proxy)).size == BIG.size
+
+
+async def test_a_file_that_is_too_large_is_not_fetched_to_its_end(serve: ServeWorld, home: Home) -> None:
+    server = serve(WORLD, sizes=False, json_api=False)
+    async with home.open(server.url, limit_bytes=100_000) as proxy:
+        with pytest.raises(IntegrityFault):
+            await proxy.content(APP, await big(proxy))
+        server.misbehave("*.whl", faults.chunked())
+        with pytest.raises(IntegrityFault):
+            await everything(await arriving(proxy))
+        await proxy.settle()
+    assert home.held_files() == []

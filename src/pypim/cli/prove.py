@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import msgspec
 from pypim.cli.command import Command, examples
 from pypim.cli.options import offline_option, workspace_options
 from pypim.cli.output import counted, table
-from pypim.core.errors import InvalidUsage
+from pypim.core.errors import InvalidUsage, NotFound
 from pypim.core.freshness import Trust
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def prove(
 
     Each release that the index holds for a root, or each REQ, is resolved on each target from what is held. What fails
     is explained; only for that the upstream is asked, and what cannot be installed from there either is told apart.
-    The exit status is 9 when anything fails that the upstream can satisfy. uv and pip run as processes of their own
-    and may run the build of an sdist; nothing in the store changes.
+    The exit status is 9 when anything fails that the upstream can satisfy, or nothing could be judged. uv and pip run
+    as processes of their own and may run the build of an sdist; nothing in the store changes.
     """
     from pypim.wiring import open_store, run
 
@@ -99,6 +100,8 @@ def prove(
     reporter = session.reporter()
     try:
         with open_store(found.config, writable=False) as store:
+            if requirements:
+                _refuse_strangers(found, requests, store)
             reports = run(_prove_all(found, requests, store, reporter, arguments))
     finally:
         reporter.close()
@@ -108,7 +111,8 @@ def prove(
             for line in _lines(report):
                 session.say(session.pasteable(line))
 
-    status = 0 if all(report.is_proved for report in reports) else _NOT_PROVED
+    is_asked = not requirements or any(report.proofs for report in reports)
+    status = 0 if is_asked and all(report.is_proved for report in reports) else _NOT_PROVED
     return session.emit({"command": "prove", "indexes": reports}, prose, exit_status=status)
 
 
@@ -121,6 +125,27 @@ def _request_of(found: Workspace, index: MirrorIndex, requirements: tuple[str, .
         return request
     asked = msgspec.structs.replace(index, roots=(), patterns=(), requirement_files=(), requirements=requirements)
     return msgspec.structs.replace(request, roots=request_of(found.config, asked).roots, patterns=())
+
+
+def _refuse_strangers(found: Workspace, requests: Sequence[Request], store: OpenStore) -> None:
+    """Raises NotFound for a requirement that no index is asked for and none holds, not even for the sake of others."""
+    from pypim.wiring import request_of
+
+    known: set[str] = set()
+    patterns = []
+    for index in found.indexes:
+        configured = request_of(found.config, index)
+        patterns += [pattern.expression for pattern in configured.patterns]
+        known |= {root.project for root in configured.roots}
+        selection = store.catalog.generations.current_selection(index.name)
+        known |= {release.project for release in selection.releases} if selection is not None else set()
+    for root in (root for request in requests for root in request.roots):
+        if root.project not in known and not any(pattern.fullmatch(root.project) for pattern in patterns):
+            names = ", ".join(index.name for index in found.indexes)
+            raise NotFound(
+                f"{root.text}: index {names} is not asked for {root.project}, and holds nothing of it",
+                hint=f"Check the name, or mirror it first: pypim sync {shlex.quote(root.text)}",
+            )
 
 
 async def _prove_all(
@@ -137,8 +162,8 @@ async def _prove_all(
             if arguments.judge == BUILTIN:
                 report = await proving.run()
             else:
-                async with open_judge(arguments.judge, store, index, request, proving.held) as judge:
-                    report = await proving.run(judge)
+                async with open_judge(arguments.judge, store, index, request, proving.held) as (judge, elsewhere):
+                    report = await proving.run(judge, None if arguments.is_offline else elsewhere)
             if arguments.locks is not None:
                 written = await _write_locks(proving, store, index, request, arguments.locks)
                 report = msgspec.structs.replace(report, lock_files=tuple(written))
@@ -166,7 +191,8 @@ def _lines(report: ProveReport) -> Iterator[str]:
     environments = list(dict.fromkeys(proof.environment for proof in report.proofs))
     rows: dict[tuple[str, str, str], dict[str, Proof]] = {}
     for proof in report.proofs:
-        rows.setdefault((_root(proof), proof.version or "none", proof.origin), {})[proof.environment] = proof
+        version = proof.version or ("none" if proof.project else "together")
+        rows.setdefault((_root(proof), version, proof.origin), {})[proof.environment] = proof
     numbered = sum(map(len, environments)) > _WIDEST_HEADING
     headings = [str(n) for n in range(1, len(environments) + 1)] if numbered else environments
     cells = [
@@ -196,6 +222,10 @@ def _conclusion(report: ProveReport) -> str:
     proved = sum(proof.state == "installable" for proof in report.proofs)
     if failures:
         return f"{failures:,} of {counted(len(report.proofs), 'proof')} failed"
+    if not report.is_judged:
+        return f"nothing is proved: {report.judge} could judge nothing of it"
+    if not report.proofs:
+        return "nothing of it is asked for on any target"
     if proved == len(report.proofs):
         return f"all that is asked for can be installed from this index alone ({counted(proved, 'proof')})"
     return f"{counted(proved, 'proof')}; nothing else can be installed from the upstream, or was judged"
@@ -205,7 +235,7 @@ def _reasons(proofs: Iterable[Proof]) -> Iterator[str]:
     """Every reason once, with what it is about."""
     about: dict[tuple[str, ...], list[str]] = {}
     for proof in proofs:
-        what = f"{proof.project} {proof.version}".strip()
+        what = f"{proof.project} {proof.version}".strip() or proof.root
         key: tuple[str, ...] = (proof.state, what, proof.reason, proof.explanation, proof.remedy)
         if proof.state == "installable":
             if proof.reading == "both" and not proof.explanation:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.company import MOST_DEMANDS, Companies
 from pypim.core.filenames import parse_version
 from pypim.core.steps import ReleaseKey, Steps
 from pypim.core.ways import MOST_STEPS, WaySearch
@@ -80,8 +79,6 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
     """What a release requires of itself."""
     root_extras: frozenset[NormalizedName] | None = frozenset()
     """The extras that every root gets besides its own; None for all."""
-    is_resolved: bool = False
-    """Whether each root was resolved by itself, so that one release of every project comes with it."""
 
 
 def chains_of(
@@ -98,30 +95,16 @@ def chains_of(
     """
     known = background or Background()
     steps = Steps(selection, known.own, root_extras=known.root_extras)
-    failed = _failed(steps, selection)
-    companies = Companies(steps, failed, MOST_DEMANDS if most_steps else None) if known.is_resolved else None
     kept = []
     for release in selection.releases:
         if release.project == project and (version is None or _is_same(version, release.version)):
             key = (release.project, release.version)
-            ways = WaySearch(steps, key, companies).ways(most_steps)
-            if not ways.found:  # what it is kept for is not as it was when it was chosen
-                ways = WaySearch(steps, key, None).ways(most_steps)
+            ways = WaySearch(steps, key).ways(most_steps)
             chains = tuple(_chain(steps, way) for way in ways.found) or _last_links(release, selection)
             kept.append(
                 Kept(project=release.project, version=release.version, chains=chains, is_complete=ways.is_complete)
             )
     return kept
-
-
-def _failed(steps: Steps, selection: Selection) -> dict[tuple[str, str, str], int]:
-    """The roots that cannot be installed, and where."""
-    found: dict[tuple[str, str, str], int] = {}
-    for problem in selection.problems:
-        if problem.is_root:
-            key = (problem.chain[0], problem.project, problem.requirement)
-            found[key] = found.get(key, 0) | steps.mask(problem.environments)
-    return found
 
 
 def _chain(steps: Steps, way: Way) -> Chain:

@@ -234,9 +234,14 @@ class Library:
             return [*found, *foreign] if foreign else found
         if foreign:
             instead = reduce(or_, (bits for _, bits in foreign))
-            found = [(one, bits & ~instead if one.is_sdist else bits) for one, bits in found]
-        if len(found) < 2:  # noqa: PLR2004 - there is a choice from two on
-            return [*((one, bits) for one, bits in found if bits), *foreign] if foreign else found
+            rest = ((one, bits & ~instead if one.is_sdist else bits) for one, bits in found)
+            found = [(one, bits) for one, bits in rest if bits]
+        if len(found) > 1:
+            found = self._best(found)
+        return [*found, *foreign] if foreign else found
+
+    def _best(self, found: Sequence[tuple[Candidate, int]]) -> list[tuple[Candidate, int]]:
+        """Of several files the one that suits each environment best."""
         best: dict[int, tuple[int, Candidate]] = {}
         for candidate, bits in found:
             for number, environment in enumerate(self.chooser.environments):
@@ -249,7 +254,7 @@ class Library:
         for number, (_, candidate) in best.items():
             known = chosen.get(candidate.file.identity, (candidate, 0))
             chosen[candidate.file.identity] = (candidate, known[1] | 1 << number)
-        return [*chosen.values(), *foreign]
+        return list(chosen.values())
 
     def wanted(
         self, release: Release, mask: int, extra: NormalizedName | None, *, with_yanked: bool | None = None

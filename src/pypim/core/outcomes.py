@@ -179,7 +179,9 @@ class Outcomes:
             if len(release.candidates) == 1:
                 continue
             found = release.installable(mask, with_yanked=with_yanked)
-            foreign = [one.file for one, _ in library.foreign(release, found) if self._facts.metadata.get(one.file.identity)]
+            foreign = [
+                one.file for one, _ in library.foreign(release, found) if self._facts.metadata.get(one.file.identity)
+            ]
             if not foreign:
                 continue
             read = {file.identity: file for file in (*foreign, *self._ledger.files(release.key))}

@@ -11,7 +11,7 @@ import msgspec
 from pypim.core.errors import InvalidRequirement
 from pypim.core.filenames import parse_filename
 from pypim.core.model import ProjectStatus
-from pypim.core.selection import Selection
+from pypim.core.selection import Selection, Share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pypim.core.model import DistFile, Page
     from pypim.core.policy import Policy
+    from pypim.core.selection import ChosenRelease
 
 
 class OnRemoval(msgspec.Struct, frozen=True):
@@ -76,7 +77,8 @@ def carried_over(
             key = (release.project, release.version)
             present = chosen.get(key)
             files = sorted((*(present.files if present else ()), *missing), key=lambda file: file.filename)
-            chosen[key] = msgspec.structs.replace(present or release, files=tuple(files))
+            kept = present or msgspec.structs.replace(release, shares=_in_no_resolution(release))
+            chosen[key] = msgspec.structs.replace(kept, files=tuple(files))
     listed = {release.project for release in chosen.values()}
     facts = {known.name: known for known in current.projects if known.name in listed}
     facts |= {known.name: known for known in selection.projects}
@@ -85,6 +87,11 @@ def carried_over(
         releases=tuple(release for _, release in sorted(chosen.items())),
         projects=tuple(known for _, known in sorted(facts.items())),
     )
+
+
+def _in_no_resolution(release: ChosenRelease) -> tuple[tuple[Share, ...], ...]:
+    """The shares of what is needed no more: the numbers of the older resolutions mean nothing in the new selection."""
+    return tuple((Share(reason.environments, ()),) for reason in release.reasons)
 
 
 def _is_allowed(project: NormalizedName, file: DistFile, policy: Policy) -> bool:

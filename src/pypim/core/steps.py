@@ -1,12 +1,14 @@
 """The graph of a selection as steps: who asks for a release, with which extra of its own, and for which extras of it.
 
-A requirement that only an extra brings in belongs to the release *with* that extra, and leads nowhere without it.
+A requirement that only an extra brings in belongs to the release *with* that extra, and leads nowhere without it. Each
+step counts in the resolutions that its reason counts in: no way goes from one into another, but by way of a build.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from pypim.core.selection import ChosenRelease, Selection
+    from pypim.core.selection import ChosenRelease, Selection, Share
 
     Extra = NormalizedName | None
-    State = tuple["ReleaseKey", Extra]
+    State = tuple["ReleaseKey", Extra, int]
+    """A release with one of its extras or at all, in a resolution."""
 
 ReleaseKey = tuple[str, str]
 """Project and version, as a selection names a release."""
@@ -45,12 +48,14 @@ class Step(msgspec.Struct, frozen=True, gc=False):
 
     reason: Reason
     child: ReleaseKey
-    by: State | None
+    by: tuple[ReleaseKey, Extra] | None
     """A release without or with one of its extras; None for a root, and where the release is listed no more."""
     asks: frozenset[NormalizedName] | None
     """The extras of the child that it asks for; None for all."""
     mask: int
     """The environments in which it holds."""
+    masks: dict[int, int]
+    """Those in which it counts in each resolution; a step to its own release counts in all of them."""
     is_own: bool = False
     """Whether the child asks it of itself."""
 
@@ -59,6 +64,10 @@ class Step(msgspec.Struct, frozen=True, gc=False):
         if extra is None:
             return not self.is_own
         return self.asks is None or extra in self.asks
+
+
+NOTHING_ELSE = -1
+"""In place of a resolution: a root with which nothing else comes."""
 
 
 class Steps:
@@ -81,6 +90,7 @@ class Steps:
         self._masks: dict[tuple[str, ...], int] = {}
         self._names: dict[int, tuple[str, ...]] = {}
         self._to: dict[ReleaseKey, list[Step]] = {}
+        self._in: dict[ReleaseKey, dict[int, list[tuple[Step, int]]]] = {}
 
     def mask(self, environments: tuple[str, ...]) -> int:
         """Names of environments as a mask."""
@@ -106,27 +116,42 @@ class Steps:
             found = self._to[key] = [*self._given(self.releases[key])]
         return found
 
-    def to(self, state: State) -> list[Step]:
-        """Every step that leads to a release with an extra, or at all.
+    def resolutions(self, key: ReleaseKey) -> dict[int, list[tuple[Step, int]]]:
+        """The resolutions with which a release comes, each with the steps that lead to it there and where they hold."""
+        found = self._in.get(key)
+        if found is None:
+            found = self._in[key] = {}
+            steps = self.all_to(key)
+            for step in steps:
+                for number, mask in step.masks.items():
+                    found.setdefault(number, []).append((step, mask))
+            own = [(step, step.mask) for step in steps if step.is_own]
+            for number in found if own else ():
+                found[number] += own
+        return found
+
+    def to(self, state: State) -> list[tuple[Step, int]]:
+        """Every step that leads to a release with an extra, or at all, and where it holds.
 
         Where nobody is known to ask for the extra, all that ask for the release: it was chosen with it, after all.
         """
-        key, extra = state
-        steps = self.all_to(key)
-        return [step for step in steps if step.reaches(extra)] or [step for step in steps if not step.is_own]
+        key, extra, number = state
+        steps = self.resolutions(key).get(number, [])
+        return [one for one in steps if one[0].reaches(extra)] or [one for one in steps if not one[0].is_own]
 
     def _given(self, release: ChosenRelease) -> Iterator[Step]:
         key = (release.project, release.version)
-        for reason in release.reasons:
+        for reason, shares in zip(release.reasons, release.shares or repeat(()), strict=False):
             mask = self.mask(reason.environments)
+            masks = self._shared(shares) if shares else {0: mask}
             parent = (reason.parent_project, reason.parent_version)
             if not reason.parent_project:
-                yield Step(reason, key, None, self._asked_by_root(release.project, reason), mask)
+                yield Step(reason, key, None, self._asked_by_root(release.project, reason), mask, masks)
             elif parent not in self.releases:
-                yield Step(reason, key, None, extras_asked(reason.requirement), mask)
+                yield Step(reason, key, None, extras_asked(reason.requirement), mask, masks)
             else:
                 for extra in extras_needed(reason.requirement):
-                    yield Step(reason, key, (parent, extra), extras_asked(reason.requirement), mask)
+                    yield Step(reason, key, (parent, extra), extras_asked(reason.requirement), mask, masks)
         for own in self._own(key) if self._own is not None else ():
             mask = self.mask(own.environments)
             project, version = key
@@ -138,7 +163,15 @@ class Steps:
                 environments=own.environments,
             )
             for extra in extras_needed(own.requirement):
-                yield Step(reason, key, (key, extra), extras_asked(own.requirement), mask, is_own=True)
+                yield Step(reason, key, (key, extra), extras_asked(own.requirement), mask, {}, is_own=True)
+
+    def _shared(self, shares: Iterable[Share]) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for share in shares:
+            mask = self.mask(share.environments)
+            for number in share.resolutions or (NOTHING_ELSE,):
+                found[number] = found.get(number, 0) | mask
+        return found
 
     def _asked_by_root(self, project: NormalizedName, reason: Reason) -> frozenset[NormalizedName] | None:
         if self._root_extras is None:

@@ -2,12 +2,12 @@
 
 A way never passes a release twice (but without an extra and then with it, where only what lies between asks for it),
 so cycles come to an end; it holds in the environments in which all of its steps do, and leads nowhere where that is
-none. Where one requirement leads to several releases, it leads each root to the one that comes with that root.
+none. It stays in one resolution: only what builds a release was resolved by itself, whoever needs that release.
 """
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pypim.core.company import Companies
-    from pypim.core.settling import Company
     from pypim.core.steps import Extra, ReleaseKey, State, Step, Steps
 
 MOST_STEPS = 50_000
@@ -39,6 +37,16 @@ class Ways(msgspec.Struct, frozen=True):
     """Whether there are no others."""
 
 
+class _Incoming(msgspec.Struct, frozen=True, gc=False):
+    """A step that leads to a state."""
+
+    step: Step
+    mask: int
+    """Where it holds in the resolution of that state."""
+    before: tuple[State, ...]
+    """Where it comes from; nothing where a way begins with it."""
+
+
 class _Tail(msgspec.Struct, frozen=True, gc=False):
     """The end of a way, from some state on."""
 
@@ -56,28 +64,10 @@ class _Tail(msgspec.Struct, frozen=True, gc=False):
             yield tail.step
             tail = tail.rest
 
-    def segment(self) -> Iterator[Step]:
-        """In order, up to where something is built: that is installed by itself."""
-        for n, step in enumerate(self.steps()):
-            if n and step.reason.is_build:
-                return
-            yield step
-
-    def has_another(self) -> bool:
-        """Whether it passes another release of the project where it begins, which cannot be installed beside it."""
-        if self.step is None or self.step.by is None or self.step.reason.is_build:
-            return False
-        own = self.step.by[0]
-        return any(step.child[0] == own[0] and step.child != own for step in self.segment())
-
     @property
     def is_whole(self) -> bool:
         """Whether it begins at a root."""
         return self.step is not None and self.step.by is None
-
-    def way(self) -> Way:
-        """The whole of it."""
-        return Way(tuple(self.steps()), self.mask)
 
     def is_detour(self) -> bool:
         """Whether its first step comes from where it is later on, or leads right to where it only comes later."""
@@ -100,62 +90,77 @@ class _Tail(msgspec.Struct, frozen=True, gc=False):
 class WaySearch:
     """The ways to one release."""
 
-    def __init__(self, steps: Steps, target: ReleaseKey, companies: Companies | None) -> None:
-        """`companies` tells what comes with whom; None where every requirement leads to all that it names."""
+    def __init__(self, steps: Steps, target: ReleaseKey) -> None:
         self._steps = steps
-        self._target: State = (target, None)
-        self._empty = _Tail(self._target, -1, 0, None, None)
-        self._companies = companies
-        self._incoming: dict[State, list[Step]] = {}
-        open_states: list[State] = [self._target]
+        self._targets: list[State] = [(target, None, number) for number in steps.resolutions(target)]
+        self._incoming: dict[State, list[_Incoming]] = {}
+        open_states = list(self._targets)
         while open_states:
             state = open_states.pop()
             if state not in self._incoming:
-                self._incoming[state] = steps.to(state)
-                open_states += (step.by for step in self._incoming[state] if step.by is not None)
+                self._incoming[state] = list(self._leading_to(state))
+                open_states += (before for one in self._incoming[state] for before in one.before)
+
+    def _leading_to(self, state: State) -> Iterator[_Incoming]:
+        for step, mask in self._steps.to(state):
+            before: tuple[State, ...] = ()
+            if step.by is not None and step.reason.is_build:
+                before = tuple((*step.by, number) for number in self._steps.resolutions(step.by[0]))
+            elif step.by is not None:
+                before = ((*step.by, state[2]),)
+            yield _Incoming(step, mask, before)
 
     def ways(self, most_steps: int | None) -> Ways:
         """All of them, or where there are too many, the shortest from every root and as many others as were found."""
         found, is_complete = self._every(most_steps)
-        is_complete = is_complete and (self._companies is None or not self._companies.is_spent)
-        if not is_complete:
-            known = {way.steps for way in found}
-            found += [way for way in self._shortest() if way.steps not in known]
-        return Ways(tuple(sorted(found, key=_order)), is_complete)
+        known: dict[tuple[int, ...], Way] = {}
+        begun: dict[int, int] = {}
+        for tail in found:
+            _add(known, begun, tail)
+        # What needs a release may need something else of it than what builds it does: some ways must pass it twice.
+        for tail in self._shortest():
+            assert tail.step is not None, "it begins at a root"
+            if not is_complete or tail.mask & ~begun.get(id(tail.step), 0):
+                _add(known, begun, tail)
+        return Ways(tuple(sorted(known.values(), key=_order)), is_complete)
 
     # --- every way --------------------------------------------------------------------------------------------------
-    def _every(self, most_steps: int | None) -> tuple[list[Way], bool]:
+    def _every(self, most_steps: int | None) -> tuple[list[_Tail], bool]:
         """By the number of steps that a tail has and at least still needs, so that the shortest come first."""
         heights = self._heights()
         number = count()
-        waiting = [(heights.get(self._target, 0), next(number), self._empty)]
-        found: list[Way] = []
+        waiting = [(heights.get(tail.state, 0), next(number), tail) for tail in self._empty()]
+        heapify(waiting)
+        found: list[_Tail] = []
         tried = 0
         while waiting:
             _, _, tail = heappop(waiting)
             if tail.is_whole:
-                found.append(tail.way())
+                found.append(tail)
                 continue
-            for step in self._incoming[tail.state]:
-                height = 0 if step.by is None else heights.get(step.by)
-                tried += 1
-                if most_steps is not None and tried > most_steps:
-                    return [*found, *(one.way() for _, _, one in waiting if one.is_whole)], False
-                longer = None if height is None else self._before(tail, step)
-                if height is not None and longer is not None and not longer.is_detour():
-                    heappush(waiting, (longer.length + height, next(number), longer))
+            for one in self._incoming[tail.state]:
+                for longer in _before(tail, one):
+                    tried += 1
+                    if most_steps is not None and tried > most_steps:
+                        return [*found, *(one for _, _, one in waiting if one.is_whole)], False
+                    height = 0 if longer.is_whole else heights.get(longer.state)
+                    if height is not None and not longer.is_detour():
+                        heappush(waiting, (longer.length + height, next(number), longer))
         return found, True
+
+    def _empty(self) -> Iterator[_Tail]:
+        return (_Tail(target, -1, 0, None, None) for target in self._targets)
 
     def _heights(self) -> dict[State, int]:
         """How many steps at least lead from a root to each state."""
         outgoing: dict[State, list[State]] = {}
         heights: dict[State, int] = {}
-        for state, steps in self._incoming.items():
-            for step in steps:
-                if step.by is None:
+        for state, incoming in self._incoming.items():
+            for one in incoming:
+                if one.step.by is None:
                     heights[state] = 1
-                else:
-                    outgoing.setdefault(step.by, []).append(state)
+                for before in one.before:
+                    outgoing.setdefault(before, []).append(state)
         level = list(heights)
         while level:
             height = heights[level[0]] + 1
@@ -164,61 +169,38 @@ class WaySearch:
             heights.update(dict.fromkeys(level, height))
         return heights
 
-    def _before(self, tail: _Tail, step: Step) -> _Tail | None:
-        """A tail with one step before it; None where it would hold nowhere."""
-        mask = tail.mask & step.mask
-        if not mask:
-            return None
-        longer = _Tail(step.by or tail.state, mask, tail.length + 1, step, tail)
-        if self._companies is not None and longer.has_another():
-            return None
-        if self._companies is not None and (step.by is None or step.reason.is_build):
-            mask = self._companies.admits(step, list(longer.segment()), mask)
-            return msgspec.structs.replace(longer, mask=mask) if mask else None
-        return longer
-
     # --- the shortest from every root -------------------------------------------------------------------------------
-    def _shortest(self) -> list[Way]:
-        """One from every root and for every environment in which any leads from it."""
-        found: list[Way] = []
-        refused: dict[Step, int] = {}
-        for tail, step in self._breadth_first():
-            if step.by is None:
-                whole = self._before(tail, step)
-                if whole is not None:
-                    found.append(whole.way())
-                if missing := tail.mask & step.mask & ~(0 if whole is None else whole.mask):
-                    refused[step] = refused.get(step, 0) | missing
-        for root, mask in refused.items():
-            # It does come with that root, perhaps, and on a longer way.
-            assert self._companies is not None, "nothing else refuses"
-            company = self._companies.company(root)
-            if mask & company.mask(self._target[0]):
-                found += [
-                    whole.way()
-                    for tail, step in self._breadth_first(company, mask)
-                    if step == root and (whole := self._before(tail, step)) is not None
-                ]
-        return found
-
-    def _breadth_first(self, company: Company | None = None, mask: int = -1) -> Iterator[tuple[_Tail, Step]]:
-        """Every step before the shortest tail from each state, for every environment of a mask."""
+    def _shortest(self) -> Iterator[_Tail]:
+        """One from every root and for every environment in which any leads from it, found breadth first."""
         seen: dict[State, int] = {}
-        level = [msgspec.structs.replace(self._empty, mask=mask)]
+        level = list(self._empty())
         while level:
             following: list[_Tail] = []
             for tail in level:
                 fresh = tail.mask & ~seen.get(tail.state, 0)
-                if company is not None:
-                    fresh &= company.mask(tail.state[0])
                 if fresh:
                     seen[tail.state] = seen.get(tail.state, 0) | fresh
                     part = msgspec.structs.replace(tail, mask=fresh)
-                    for step in self._incoming[tail.state]:
-                        yield part, step
-                        longer = self._before(part, step) if step.by is not None else None
-                        following += [longer] if longer is not None else []
-            level = following
+                    following += (longer for one in self._incoming[tail.state] for longer in _before(part, one))
+            yield from (tail for tail in following if tail.is_whole)
+            level = [tail for tail in following if not tail.is_whole]
+
+
+def _before(tail: _Tail, one: _Incoming) -> Iterator[_Tail]:
+    """A tail with one more step before it, for each state it may come from; none where it would hold nowhere."""
+    mask = tail.mask & one.mask
+    if mask:
+        for state in one.before or (tail.state,):
+            yield _Tail(state, mask, tail.length + 1, one.step, tail)
+
+
+def _add(known: dict[tuple[int, ...], Way], begun: dict[int, int], tail: _Tail) -> None:
+    """One that holds in several resolutions is one way, which holds where it does in any of them."""
+    steps = tuple(tail.steps())
+    key = tuple(map(id, steps))
+    before = known[key].mask if key in known else 0
+    known[key] = Way(steps, before | tail.mask)
+    begun[key[0]] = begun.get(key[0], 0) | tail.mask
 
 
 def _order(way: Way) -> tuple[int, list[tuple[str, str, str, str]]]:

@@ -23,7 +23,7 @@ from pypim.core.errors import (
 from pypim.index.download import check_bytes, expected_size, in_thread, is_complete, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -42,8 +42,10 @@ _ALL_READ_BYTES = 1 << 22
 _ATTEMPTS = 4
 _LONGEST_TURN_SECONDS = 8.0
 _THREAD_BYTES = 1 << 17
-_LINGER_SECONDS = 0.005
-"""How long received bytes wait for more before they are written: a slow upstream's are passed on as they come."""
+_MOST_CHUNKS = 32
+"""Received and not yet written; one is at most a few hundred KB."""
+_MOST_PIECE_BYTES = 1 << 20
+"""Written at once."""
 
 
 class Arrival:
@@ -352,42 +354,45 @@ def _is_told(file: DistFile) -> bool:
 
 
 async def _write(arrival: Arrival, staged: StagedBlob, incoming: Incoming, limit: int) -> None:
-    """Write the body as it arrives, and tell the readers; many bytes in a thread, few at once."""
-    waiting: list[bytes] = []
-    size = 0
-    chunks = incoming.chunks()
-    next_chunk = asyncio.ensure_future(_next(chunks.__anext__))
+    """Write the body as it arrives, and tell the readers; what comes while something is written is written next."""
+    received = asyncio.Queue[bytes](_MOST_CHUNKS)
+    reading = asyncio.get_running_loop().create_task(_receive_into(received, incoming))
     try:
-        while True:
-            if size:
-                await asyncio.wait({next_chunk}, timeout=_LINGER_SECONDS)
-            chunk = b"" if size and not next_chunk.done() else await next_chunk
-            if chunk is None:
-                break
-            if chunk:
-                size += len(chunk)
-                waiting.append(chunk)
-                if staged.size + size > limit:
-                    raise SizeMismatch(arrival.file.filename, limit, staged.size + size)
-                next_chunk = asyncio.ensure_future(_next(chunks.__anext__))
-            if not chunk or size >= _THREAD_BYTES or not arrival.given_out:
-                piece, waiting, size = b"".join(waiting), [], 0
-                await _put(arrival, staged, piece)
+        async for piece in _pieces(received):
+            if staged.size + len(piece) > limit:
+                raise SizeMismatch(arrival.file.filename, limit, staged.size + len(piece))
+            await _put(arrival, staged, piece)
+        await reading
     finally:
-        next_chunk.cancel()
+        reading.cancel()
         with suppress(asyncio.CancelledError, UpstreamFault):
-            await next_chunk
-        if waiting:
-            staged.write(b"".join(waiting))
-            arrival.wrote(staged.size)
+            await reading
 
 
-async def _next(read: Callable[[], Awaitable[bytes]]) -> bytes | None:
-    """The next chunk; None at the end, for a task cannot raise StopAsyncIteration."""
+async def _receive_into(received: asyncio.Queue[bytes], incoming: Incoming) -> None:
+    """All chunks, and at the end an empty one; not when it is cancelled, for then nobody waits for more."""
     try:
-        return await read()
-    except StopAsyncIteration:
-        return None
+        async for chunk in incoming.chunks():
+            if chunk:
+                await received.put(chunk)
+    except Exception:
+        await received.put(b"")
+        raise
+    await received.put(b"")
+
+
+async def _pieces(received: asyncio.Queue[bytes]) -> AsyncIterator[bytes]:
+    """What has come, as much of it at once as is there."""
+    while chunk := await received.get():
+        parts, size = [chunk], len(chunk)
+        while size < _MOST_PIECE_BYTES and not received.empty():
+            chunk = received.get_nowait()
+            if not chunk:
+                yield b"".join(parts)
+                return
+            parts.append(chunk)
+            size += len(chunk)
+        yield b"".join(parts)
 
 
 async def _put(arrival: Arrival, staged: StagedBlob, piece: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from pypim.core.errors import NotFound
 from pypim.core.model import DistFile, ProjectStatus
 from pypim.core.plan import Outline, PlannedRelease
 from pypim.core.records import Generation
-from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection
+from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder().encode
 _decode_file = msgspec.json.Decoder(DistFile).decode
 _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_shares = msgspec.json.Decoder(tuple[Share, ...]).decode
 
 
 class CatalogGenerations:
@@ -48,13 +50,18 @@ class CatalogGenerations:
         rows, one = self._database.rows, (generation,)
         self._check_known(generation)
         reasons = self._reasons(generation)
+        shares = {release: tuple(found) for release, found in self._shares(generation).items()}
         files: defaultdict[int, list[DistFile]] = defaultdict(list)
         for release, file in rows("chosen_files", one):
             files[release].append(_decode_file(file))
         return Selection(
             releases=tuple(
                 ChosenRelease(
-                    project=project, version=version, files=tuple(files[position]), reasons=tuple(reasons[position])
+                    project=project,
+                    version=version,
+                    files=tuple(files[position]),
+                    reasons=tuple(reasons[position]),
+                    shares=shares.get(position, ()),
                 )
                 for position, (project, version) in enumerate(rows("chosen_releases", one))
             ),
@@ -118,6 +125,13 @@ class CatalogGenerations:
             reasons[release].append(_reason(reason))
         return reasons
 
+    def _shares(self, generation: int) -> defaultdict[int, list[tuple[Share, ...]]]:
+        """Position of a release that has any → the shares of each of its reasons."""
+        shares: defaultdict[int, list[tuple[Share, ...]]] = defaultdict(list)
+        for release, found in self._database.rows("given_shares", (generation,)):
+            shares[release].append(_decode_shares(found))
+        return shares
+
     def _problems(self, generation: int) -> tuple[Problem, ...]:
         return tuple(_problem(row) for row in self._database.rows("named_problems", (generation,)))
 
@@ -150,10 +164,11 @@ def _file_rows(number: int, release: int, chosen: ChosenRelease) -> Iterator[Seq
 
 
 def _reason_rows(number: int, release: int, chosen: ChosenRelease) -> Iterator[Sequence[object]]:
-    for position, reason in enumerate(chosen.reasons):
+    for position, (reason, shares) in enumerate(zip(chosen.reasons, chosen.shares or repeat(()), strict=False)):
         parent = (reason.origin, reason.parent_project, reason.parent_version, reason.requirement)
         environments = _encode(reason.environments).decode()
-        yield number, release, position, chosen.project, chosen.version, *parent, environments, reason.is_build
+        told = _encode(shares).decode() if chosen.shares else None
+        yield number, release, position, chosen.project, chosen.version, *parent, environments, reason.is_build, told
 
 
 def _problem_row(problem: Problem) -> Sequence[object]:

@@ -1,7 +1,8 @@
 """The Epochs of a store: a page of counters in one small file that every process on the store has mapped.
 
-To look at one costs no system call. A counter begins at the seconds since 1970 of its making, so that it never goes
-back, not even when the file was lost. Two indexes may share a counter: then each is asked once more than needed.
+To look at one costs no system call. A counter is never below the seconds since 1970 of the last change, so that it
+does not go back when the file is lost, and those of two indexes can be compared. Two indexes may share a counter:
+then each is asked once more than needed.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class LocalEpochs:
         """Something that clients see of the index has changed, and is committed."""
         place = crc32(index.encode()) % _COUNTERS
         with _locked(self._descriptor):
-            self._counters[place] += 1
+            self._counters[place] = max(self._counters[place] + 1, int(time.time()))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -94,11 +94,12 @@ class MemoryHosted:
 
     def _note(self, index: str, project: NormalizedName, version: str | None, now: float, actions: list[str]) -> None:
         for action in actions:
-            serial = len(self._changes) + 1
+            last = max((change.serial for _, change in self._changes), default=0)
+            serial = max(last + 1, int(now))
             change = Change(name=project, version=version, changed_at=now, action=action, serial=serial)
             self._changes.append((index, change))
         before = self._projects.get((index, project), HostedProject(name=project, serial=0))
-        self._projects[index, project] = msgspec.structs.replace(before, serial=len(self._changes))
+        self._projects[index, project] = msgspec.structs.replace(before, serial=serial)
 
 
 class MemoryAudit:

@@ -157,8 +157,8 @@ INSERT INTO selected (generation, release, position, project, version, filename,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: give_reason
 INSERT INTO reasons (generation, release, position, project, version, origin, parent_project, parent_version,
-  requirement, environments, is_build)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  requirement, environments, is_build, shares)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: choose_project
 INSERT INTO selected_projects (generation, position, name, status, status_reason) VALUES (?, ?, ?, ?, ?)
 -- name: name_problem
@@ -177,6 +177,8 @@ SELECT release, file FROM selected WHERE generation = ? ORDER BY release, positi
 -- name: given_reasons
 SELECT release, origin, parent_project, parent_version, requirement, environments, is_build FROM reasons
 WHERE generation = ? ORDER BY release, position
+-- name: given_shares
+SELECT release, shares FROM reasons WHERE generation = ? AND shares IS NOT NULL ORDER BY release, position
 -- name: chosen_projects
 SELECT name, status, status_reason FROM selected_projects WHERE generation = ? ORDER BY position
 -- name: named_problems
@@ -336,7 +338,9 @@ ON CONFLICT (index_name, filename) DO UPDATE SET project = excluded.project, sha
 -- name: forget_hosted_tombstone
 DELETE FROM hosted_tombstones WHERE index_name = ? AND filename = ?
 -- name: add_hosted_change
-INSERT INTO hosted_changes (index_name, project, version, changed_at, action) VALUES (?, ?, ?, ?, ?)
+-- Never below the time, like epochs: so those of several indexes, which a group has side by side, can be compared.
+INSERT INTO hosted_changes (serial, index_name, project, version, changed_at, action)
+SELECT max(coalesce(max(serial), 0) + 1, CAST(?4 AS INTEGER)), ?1, ?2, ?3, ?4, ?5 FROM hosted_changes
 -- name: hosted_changes
 SELECT project, version, changed_at, action, serial FROM hosted_changes
 WHERE index_name = ? AND serial > ? ORDER BY serial LIMIT ?

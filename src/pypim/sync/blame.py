@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from pypim.core.closure import Root
     from pypim.core.model import Page, ProjectList
     from pypim.core.policy import Policy
     from pypim.core.selection import ChosenRelease, Problem, Selection
@@ -106,6 +105,20 @@ class Blamer:
                 blames.append(Blame(result.mask, Cause.UPSTREAM, told))
         return blames
 
+    async def is_reachable(self, trial: Trial) -> bool:
+        """Whether the upstream answers for what a trial names."""
+        if self.unreachable:
+            return False
+        try:
+            for name in sorted(_named(trial)):
+                await self._upstream.project(name)
+        except NotFound:
+            return True
+        except (UpstreamFault, IntegrityFault, Refused) as fault:
+            self.unreachable = self.unreachable or fault.message
+            return False
+        return True
+
     def _surroundings(self, index: Index, policy: Policy) -> Surroundings:
         stack, request = self._stack, self._request
         return Surroundings(
@@ -151,7 +164,7 @@ class Blamer:
         return [Blame(good, Cause.NOT_HELD, explanation, self._way(trial))]
 
     def _way(self, trial: Trial) -> str:
-        if trial.version is None:
+        if trial.version is None and not trial.lines:
             return "Ask for it, and run `pypim sync`."
         follow = self._request.follow
         if not follow.is_followed:
@@ -175,28 +188,26 @@ class Blamer:
             found = await self._ask(msgspec.structs.replace(trial, mask=rest), policy)
             good = found.good(trial)
             if good:
-                told = _listed(self._denied(found, trial.root)) or f"{key} takes away what it needs"
+                told = _listed(self._denied(found, _named(trial))) or f"{key} takes away what it needs"
                 explanation = f"a filter takes away what it needs: {told}"
-                blames.append(Blame(good, Cause.FILTER, explanation, self._letting_in(found, trial.root)))
+                blames.append(Blame(good, Cause.FILTER, explanation, self._letting_in(found, _named(trial))))
                 rest &= ~good
         return blames
 
-    def _letting_in(self, found: Attempt, root: Root) -> str:
+    def _letting_in(self, found: Attempt, named: set[NormalizedName]) -> str:
         """What to change where it is a whole project that is kept out; else the explanation names the filter."""
         steps: dict[str, None] = {}
         for release in _releases(found):
-            is_dependency = release.project != root.project
-            steps |= dict.fromkeys(
-                project_remedies(self._request.policy, release.project, is_dependency=is_dependency)
-            )
+            is_dependency = release.project not in named
+            steps |= dict.fromkeys(project_remedies(self._request.policy, release.project, is_dependency=is_dependency))
         return sentence(list(steps)) or "Change that filter."
 
-    def _denied(self, found: Attempt, root: Root) -> Iterator[str]:
+    def _denied(self, found: Attempt, named: set[NormalizedName]) -> Iterator[str]:
         """The releases of a solution of which the request's policy takes away files, each with the first reason."""
         policy = self._request.policy
         chooser = Chooser(self._request.environments, policy, self._stack.clock.now())
         for release in _releases(found):
-            verdict = policy.project_verdict(release.project, is_dependency=release.project != root.project)
+            verdict = policy.project_verdict(release.project, is_dependency=release.project not in named)
             page = self._upstream.pages.get(release.project)
             if not verdict.is_allowed:
                 yield f"{release.project} ({verdict.reason})"
@@ -242,6 +253,9 @@ class Blamer:
         return Blame(trial.mask, Cause.UNKNOWN, asked + reason)
 
     def _is_about(self, problem: Problem, trial: Trial) -> bool:
+        if trial.lines:
+            lines = (msgspec.structs.replace(trial, root=line, lines=()) for line in trial.lines)
+            return problem.is_root and any(self._is_about(problem, line) for line in lines)
         root, release = trial.root, f"{trial.root.project} {trial.version}"
         if not problem.is_root:  # something below it
             return key_of(root)[0] == root_key(problem.chain[0], "", "")[0] and release in problem.chain
@@ -308,6 +322,11 @@ def taking_away(policy: Policy) -> Policy:
         for pattern in policy.exclude.patterns
     )
     return msgspec.structs.replace(policy, exclude=ProjectPatterns(tuple(patterns), policy.exclude.any_name))
+
+
+def _named(trial: Trial) -> set[NormalizedName]:
+    """The projects that are asked for by name."""
+    return {line.project for line in trial.lines or (trial.root,)}
 
 
 def _releases(found: Attempt) -> Iterator[ChosenRelease]:

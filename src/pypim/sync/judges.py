@@ -1,8 +1,8 @@
 """Independent judges: real uv and real pip, which are asked whether they could install from an index alone.
 
-Each runs as a process of its own that sees no configuration, no variables and no cache of this machine, and reaches no
-network: the index is a `file:` URL. Like every installer they may run the build of an sdist, where its core metadata
-cannot be read without.
+Each runs as a process of its own that sees no configuration, no variables and no cache of this machine. Before what is
+held it reaches no network: the index is a `file:` URL. What it refuses there it is asked once more before the upstream.
+Like every installer they may run the build of an sdist, where its core metadata cannot be read without.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pypim.sync.prove import Opinion, State
 from pypim.sync.publish import HTML_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pypim.core.target import Environment
@@ -39,6 +39,8 @@ LONGEST_SECONDS = 600.0
 """After which a judge is stopped and has not decided."""
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+_NETWORK = ("NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _NOWHERE = "http://127.0.0.1:9"  # the discard port, as a proxy for whoever looks for anything outside the index
 _MOST_CHARACTERS = 2000
 _DRAWING = re.compile(r"[\s\u00d7\u2500-\u257f\u25b6]+")
@@ -47,6 +49,14 @@ _MACOS = re.compile(r"macosx_(\d+)_(\d+)_(arm64|x86_64)")
 _MAC_NAMES = {"arm64": "aarch64-apple-darwin", "x86_64": "x86_64-apple-darwin"}
 _UV_NAMES = {tag: name for name, tag in SHORT_NAMES.items() if "-" in name}
 _PIP_WITH_PYTHON = (22, 3)  # since when `pip --python` is there
+_PIP_STRICT = (24, 1)
+"""Since when pip refuses versions and requirements that are not valid."""
+_NO_SOLUTION = 1  # the exit status of both, of pip for much else besides
+_REFUSAL = re.compile(
+    r"ResolutionImpossible|No matching distribution found|Could not find a version|metadata-generation-failed"
+    r"|subprocess-exited-with-error"
+)
+_NO_ANSWER = re.compile(r"Retrying \(Retry\(|Could not fetch URL|ConnectionError")  # pip goes on without the page
 _FACTS = """
 import json, os, platform, sys, sysconfig
 version = "{0.major}.{0.minor}.{0.micro}".format(sys.implementation.version)
@@ -65,7 +75,7 @@ class Surrounding(Struct, frozen=True, kw_only=True):
     """What a judge is given."""
 
     index_url: str
-    """A `file:` URL that ends in `/simple/`."""
+    """A `file:` URL that ends in `/simple/`, or the URL of the upstream."""
     home: Path
     """An empty folder that is deleted afterwards; caches go there."""
     variables: Mapping[str, str]
@@ -74,6 +84,8 @@ class Surrounding(Struct, frozen=True, kw_only=True):
     prereleases: bool
     find: Callable[[str], Path | None]
     """Finds a program by its name."""
+    has_network: bool = False
+    """Whether it may go through the network of this machine, and its proxies."""
 
 
 class Said(NamedTuple):
@@ -90,7 +102,10 @@ class Runner:
     def __init__(self, surrounding: Surrounding) -> None:
         kept = {name: surrounding.variables[name] for name in _KEPT_VARIABLES if name in surrounding.variables}
         home = str(surrounding.home)
-        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), _NOWHERE)
+        proxies = dict.fromkeys(_PROXIES, _NOWHERE)
+        if surrounding.has_network:
+            names = (*_PROXIES, *_NETWORK)
+            proxies = {name: surrounding.variables[name] for name in names if name in surrounding.variables}
         own = {"HOME": home, "USERPROFILE": home, "PIP_CONFIG_FILE": os.devnull, "UV_CACHE_DIR": f"{home}/uv-cache"}
         self._variables = {**kept, **proxies, **own}
         self._home = home
@@ -128,6 +143,7 @@ class UvJudge:
     """`uv pip compile` for the Python and platform of an environment."""
 
     reading = Reading.UV
+    notes = ()
 
     def __init__(self, program: Path, version: str, surrounding: Surrounding) -> None:
         self.name = version
@@ -141,8 +157,8 @@ class UvJudge:
         said = await Runner(surrounding).run([str(program), "--version"])
         return cls(program, " ".join(said.output.split()[:2]) or "uv", surrounding)
 
-    async def judge(self, requirement: str, environment: Environment) -> Opinion:
-        """Resolve it, and nothing else."""
+    async def judge(self, requirements: Sequence[str], environment: Environment) -> Opinion:
+        """Resolve them, and nothing else."""
         machine = _uv_machine(environment)
         if isinstance(machine, str):
             return Opinion(State.NOT_JUDGED, machine)
@@ -155,7 +171,8 @@ class UvJudge:
             command += ["--constraints", str(surrounding.constraints)]
         if surrounding.prereleases:
             command += ["--prerelease", "allow"]
-        return _opinion(await self._runner.run(command, requirement + "\n", variables))
+        said = await self._runner.run(command, "".join(f"{one}\n" for one in requirements), variables)
+        return _opinion(said, is_certain=said.status == _NO_SOLUTION)
 
 
 def _uv_machine(environment: Environment) -> tuple[list[str], dict[str, str]] | str:
@@ -205,8 +222,9 @@ class PipJudge:
 
     reading = Reading.PIP
 
-    def __init__(self, program: Path, version: str, surrounding: Surrounding) -> None:
+    def __init__(self, program: Path, version: str, surrounding: Surrounding, notes: tuple[str, ...] = ()) -> None:
         self.name = version
+        self.notes = notes
         self._program = str(program)
         self._surrounding = surrounding
         self._runner = Runner(surrounding)
@@ -223,10 +241,12 @@ class PipJudge:
         number = re.search(r"(\d+)\.(\d+)", version)
         if number is None or (int(number[1]), int(number[2])) < _PIP_WITH_PYTHON:
             raise InvalidUsage(f"{program}: {version} is too old to judge", hint="Update pip to 22.3 or newer.")
-        return cls(program, version, surrounding)
+        is_lenient = (int(number[1]), int(number[2])) < _PIP_STRICT
+        told = f"{version} reads some metadata otherwise than pip 24.1 and newer, which refuse what is not valid"
+        return cls(program, version, surrounding, (told,) if is_lenient else ())
 
-    async def judge(self, requirement: str, environment: Environment) -> Opinion:
-        """Resolve it, and install nothing."""
+    async def judge(self, requirements: Sequence[str], environment: Environment) -> Opinion:
+        """Resolve them, and install nothing."""
         interpreter = await self._interpreter(environment)
         if isinstance(interpreter, str):
             return Opinion(State.NOT_JUDGED, interpreter)
@@ -238,7 +258,9 @@ class PipJudge:
             command += ["--constraint", str(surrounding.constraints)]
         if surrounding.prereleases:
             command.append("--pre")
-        return _opinion(await self._runner.run([*command, requirement]))
+        said = await self._runner.run([*command, *requirements])
+        told = said.status == _NO_SOLUTION and _REFUSAL.search(said.errors) is not None
+        return _opinion(said, is_certain=told and _NO_ANSWER.search(said.errors) is None)
 
     async def _interpreter(self, environment: Environment) -> _Interpreter | str:
         """One that stands for an environment, or why there is none."""
@@ -275,14 +297,18 @@ def _has_abi(environment: Environment, abi: str) -> bool:
     return any(tag.abi == abi for tag in environment.tags or ())
 
 
-def _opinion(said: Said) -> Opinion:
+def _opinion(said: Said, *, is_certain: bool) -> Opinion:
+    """What a process has said; `is_certain`: that there is no solution, rather than that something went wrong."""
     if said.status == 0:
         return Opinion(State.INSTALLABLE)
     lines = [line for line in said.errors.splitlines() if not line.startswith(("WARNING:", "[notice]"))]
+    if not is_certain:
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        how = "was stopped" if said.status is None else f"ended with status {said.status}"
+        return Opinion(State.UNDECIDED, f"the judge {how}{': ' if last else ''}{last[:_MOST_CHARACTERS]}")
     lines += [found[0] for found in _CONFLICT.finditer(said.output)]
     text = _DRAWING.sub(" ", " ".join(lines)).strip()[:_MOST_CHARACTERS]
-    state = State.UNDECIDED if said.status is None or said.status < 0 else State.FAILS
-    return Opinion(state, text or f"it ended with status {said.status}")
+    return Opinion(State.FAILS, text or f"it ended with status {said.status}")
 
 
 # --- what they are shown --------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ The built-in resolver is given what the index holds; another judge may be asked 
 from __future__ import annotations
 
 import asyncio
+import functools
 from enum import StrEnum
+from operator import or_
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -15,10 +17,10 @@ from pypim.core.errors import NotFound
 from pypim.core.filenames import parse_filename, parse_version
 from pypim.core.names import normalize_extra
 from pypim.core.universe import Reading
-from pypim.sync.blame import Blamer, Cause
+from pypim.sync.blame import Blame, Blamer, Cause
 from pypim.sync.held import Held
 from pypim.sync.run import describe_problem, matching_roots
-from pypim.sync.trials import Surroundings, attempt, trials_of, unfiltered
+from pypim.sync.trials import Surroundings, attempt, files_of, together, trials_of, unfiltered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from pypim.core.closure import Root
     from pypim.core.selection import Selection
     from pypim.core.target import Environment
-    from pypim.sync.blame import Blame
     from pypim.sync.model import Request, Stack
     from pypim.sync.trials import Attempt, Result, Trial
 
@@ -46,13 +47,14 @@ class State(StrEnum):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """One root release on one environment."""
+    """One root release, or one requirements file as a whole, on one environment."""
 
     root: str
     """The rule or requirement as written."""
     origin: str
     """Where it stands."""
     project: str
+    """Empty where it is about all lines of a requirements file, which are installed together."""
     version: str
     """Empty where no release of it is held for that environment."""
     environment: str
@@ -86,9 +88,14 @@ class ProveReport(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of those that were written."""
 
     @property
+    def is_judged(self) -> bool:
+        """Whether the judge could say anything at all, if anything was asked."""
+        return not self.proofs or any(proof.state is not State.NOT_JUDGED for proof in self.proofs)
+
+    @property
     def is_proved(self) -> bool:
         """Whether nothing fails that the upstream can satisfy."""
-        return not any(proof.is_failure for proof in self.proofs)
+        return self.is_judged and not any(proof.is_failure for proof in self.proofs)
 
 
 class Opinion(msgspec.Struct, frozen=True):
@@ -111,8 +118,13 @@ class Judge(Protocol):
         """Whose reading of the standards it has."""
         ...
 
-    async def judge(self, requirement: str, environment: Environment) -> Opinion:
-        """Whether a requirement can be installed on a machine like that; any number at once."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of what it says."""
+        ...
+
+    async def judge(self, requirements: Sequence[str], environment: Environment) -> Opinion:
+        """Whether requirements can be installed together on a machine like that; any number of questions at once."""
         ...
 
 
@@ -150,27 +162,39 @@ class Proving:
             now=self._stack.clock.now(),
         )
 
-    async def run(self, judge: Judge | None = None) -> ProveReport:
-        """Try every root release on every environment. Raises StoreFault."""
+    async def run(self, judge: Judge | None = None, elsewhere: Judge | None = None) -> ProveReport:
+        """Try every root release on every environment, and each requirements file as a whole. Raises StoreFault.
+
+        `elsewhere` is the same judge before the upstream: what it refuses there as well is no fault of the index.
+        """
         trials = trials_of(self.roots, self._request.environments, self.selection)
         self._stack.reporter.stage("prove", total=len(trials))
         found = await attempt(self.surroundings(), trials, self.held)
         self._stack.reporter.advance(len(trials))
         self.results = tuple(self._told_of_locks(result) for result in found.results)
-        opinions = await self._opinions(judge) if judge is not None else {}
+        joined = await attempt(self.surroundings(), self._files(len(trials)), self.held)
+        results = (*self.results, *joined.results)
+        opinions = await self._opinions(judge, results) if judge is not None else {}
         blamer = Blamer(self._stack, self._request, self.selection, self.held)
         proofs: list[Proof] = []
-        if failing := sum(not result.is_installable for result in self.results):
+        if failing := sum(not result.is_installable for result in results):
             self._stack.reporter.stage("explain", total=failing)
-        for result in self.results:
-            proofs += await self._proofs(result, opinions, blamer, judge)
+        for result in results:
+            proofs += await self._proofs(result, opinions, _Judges(blamer, judge, elsewhere))
             if not result.is_installable:
                 self._stack.reporter.advance()
         order = {one.name: n for n, one in enumerate(self._request.environments)}
         proofs.sort(
-            key=lambda proof: (proof.project, proof.origin, proof.root, proof.version, order[proof.environment])
+            key=lambda proof: (
+                not proof.project,
+                proof.project,
+                proof.origin,
+                proof.root,
+                proof.version,
+                order[proof.environment],
+            )
         )
-        notes = [*self._open_lacks(trials, found)]
+        notes = [*(judge.notes if judge is not None else ()), *self._open_lacks(trials, found)]
         if blamer.unreachable:
             notes.append(f"the upstream could not be asked: {blamer.unreachable}; what fails counts")
         return ProveReport(
@@ -179,6 +203,11 @@ class Proving:
             proofs=tuple(proofs),
             notes=tuple(dict.fromkeys(notes)),
         )
+
+    def _files(self, number: int) -> list[Trial]:
+        """The requirements files whose lines are installed together, as trials from a number on."""
+        files = files_of(self.roots, self._request.environments).items()
+        return [together(n, file, lines, mask) for n, (file, (lines, mask)) in enumerate(files, number)]
 
     def _open_lacks(self, trials: Sequence[Trial], found: Attempt) -> Iterator[str]:
         """What is lacking without making a root fail: mostly what builds an sdist, which an installer may have."""
@@ -211,18 +240,18 @@ class Proving:
         return msgspec.structs.replace(result, failure=failure)
 
     # --- another judge ----------------------------------------------------------------------------------------------
-    async def _opinions(self, judge: Judge) -> dict[tuple[int, str, int], Opinion]:
+    async def _opinions(self, judge: Judge, results: Iterable[Result]) -> dict[tuple[int, str, int], Opinion]:
         """What it says of every result in every environment; locks and what is not there need no judge."""
         asked = [
             (result, bit, environment)
-            for result in self.results
-            if result.version and result.trial.root.locked is None
+            for result in results
+            if result.trial.lines or (result.version and result.trial.root.locked is None)
             for bit, environment in self._environments(result.mask)
         ]
         self._stack.reporter.stage("judge", total=len(asked))
 
         async def ask(result: Result, environment: Environment) -> Opinion:
-            opinion = await judge.judge(await self.requirement(result), environment)
+            opinion = await judge.judge(await self._requirements(result), environment)
             self._stack.reporter.advance()
             return opinion
 
@@ -230,12 +259,16 @@ class Proving:
         keys = [(result.trial.number, result.version, bit) for result, bit, _ in asked]
         return dict(zip(keys, opinions, strict=True))
 
+    async def _requirements(self, result: Result) -> list[str]:
+        if not result.trial.lines:
+            return [await self.requirement(result)]
+        return [_as_requirement(line, line.extras, str(line.rule.specifier)) for line in result.trial.lines]
+
     async def requirement(self, result: Result) -> str:
         """A root release as a requirement: "project[extra]==version"."""
         root = result.trial.root
         extras = root.extras | await self._more_extras(root.project, result.version)
-        named = f"[{','.join(sorted(extras))}]" if extras else ""
-        return f"{root.project}{named}=={result.version}"
+        return _as_requirement(msgspec.structs.replace(root, marker=None), extras, f"=={result.version}")
 
     async def _more_extras(self, project: NormalizedName, version: str) -> frozenset[NormalizedName]:
         if self._request.follow.root_extras is not None:
@@ -254,7 +287,7 @@ class Proving:
 
     # --- verdicts ---------------------------------------------------------------------------------------------------
     async def _proofs(
-        self, result: Result, opinions: dict[tuple[int, str, int], Opinion], blamer: Blamer, judge: Judge | None
+        self, result: Result, opinions: dict[tuple[int, str, int], Opinion], judges: _Judges
     ) -> list[Proof]:
         """Those of one result; what fails is blamed together for all environments in which it does."""
         proofs: list[Proof] = []
@@ -269,11 +302,29 @@ class Proving:
                 told[bit] = opinion
             else:
                 proofs.append(self._proof(result, environment, opinion))
-        blames = await self._blames(result, failing, blamer, judge)
-        for bit, environment in self._environments(failing):
+        blames = await self._refused_elsewhere(result, told, judges)
+        for refused in blames:
+            failing &= ~refused.mask
+        blames += await self._blames(result, failing, judges.blamer, judges.judge)
+        for bit, environment in self._environments(functools.reduce(or_, told, 0)):
             blame = next((blame for blame in blames if blame.mask & bit), None)
             proofs.append(self._proof(result, environment, told[bit], blame))
         return proofs
+
+    async def _refused_elsewhere(self, result: Result, told: dict[int, Opinion], judges: _Judges) -> list[Blame]:
+        """Where the judge refuses it from the upstream, too."""
+        elsewhere = judges.elsewhere
+        refused = [bit for bit, opinion in told.items() if opinion.state is State.FAILS]
+        if elsewhere is None or not refused or not await judges.blamer.is_reachable(result.trial):
+            return []
+        requirements = await self._requirements(result)
+        environments = dict(self._environments(functools.reduce(or_, refused)))
+        opinions = await asyncio.gather(*(elsewhere.judge(requirements, environments[bit]) for bit in refused))
+        return [
+            Blame(bit, Cause.UPSTREAM, f"{elsewhere.name} cannot install it from the upstream either: {opinion.reason}")
+            for bit, opinion in zip(refused, opinions, strict=True)
+            if opinion.state is State.FAILS
+        ]
 
     async def _blames(self, result: Result, failing: int, blamer: Blamer, judge: Judge | None) -> list[Blame]:
         if not failing:
@@ -299,7 +350,7 @@ class Proving:
         return Proof(
             root=root.text,
             origin=root.origin,
-            project=root.project,
+            project="" if result.trial.lines else root.project,
             version=result.version,
             environment=environment.name,
             target=environment.target,
@@ -313,6 +364,20 @@ class Proving:
 
     def _environments(self, mask: int) -> Iterator[tuple[int, Environment]]:
         return ((1 << n, one) for n, one in enumerate(self._request.environments) if mask >> n & 1)
+
+
+class _Judges(msgspec.Struct, frozen=True):
+    """Who explains what fails."""
+
+    blamer: Blamer
+    judge: Judge | None
+    elsewhere: Judge | None
+
+
+def _as_requirement(root: Root, extras: frozenset[NormalizedName], specifier: str) -> str:
+    named = f"[{','.join(sorted(extras))}]" if extras else ""
+    marker = f" ; {root.marker}" if root.marker is not None else ""
+    return f"{root.project}{named}{specifier}{marker}"
 
 
 def _has_one(hashes: frozenset[str], digests: Iterable[str | None]) -> bool:

@@ -212,9 +212,7 @@ class _Silence:
 class _Reading:
     """Reads results out of one resolution, whose masks are about some of the environments only."""
 
-    def __init__(
-        self, chooser: Chooser, bits: list[int], resolution: Resolution, problems: Iterable[Problem]
-    ) -> None:
+    def __init__(self, chooser: Chooser, bits: list[int], resolution: Resolution, problems: Iterable[Problem]) -> None:
         self._chooser = chooser
         self._bits = bits
         self._apart = resolution.apart
@@ -263,9 +261,7 @@ class _Reading:
             mask = self._wide(apart.mask) & rest
             rest &= ~mask
             if mask:
-                yield Result(
-                    trial=trial, version="", mask=mask, failure=apart.failure, is_undecided=apart.is_undecided
-                )
+                yield Result(trial=trial, version="", mask=mask, failure=apart.failure, is_undecided=apart.is_undecided)
         if rest:
             yield Result(trial=trial, version="", mask=rest)
 

@@ -176,7 +176,7 @@ async def _conflicts(case: Case) -> tuple[Conflict, ...]:
 
 
 def _chains(case: Case) -> list[Chain]:
-    background = Background(root_extras=case.request.follow.root_extras, is_resolved=case.is_resolved)
+    background = Background(root_extras=case.request.follow.root_extras)
     kept = chains_of(case.planned, case.name, None, background)
     chains = [chain for release in kept for chain in release.chains if chain.links[0].project != case.name]
     return sorted(chains, key=lambda chain: len(chain.links))

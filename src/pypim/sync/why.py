@@ -73,11 +73,7 @@ class WhyAnswerer:
             (release.project, release.version): release.files for release in selection.releases
         }
         self._most_steps = None if is_exhaustive else MOST_STEPS
-        self._background = Background(
-            own=self._own,
-            root_extras=follow.root_extras,
-            is_resolved=follow.is_resolved and follow.is_followed and not follow.max_depth,
-        )
+        self._background = Background(own=self._own, root_extras=follow.root_extras)
 
     def kept(self, project: NormalizedName, version: str | None = None) -> list[Kept]:
         """The releases of a project, or one of them, with the chains that keep each."""
