@@ -21,9 +21,9 @@ import pytest
 import trustme
 
 from tests.test_deploy import DEPLOY, replaced, run
-from tests.web.asking import JSON, Answer
+from tests.web.asking import JSON, Answer, ask
 from tests.web.process import ServeProcess
-from tests.web.uploading import BOUNDARY, CONFIG, body_of, sdist, wheel
+from tests.web.uploading import BOUNDARY, CONFIG, Upload, body_of, sdist, wheel
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (tools/debian.sh installs it)")
@@ -115,16 +115,160 @@ def start_nginx(work: Path, server: ServeProcess, port: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def files(site: Site) -> dict[str, dict[str, str]]:
-    """What was uploaded through nginx: filename → its entry, with an absolute URL."""
-    for upload in (wheel("ours", "1.0", payload=600_000), sdist("ours", "1.0"), wheel("ours", "1.0+cu124")):
+def uploads(site: Site) -> list[Upload]:
+    """What was uploaded through nginx, with a token that was made on the machine itself."""
+    made = ask(f"{site.server.url}/api/v1/tokens", "POST", b'{"may": ["upload"]}')
+    assert made.status == 201
+    sent = [wheel("ours", "1.0", payload=600_000), sdist("ours", "1.0"), wheel("ours", "1.1+cu124")]
+    for upload in sent:
         answer = site.ask(
             "/pypi/private/legacy/",
             "POST",
             body_of(upload),
             Content_Type=f"multipart/form-data; boundary={BOUNDARY}",
-            # pypim sees that the request came from elsewhere, where the configuration lets only this machine in
-            X_Forwarded_For="127.0.0.1",
+            Authorization=f"Bearer {made.document['token']}",
         )
-        assert answer.status in {200, 401}, answer
-    return {}
+        assert answer.status == 200, answer
+    return sent
+
+
+# --- nginx ----------------------------------------------------------------------------------------------------------
+def path_of(site: Site, filename: str) -> str:
+    page = site.ask("/pypi/private/simple/ours/", Accept=JSON)
+    (url,) = [file["url"] for file in page.document["files"] if file["filename"] == filename]
+    return urlsplit(urljoin(f"{site.base}/pypi/private/simple/ours/", url)).path
+
+
+@needs_nginx
+def test_files_are_sent_by_nginx_with_ranges(site: Site, uploads: list[Upload]) -> None:
+    """X-Accel-Redirect: pypim says which file, and nginx sends it; local versions have a plus sign in their names."""
+    for upload in uploads:
+        path = path_of(site, upload.filename)
+        assert path.startswith("/pypi/private/packages/")
+        answer = site.ask(path, Accept_Encoding="gzip")
+        assert (answer.status, answer.body) == (200, upload.content)
+        assert answer.headers["server"].startswith("nginx")
+        assert "x-accel-redirect" not in answer.headers
+        assert "content-encoding" not in answer.headers
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert "immutable" in answer.headers["cache-control"]
+        part = site.ask(path, Range="bytes=10-19", If_Range=answer.headers["etag"])
+        assert (part.status, part.body) == (206, upload.content[10:20])
+        assert site.ask(path, If_None_Match=answer.headers["etag"]).status == 304
+        head = site.ask(path, "HEAD")
+        assert (head.headers["content-length"], head.body) == (str(len(upload.content)), b"")
+
+
+@needs_nginx
+def test_core_metadata_comes_through(site: Site, uploads: list[Upload]) -> None:
+    """PEP 658."""
+    answer = site.ask(path_of(site, uploads[0].filename) + ".metadata")
+    assert answer.status == 200
+    assert b"Name: ours" in answer.body
+
+
+@needs_nginx
+@pytest.mark.parametrize("path", ["/held/catalog.sqlite", "/held/", "/private/simple/", "/pypi/../held/catalog.sqlite"])
+def test_the_store_is_not_open_to_clients(site: Site, path: str) -> None:
+    assert site.ask(path).status == 404
+
+
+@needs_nginx
+def test_addresses_are_those_that_the_client_knows(site: Site, uploads: list[Upload]) -> None:
+    """https, the host that was asked for, and the sub-path, as forwarded by a proxy that is trusted."""
+    assert uploads
+    (index,) = site.ask("/pypi/api/v1/indexes").document["indexes"]
+    assert index["simple_url"] == f"{site.base}/pypi/private/simple/"
+    assert site.ask("/pypi/private/simple").headers["location"] == "/pypi/private/simple/"
+    assert site.ask("/pypi/private/legacy", "POST", b"").headers["location"] == f"{site.base}/pypi/private/legacy/"
+
+
+@needs_nginx
+def test_nobody_becomes_this_machine_by_saying_so(site: Site, uploads: list[Upload]) -> None:
+    """The audit log has the address that nginx saw."""
+    site.ask("/pypi/api/v1/users", X_Forwarded_For="192.0.2.7")
+    log = (site.server.folder / "data" / "audit.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["peer"] == "192.0.2.7"  # nginx itself is on this machine here, and is believed
+    site.ask("/pypi/api/v1/users", X_Forwarded_For="127.0.0.1, 192.0.2.8")
+    log = (site.server.folder / "data" / "audit.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["peer"] == "192.0.2.8"
+
+
+# --- systemd --------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with a program that is there."""
+    program = Path(sys.executable).with_name("pypim")
+    path = tmp_path / "pypim.service"
+    path.write_text(replaced((DEPLOY / "pypim.service").read_text(), "=/opt/pypim/bin/pypim ", f"={program} "))
+    return path
+
+
+@needs_systemd
+def test_systemd_understands_the_unit(unit: Path) -> None:
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_systemd_finds_little_that_the_service_could_harm(unit: Path) -> None:
+    """Of 10, where 10 is everything."""
+    command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_unit_waits_longer_than_the_server_does() -> None:
+    """Else systemd would kill what the server is still finishing."""
+    from pypim.wiring_supervisor import STOP_SECONDS
+
+    found = re.search(r"^TimeoutStopSec=(\d+)$", (DEPLOY / "pypim.service").read_text(), re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) > STOP_SECONDS
+
+
+def test_what_the_unit_runs_is_a_command_of_pypim() -> None:
+    found = re.search(r"^ExecStart=\S+ (.*)$", (DEPLOY / "pypim.service").read_text(), re.MULTILINE)
+    assert found is not None
+    done = subprocess.run(
+        [sys.executable, "-m", "pypim", *shlex.split(found[1])], capture_output=True, text=True, check=False
+    )
+    assert "/etc/pypim/pypim.toml: no such file" in done.stderr
+
+
+# --- the container --------------------------------------------------------------------------------------------------
+def instructions() -> list[tuple[str, str]]:
+    text = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in lines)]
+
+
+def test_the_container_names_no_registry_and_no_root() -> None:
+    found = instructions()
+    assert ("ARG", "BASE=python:3.13-slim") in found
+    assert {rest.split()[0] for name, rest in found if name == "FROM"} == {"${BASE}"}
+    (user,) = [rest for name, rest in found if name == "USER"]
+    assert user.isdecimal()
+    assert int(user) > 0
+    assert ("VOLUME", "/data") in found
+
+
+def test_the_container_copies_what_is_there() -> None:
+    for name, rest in instructions():
+        if name == "COPY" and not rest.startswith("--from"):
+            for source in rest.split()[:-1]:
+                assert (DEPLOY.parent / source).exists(), source
+
+
+def test_the_containers_check_tells_whether_the_server_lives(tmp_path: Path) -> None:
+    (check,) = [rest for name, rest in instructions() if name == "HEALTHCHECK"]
+    program, *arguments = json.loads(check.partition("CMD ")[2])
+    assert program == "python"
+
+    def status(url: str) -> int:
+        code = replaced(arguments[1], "http://127.0.0.1:8080", url)
+        return subprocess.run([sys.executable, arguments[0], code], capture_output=True, check=False).returncode
+
+    with ServeProcess(tmp_path, CONFIG) as server:
+        assert status(server.url) == 0
+    assert status(server.url) != 0

@@ -61,10 +61,11 @@ def test_sql_stands_in_sql_files_only(path: Path) -> None:
 
 
 def ports() -> list[str]:
-    tree = ast.parse(Path(pypim.ports.__file__).read_text())
+    files = Path(pypim.ports.__file__).parent.glob("*.py")
     return [
         node.name
-        for node in tree.body
+        for path in files
+        for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.ClassDef)
         and any(isinstance(parent, ast.Name) and parent.id == "Protocol" for parent in node.bases)
     ]

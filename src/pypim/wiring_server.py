@@ -359,7 +359,6 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
             reading=shared.reading,
             accounts=reader,
             written=writer,
-            audit=shared.audit,
         ),
         publishing=publishing,
         request_timeout=server.request_timeout,

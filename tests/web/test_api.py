@@ -168,7 +168,8 @@ def test_every_change_and_refusal_is_in_the_audit_log(site: ApiSite) -> None:
         ("done", "127.0.0.1"),
         ("not-permitted", "127.0.0.1"),
     ]
-    assert entries[0]["reason"] == kept["id"]
+    assert entries[0]["reason"] == f"token {kept['id']}"
+    assert [entry["visitor"] for entry in entries] == ["all", "reader"]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,9 @@ from pypim.sync.trials import (
     asked_for,
     attempt,
     chosen_for,
+    files_of,
     key_of,
+    together,
     unfiltered,
 )
 
@@ -35,11 +37,12 @@ if TYPE_CHECKING:
 
     from pypim.core.closure import Root
     from pypim.core.model import Holding, Page
-    from pypim.core.outcomes import Pair
+    from pypim.core.outcomes import Apart, Pair
     from pypim.core.selection import ChosenRelease, Selection
     from pypim.sync.model import Request, Stack
-    from pypim.sync.trials import Result, RootKey
+    from pypim.sync.trials import Attempt, Result, RootKey
 
+_UNASKED = "nothing asks for it any more"
 _MOST = 4  # so many lost releases are named for one root
 _MOST_EXPLAINED = 20  # so many broken roots are resolved once more for an explanation
 
@@ -57,6 +60,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """Projects with files that could not be had, or whose core metadata is not what was believed."""
     pages: Mapping[NormalizedName, Page]
     """Of the upstream."""
+    apart: Sequence[Apart] | None = None
+    """The files whose lines were found not to fit together while releases were chosen; None: nobody has tried."""
 
 
 class _Watched(msgspec.Struct, kw_only=True):
@@ -98,21 +103,22 @@ async def broken_roots(stack: Stack, request: Request, change: Change) -> list[s
     Raises StoreFault.
     """
     watched = _watched(request, change)
-    if not watched:
+    files = _watched_files(request, change)
+    if not watched and not files:
         return []
     after = Held(request.index, change.after, change.holdings, stack.blobs)
+    before = Held(request.index, change.before, dict(stack.holdings.holdings()), stack.blobs)
+    explained = _Explained(stack, request, change, before, after)
+    sentences = await _broken_files(stack, request, files, (before, after), explained)
     await _learn_good(stack, request, after, watched)
     suspicious = [one for one in watched if one.lost_versions() or one.lost()]
-    if not suspicious:
-        return []
-    before = Held(request.index, change.before, dict(stack.holdings.holdings()), stack.blobs)
     good_before = await _good_before(stack, request, before, suspicious)
-    explained = _Explained(stack, request, change, before, after)
-    return [
+    broken = [
         await explained.sentence(one, version, bits)
         for one, good in zip(suspicious, good_before, strict=True)
         for version, bits in one.broken(good).items()
     ]
+    return [*broken, *sentences]
 
 
 async def _learn_good(stack: Stack, request: Request, after: Held, watched: Iterable[_Watched]) -> None:
@@ -180,27 +186,16 @@ def _surroundings(stack: Stack, request: Request, held: Held) -> Surroundings:
 # --- who is watched -------------------------------------------------------------------------------------------------
 def _watched(request: Request, change: Change) -> list[_Watched]:
     """The roots that are in both requests and reach something that changes."""
-    changed = _changed_projects(change)
-    if not changed:
+    reach = _Reach(request, change)
+    if not reach.changed:
         return []
     before = chosen_for(change.before, request.environments)
     after = chosen_for(change.after, request.environments)
-    parents = _parents(change.before, change.after)
-    follow = request.follow
-    # What lies deeper than is followed has no edges here.
-    affected = None if follow.max_depth or not follow.is_followed else _ancestors(changed, parents)
-    # A resolution leaves aside what a filter excludes as a whole; whoever installs from the index cannot.
-    excluded = [one for one in change.after.problems if one.kind is ProblemKind.EXCLUDED and not one.is_root]
-    left_aside = {one.chain[-1].partition(" ")[0] for one in excluded}
-    proved = _proved(change, _ancestors({*change.suspects, *left_aside}, parents))
-    # What is quarantined has to go at once, whatever needs it (PEP 792).
-    closed = {facts.name for facts in change.after.projects if facts.status is ProjectStatus.QUARANTINED}
-    given_up = _ancestors(closed, parents)
+    proved = _proved(change, reach.doubtful)
     watched = []
     for key, root in {key_of(root): root for root in change.roots}.items():
-        is_affected = affected is None or root.project in affected
         is_passed_over = not root.is_named and not _is_allowed(root, request)
-        if key not in before or not is_affected or is_passed_over or root.project in given_up:
+        if key not in before or not reach.concerns([root]) or is_passed_over:
             continue
         asked = asked_for(root, request.environments)
         old: dict[str | None, int] = {version: mask & asked for version, mask in before[key].items()}
@@ -210,6 +205,31 @@ def _watched(request: Request, change: Change) -> list[_Watched]:
         good = {version: mask & proved.get((key, version), 0) for version, mask in new.items()}
         watched.append(_Watched(root=root, before=old, after=new, good=good, failures={}))
     return watched
+
+
+class _Reach:
+    """What the changes reach: whoever requires a project that changes, however far up."""
+
+    def __init__(self, request: Request, change: Change) -> None:
+        self.changed = _changed_projects(change)
+        parents = _parents(change.before, change.after)
+        follow = request.follow
+        # What lies deeper than is followed has no edges here.
+        self._affected = None if follow.max_depth or not follow.is_followed else _ancestors(self.changed, parents)
+        # A resolution leaves aside what a filter excludes as a whole; whoever installs from the index cannot.
+        excluded = [one for one in change.after.problems if one.kind is ProblemKind.EXCLUDED and not one.is_root]
+        left_aside = {one.chain[-1].partition(" ")[0] for one in excluded}
+        self.doubtful = _ancestors({*change.suspects, *left_aside}, parents)
+        """What a resolution while releases were chosen does not prove."""
+        # What is quarantined has to go at once, whatever needs it (PEP 792).
+        closed = {facts.name for facts in change.after.projects if facts.status is ProjectStatus.QUARANTINED}
+        self._given_up = _ancestors(closed, parents)
+
+    def concerns(self, roots: Sequence[Root]) -> bool:
+        """Whether what some roots need together changes, and none of it has to go anyway."""
+        if any(root.project in self._given_up for root in roots):
+            return False
+        return bool(self.changed) and (self._affected is None or any(root.project in self._affected for root in roots))
 
 
 def _is_allowed(root: Root, request: Request) -> bool:
@@ -271,6 +291,42 @@ def _union(masks: Mapping[str | None, int]) -> int:
     return reduce(or_, masks.values(), 0)
 
 
+# --- files that are installed as a whole ----------------------------------------------------------------------------
+def _watched_files(request: Request, change: Change) -> list[Trial]:
+    """The files of which all lines were asked for before, where it is not known yet that they still fit together."""
+    reach = _Reach(request, change)
+    before = chosen_for(change.before, request.environments)
+    apart: dict[str, int] = {}
+    for one in change.apart or ():
+        apart[one.file] = apart.get(one.file, 0) | one.mask
+    found = []
+    for file, (lines, mask) in files_of(change.roots, request.environments).items():
+        if not reach.concerns(lines) or any(key_of(line) not in before for line in lines):
+            continue
+        is_tried = change.apart is not None and not any(line.project in reach.doubtful for line in lines)
+        rest = mask & apart.get(file, 0) if is_tried else mask
+        if rest:
+            found.append(together(len(found), file, lines, rest))
+    return found
+
+
+async def _broken_files(
+    stack: Stack, request: Request, files: Sequence[Trial], held: tuple[Held, Held], explained: _Explained
+) -> list[str]:
+    """A sentence for every file that could be installed as a whole `before`, and not `after`."""
+    before, after = held
+    sentences = []
+    later = await attempt(_surroundings(stack, request, after), files, after) if files else None
+    for result in later.results if later is not None else ():
+        if result.is_installable:
+            continue
+        trial = msgspec.structs.replace(result.trial, mask=result.mask)
+        earlier = await attempt(_surroundings(stack, request, before), [trial], before)
+        if good := earlier.good(trial):
+            sentences.append(explained.of_file(result, good, earlier))
+    return sentences
+
+
 # --- why ------------------------------------------------------------------------------------------------------------
 class _Explained:
     """Says what a root has lost."""
@@ -294,6 +350,13 @@ class _Explained:
         because = f"gone is {gone}; so " if gone else ""
         return f"{because}{what} ({one.root.origin}{release}) [{names}] cannot be installed: {failure}"
 
+    def of_file(self, result: Result, mask: int, before: Attempt) -> str:
+        """The same of a file as a whole, with what it was installed with before."""
+        names = ", ".join(self._chooser.names(mask))
+        gone = self._told_of_gone(before)
+        because = f"gone is {gone}; so " if gone else ""
+        return f"{because}{result.trial.root.text} [{names}] cannot be installed as a whole: {result.failure}"
+
     async def _gone(self, one: _Watched, version: str | None, mask: int) -> str:
         """The releases that made it installable and are not held afterwards, each with the reason; or nothing."""
         self._explained += 1
@@ -305,15 +368,20 @@ class _Explained:
             Trial(number=n, root=one.root, version=known, mask=bits) for n, (_, known, bits) in enumerate(asked) if bits
         ]
         found = await attempt(_surroundings(self._stack, self._request, self._before), trials, self._before)
-        told: dict[str, None] = {}
+        return self._told_of_gone(found)
+
+    def _told_of_gone(self, found: Attempt) -> str:
+        told: dict[str, str] = {}
         for selection in found.selections:
             for release in selection.releases:
                 page = self._after.page(release.project)
                 there = {file.filename for file in page.files} if page else set()
                 if any(file.filename not in there for file in release.files):
-                    told[f"{release.project} {release.version} ({self._why_gone(release)})"] = None
-        more = f" and {len(told) - _MOST} more" if len(told) > _MOST else ""
-        return f"{', '.join(list(told)[:_MOST])}{more}"
+                    told[f"{release.project} {release.version}"] = self._why_gone(release)
+        causes = [f"{what} ({why})" for what, why in told.items() if why != _UNASKED]
+        causes = causes or [f"{what} ({why})" for what, why in told.items()]
+        more = f" and {len(causes) - _MOST} more" if len(causes) > _MOST else ""
+        return f"{', '.join(causes[:_MOST])}{more}"
 
     def _why_gone(self, release: ChosenRelease) -> str:
         verdict = self._request.policy.project_verdict(release.project, is_dependency=True)
@@ -325,7 +393,7 @@ class _Explained:
         if page is None:
             missing = [one for one in self._change.after.problems if one.project == release.project]
             is_missing = any(one.kind is ProblemKind.MISSING for one in missing)
-            return "the upstream no longer has the project" if is_missing else "nothing asks for it any more"
+            return "the upstream no longer has the project" if is_missing else _UNASKED
         names = {file.filename for file in release.files}
         listed = [file for file in page.files if file.filename in names]
         if not listed:
@@ -333,7 +401,7 @@ class _Explained:
         if all(file.is_yanked for file in listed):
             return "it is yanked now"
         reasons = [one.reason for one in self._chooser.candidates(page).exclusions if one.filename in names]
-        return reasons[0] if reasons else "nothing asks for it any more"
+        return reasons[0] if reasons else _UNASKED
 
 
 def refusal(sentences: Sequence[str], *, is_corrected: bool) -> Unresolvable:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pypim.core.closure import FollowOptions, Root
     from pypim.core.model import Page
-    from pypim.core.outcomes import Pair
+    from pypim.core.outcomes import Apart, Pair
     from pypim.core.policy import Policy
     from pypim.core.retention import OnRemoval
     from pypim.core.rules import Rule
@@ -130,3 +130,5 @@ class Selected(msgspec.Struct, frozen=True):
     pages: dict[NormalizedName, Page]
     pairs: tuple[Pair, ...] = ()
     """What was resolved, where a complete resolver has chosen."""
+    apart: tuple[Apart, ...] | None = None
+    """The files whose lines cannot be installed together; None where nobody has tried."""

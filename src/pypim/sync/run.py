@@ -68,7 +68,8 @@ async def select(stack: Stack, request: Request, roots: Sequence[Root], *, keeps
     if not keeps_going:
         _refuse_problems(selection.problems)
     pairs = tuple(closure.pairs) if isinstance(closure, Resolution) else ()
-    return Selected(selection, tuple(collector.faults), collector.serials, closure.pages(), pairs)
+    apart = tuple(closure.apart) if isinstance(closure, Resolution) else None
+    return Selected(selection, tuple(collector.faults), collector.serials, closure.pages(), pairs, apart)
 
 
 def matching_roots(patterns: Sequence[Pattern], names: Sequence[NormalizedName]) -> list[Root]:
@@ -243,13 +244,14 @@ async def _refuse_to_break(stack: Stack, request: Request, carried: _Carried, tr
         holdings=carried.holdings,
         pairs=carried.selected.pairs,
         suspects=frozenset(doubtful),
+        apart=carried.selected.apart,
         pages=carried.selected.pages,
     )
     sentences = await broken_roots(stack, request, change)
     if sentences and not carried.is_forced:
         raise refusal(sentences, is_corrected=bool(transfer.corrected))
     for sentence in sentences:
-        stack.reporter.note(f"published by force, though it can be installed no more: {sentence}")
+        stack.reporter.note(f"published by force, and it breaks what could be installed: {sentence}")
 
 
 def _publish(stack: Stack, request: Request, carried: _Carried) -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pypim.core.access import Action, scope_of
 from pypim.core.access_errors import NotPermitted
 from pypim.core.account_rows import token_row, user_row
-from pypim.core.audit import AuditEntry
 from pypim.core.errors import NotFound, PypimError
 from pypim.core.tokens import ID_BYTES, PREFIX, SECRET_BYTES, ends_at, made_token
 from pypim.web.answers import headers_of
@@ -49,13 +48,8 @@ async def create_token(asked: Asked) -> NewToken:
         label=body.label,
         expires_at=ends_at(body.expires, now, "expires"),
     )
-    telling = telling_of(asked)
-
-    def keep() -> None:
-        telling.written.keep_token(kept)
-        telling.audit.append(_entry(asked, visitor.name, "create-token", "done", kept.id))
-
-    await asked.context.background.run(keep)
+    await asked.context.background.run(partial(telling_of(asked).written.keep_token, kept))
+    await _tell(asked, visitor.name, "create-token", f"token {kept.id}")
     return NewToken(token=text, kept=token_row(kept, now))
 
 
@@ -63,16 +57,10 @@ async def revoke_token(asked: Asked) -> RevokedToken:
     """Make one useless. Raises NotFound."""
     visitor = await _administrator(asked, "revoke-token")
     token_id = asked.request.path_params["id"].removeprefix(PREFIX).partition(".")[0]
-    now, telling = asked.context.clock.now().timestamp(), telling_of(asked)
-
-    def revoke() -> bool:
-        is_there = telling.written.revoke_token(token_id, now)
-        if is_there:
-            telling.audit.append(_entry(asked, visitor.name, "revoke-token", "done", token_id))
-        return is_there
-
-    if not await asked.context.background.run(revoke):
+    now = asked.context.clock.now().timestamp()
+    if not await asked.context.background.run(partial(telling_of(asked).written.revoke_token, token_id, now)):
         raise NotFound(f"there is no token {token_id[:100]!r}", hint="See GET /api/v1/tokens?all=true.")
+    await _tell(asked, visitor.name, "revoke-token", f"token {token_id}")
     return RevokedToken(id=token_id, revoked=True)
 
 
@@ -88,24 +76,17 @@ async def _administrator(asked: Asked, action: str) -> Visitor:
     """Who sends this. Raises what the doorkeeper raises, once the audit log has it."""
     context, scope = asked.context, asked.request.scope
     peer = peer_of(scope, context.trusted_proxies)
+    visitor = None
     try:
         visitor = await context.doorkeeper.admit(headers_of(scope), peer, Action.ADMIN, SERVER, None)
         if not context.doorkeeper.rules.administers(visitor):
             raise NotPermitted(visitor.name, Action.ADMIN.value, SERVER, None)
-    except PypimError as error:
-        entry = _entry(asked, "", action, error.code, error.message)
-        await context.background.run(partial(telling_of(asked).audit.append, entry))
+    except PypimError as refusal:
+        await _tell(asked, visitor.name if visitor is not None else "", action, refusal)
         raise
     return visitor
 
 
-def _entry(asked: Asked, visitor: str, action: str, outcome: str, reason: str) -> AuditEntry:
-    return AuditEntry(
-        time=asked.context.clock.now().isoformat(timespec="milliseconds"),
-        visitor=visitor,
-        action=action,
-        index="",
-        outcome=outcome,
-        reason=reason,
-        peer=peer_of(asked.request.scope, asked.context.trusted_proxies),
-    )
+async def _tell(asked: Asked, visitor: str, action: str, outcome: PypimError | str) -> None:
+    peer = peer_of(asked.request.scope, asked.context.trusted_proxies)
+    await asked.context.doorkeeper.tell(outcome, visitor, peer, action, "")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pypim.core.chains import IndexKept
     from pypim.core.index_state import IndexState
-    from pypim.ports import Accounts, Audit, Background, Clock, Hosted, Served
+    from pypim.ports import Accounts, Background, Clock, Hosted, Served
     from pypim.web.auth import Doorkeeper
     from pypim.web.forwarded import Networks
     from pypim.web.lists import ReadyLists
@@ -36,8 +36,6 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     """To be read on the event loop."""
     written: Accounts
     """The same ones, for the context's background."""
-    audit: Audit
-    """For the context's background."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
