@@ -78,7 +78,7 @@ def streaming(runs: int) -> Report:
     """Row 7: the first byte of a cold file of 20 MB, and 64 clients that want the same one."""
     report = Report("serve-streaming")
     with upstream(counts_requests=True) as running:
-        theirs, ours, counted = [], [], []
+        theirs, ours, counted, peaks = [], [], [], []
         for _ in range(runs):
             with servers.pypim(running.direct, fresh(report.row, "cache")) as server:
                 urls = [
@@ -95,11 +95,13 @@ def streaming(runs: int) -> Report:
                 counted.append(sum(path in line for line in running.requests()))
                 if lengths != [lengths[0]] * CLIENTS or not lengths[0]:
                     report.failures.append(f"some of {CLIENTS} clients did not get all of it: {sorted(set(lengths))}")
+                peaks.append(server.peak_mb())
     ours_s, theirs_s = statistics.median(ours), statistics.median(theirs)
     report.notes.append(f"first byte: {ours_s * 1e3:.2f} ms through the proxy, {theirs_s * 1e3:.2f} ms from upstream")
     ratio = max(0.0, ours_s - _GRACE_S) / theirs_s
     report.figures.append(Figure("first byte without 10 ms, pypim / upstream", ratio, _MOST_TIMES))
     report.figures.append(Figure(f"requests upstream for {CLIENTS} clients", max(counted), 1, "requests"))
+    report.figures.append(Figure(f"peak of a worker, {CLIENTS} clients and one file", max(peaks), _MOST_MB, "MB"))
     return report
 
 

@@ -1,4 +1,4 @@
-"""What `deploy/` has for the server: real nginx in front of `pypim serve`, the service of systemd, the container file."""
+"""What `deploy/` has for the server: nginx in front of `pypim serve`, the service of systemd, the container file."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ def uploads(site: Site) -> list[Upload]:
 # --- nginx ----------------------------------------------------------------------------------------------------------
 def path_of(site: Site, filename: str) -> str:
     page = site.ask("/pypi/private/simple/ours/", Accept=JSON)
-    (url,) = [file["url"] for file in page.document["files"] if file["filename"] == filename]
-    return urlsplit(urljoin(f"{site.base}/pypi/private/simple/ours/", url)).path
+    urls: list[str] = [file["url"] for file in page.document["files"] if file["filename"] == filename]
+    return urlsplit(urljoin(f"{site.base}/pypi/private/simple/ours/", urls[0])).path
 
 
 @needs_nginx

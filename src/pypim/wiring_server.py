@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
@@ -37,6 +36,7 @@ from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
 from pypim.store.epochs import LocalEpochs
 from pypim.store.keeping import Keeping
+from pypim.store.own import own_folder
 from pypim.store.turns import LocalTurns
 from pypim.wiring import CATALOG_NAME, SystemClock
 from pypim.wiring_proxy import all_members, limits_of, proxy_settings
@@ -173,7 +173,7 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
     stack.callback(background.close)
     stack.callback(reading.close)
     keeping = Keeping(path)
-    staging = path / STAGING_NAME / str(os.getpid())
+    staging = stack.enter_context(own_folder(path / STAGING_NAME))
     return ServerStack(
         path=path,
         reader=reader,
@@ -355,6 +355,7 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
         telling=Telling(
             kinds={index.name: index.kind for index in config.indexes.values()},
             state=told.state,
+            projects=told.projects,
             why=told.why,
             reading=shared.reading,
             accounts=reader,

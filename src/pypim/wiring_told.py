@@ -73,6 +73,39 @@ class Told:
             **counts._asdict(),
         )
 
+    def projects(self, name: str, after: str, most: int) -> tuple[list[NormalizedName], str | None]:
+        """The projects of which an index holds something: those whose names come after one, so many at most.
+
+        With it the name after which there are more; None at the end.
+        """
+        leaves = self._leaves(self._config.indexes[name])
+        holders: dict[NormalizedName, list[Index]] = {}
+        for leaf in leaves:
+            for project in self._held(leaf, after, most + 1):
+                holders.setdefault(project, []).append(leaf)
+        names = sorted(holders)
+        chosen = [project for project in names[:most] if _is_asked(leaves, holders[project], project)]
+        return chosen, names[most - 1] if len(names) > most else None
+
+    def _leaves(self, index: Index) -> list[Index]:
+        """The index, or what a group leads to."""
+        if not isinstance(index, GroupIndex):
+            return [index]
+        return [leaf for member in index.members for leaf in self._leaves(self._config.indexes[member])]
+
+    def _held(self, index: Index, after: str, most: int) -> list[NormalizedName]:
+        counts = self._catalog.counts
+        match index:
+            case MirrorIndex():
+                current = self._catalog.generations.current(index.name)
+                return counts.names_of_mirror(current.number, after, most) if current is not None else []
+            case ProxyIndex():
+                return counts.names_of_proxy(index.name, after, most)
+            case HostedIndex():
+                return counts.names_of_hosted(index.name, after, most)
+            case GroupIndex():
+                return []
+
     def _serial(self, upstream: Upstream) -> int | None:
         return self._catalog.pages.last_serial(split_user_info(upstream.url)[0].rstrip("/") + "/")
 
@@ -89,3 +122,9 @@ class Told:
 
 def _state(counts: Counts) -> str:
     return "ready" if counts.projects else "empty"
+
+
+def _is_asked(leaves: list[Index], holders: list[Index], project: NormalizedName) -> bool:
+    """Whether any holder is ever asked for it: not where only others keep the name for themselves."""
+    reserving = [one for one in leaves if isinstance(one, HostedIndex) and one.reserved.about(project)]
+    return not reserving or any(holder in reserving for holder in holders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -157,3 +158,17 @@ def test_workspace_options_become_a_place(tmp_path: Path) -> None:
 
     CliRunner().invoke(command, ["--to", str(tmp_path), "--index", "x"], catch_exceptions=False)
     assert seen == [WorkspaceArguments(to=tmp_path, index="x")]
+
+
+def test_a_pipe_is_not_remembered(tmp_path: Path) -> None:
+    """It could not be read again by the next sync; this is said before anything is done."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"six\n")
+        os.close(writing)
+        with pytest.raises(InvalidUsage, match="no regular file") as caught:
+            find_workspace(None, _arguments("--to", str(tmp_path / "m"), "-r", f"/dev/fd/{reading}"))
+    finally:
+        os.close(reading)
+    assert "Save it as a file" in caught.value.hint
+    assert not (tmp_path / "m").exists()

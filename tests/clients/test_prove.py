@@ -115,6 +115,65 @@ def test_what_a_judge_refuses_from_the_upstream_too_is_told_apart(serve: ServeWo
 
 
 @pytest.mark.parametrize("judge", JUDGES)
+def test_what_a_judge_refuses_is_asked_of_it_before_the_upstream_too(
+    serve: ServeWorld, mirror: Mirror, judge: str
+) -> None:
+    """What builds the sdist is nowhere to be had: the built-in resolver needs no build, the judge does."""
+    pyproject = '[build-system]\nrequires = ["nobody-has-it"]\nbuild-backend = "nobody_has_it"\n'
+    world = WORLD.having(
+        project("src", release("1.0", sdist(pyproject=pyproject, setup_py="import setuptools\nsetuptools.setup()\n")))
+    )
+    server = serve(world)
+    mirror.configure(server.url, targets=MACHINE, packages={"src": "latest"})
+    mirror.sync()
+    outcome = prove(mirror, "--with", judge)
+    assert states(outcome) == {"src 1.0 on here": "impossible"}
+    assert "cannot install it from the upstream either" in outcome.document["indexes"][0]["proofs"][0]["explanation"]
+    assert states(prove(mirror, "--with", judge, "--offline", status=9)) == {"src 1.0 on here": "fails"}
+    server.misbehave("*", faults.no_answer())
+    assert states(prove(mirror, "--with", judge, status=9)) == {"src 1.0 on here": "fails"}
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_a_judge_that_stumbles_has_not_decided(server: WorldServer, mirror: Mirror, judge: str) -> None:
+    """Only "no solution" is an answer; the last line of all else is told."""
+    mirror.configure(server.url, targets=MACHINE, packages={"base": "latest"})
+    mirror.sync()
+    (wheel_file,) = (mirror.tree / "packages").rglob("base-2.0*.whl")
+    wheel_file.unlink()
+    wheel_file.with_name(wheel_file.name + ".metadata").unlink()
+    mirror.write(mirror.config.read_text().replace("retries = 0", "retries = 0\nread-timeout = 5"))
+    outcome = prove(mirror, "base", "--with", judge, status=9)
+    (proof,) = outcome.document["indexes"][0]["proofs"]
+    assert proof["state"] in {"undecided", "fails"}
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_a_judge_proves_the_lines_of_a_file_as_a_whole(server: WorldServer, mirror: Mirror, judge: str) -> None:
+    mirror.configure(server.url, targets=MACHINE, requirements=["asked.txt"], dependencies={"versions": "newest"})
+    (mirror.folder / "asked.txt").write_text("left\nright\nmore ; sys_platform == 'win32'\n")
+    mirror.sync()
+    found = states(prove(mirror, "--with", judge, status=9))
+    assert found == {"left 2.0 on here": "installable", "right 1.0 on here": "installable", "  on here": "fails"}
+
+
+def test_what_nobody_could_judge_is_not_proved(server: WorldServer, mirror: Mirror) -> None:
+    mirror.configure(server.url, targets={"open": {"python": [HERE]}}, packages={"app": "latest"})
+    mirror.sync()
+    assert set(states(prove(mirror, "--with", "uv", status=9)).values()) == {"not-judged"}
+    assert "could judge nothing of it" in mirror.run("prove", "--with", "uv").stdout
+
+
+def test_an_old_pip_is_noted(server: WorldServer, mirror: Mirror) -> None:
+    """Below 24.1 it reads what is not valid otherwise."""
+    mirror.configure(server.url, targets=MACHINE, packages={"base": "latest"})
+    mirror.sync()
+    (report,) = prove(mirror, "--with", "pip").document["indexes"]
+    major, minor = map(int, report["judge"].split()[1].split(".")[:2])
+    assert any("reads some metadata otherwise" in note for note in report["notes"]) is ((major, minor) < (24, 1))
+
+
+@pytest.mark.parametrize("judge", JUDGES)
 def test_configuration_caches_and_variables_of_the_machine_do_not_reach_a_judge(
     server: WorldServer, mirror: Mirror, tmp_path: Path, judge: str
 ) -> None:

@@ -237,7 +237,10 @@ def answer_all(world: World, closure: Closure | Resolution, order: Order = first
     """Start a closure and answer whatever it wants, in some order; all of that."""
     waiting = list(closure.start(world.asked()))
     wanted: list[Want] = []
-    while waiting:
+    while waiting or closure.is_busy:
+        if closure.is_busy:
+            waiting += closure.go_on()
+            continue
         want = order(waiting)
         wanted.append(want)
         answer = world.answer(want)

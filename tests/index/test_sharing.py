@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pypim.index.sharing import SingleFlight
+from pypim.index.sharing import SingleFlight, end
 
 
 async def test_the_work_is_done_once_for_all_who_ask_meanwhile() -> None:
@@ -53,3 +53,27 @@ async def test_work_ends_when_nobody_waits_for_it_any_more() -> None:
     waiting[1].cancel()
     async with asyncio.timeout(5):
         await ended.wait()
+
+
+async def test_tasks_end_also_when_they_let_a_cancellation_pass_by() -> None:
+    passed = 0
+
+    async def stubborn() -> None:
+        nonlocal passed
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                passed += 1
+                if passed == 2:
+                    raise
+
+    async def failing() -> None:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    tasks = [asyncio.create_task(stubborn()), asyncio.create_task(failing())]
+    await asyncio.sleep(0)
+    await end(tasks)
+    assert passed == 2
+    assert all(task.done() for task in tasks)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -21,7 +21,7 @@ from pypim.core.names import parse_name
 from pypim.core.plan import make_plan, planned_files
 from pypim.core.policy import Filters
 from pypim.core.target import TargetSpec
-from tests.core.offers import Asked, Following, Offer, World, choose, drive, files_of, first, last, shuffled
+from tests.core.offers import Asked, Following, Offer, World, choose, drive, files_of, first, last, shuffled, small
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -403,6 +403,7 @@ def test_following_further_never_removes_a_file(world: World) -> None:
 # --- every release knows why ----------------------------------------------------------------------------------------
 @many
 @given(worlds())
+@example(small({"a": {"1.0": ["c"], "2.0": ["c"]}, "c": {"1.0": ["a"]}}, Asked(requirement="a", rule="*")))
 def test_every_release_is_reached_from_a_root(world: World) -> None:
     selection = choose(world)
     chosen = {(release.project, release.version) for release in selection.releases}
@@ -418,7 +419,8 @@ def test_every_release_is_reached_from_a_root(world: World) -> None:
         (kept,) = chains_of(selection, release.project, release.version)
         reasons = {(_named_by(reason), reason.requirement, reason.is_build) for reason in release.reasons}
         lasts = {(link.by, link.requirement, link.is_build) for link in (chain.links[-1] for chain in kept.chains)}
-        assert lasts == reasons
+        assert lasts
+        assert lasts <= reasons  # a chain passes no release twice, so not every reason ends one
         assert all(chain.links[0].by in origins for chain in kept.chains)
 
 

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from pypim.core.model import MetadataSource
 from pypim.core.target import TargetSpec
 from pypim.core.universe import Reading
 from tests.core.offers import Following, Offer, World, last, resolve, shuffled
@@ -62,7 +63,7 @@ def requirements(draw: DrawFn, *, is_odd: bool) -> str:
 
 
 @st.composite
-def projects(draw: DrawFn, name: str, *, is_odd: bool, has_yanked: bool) -> dict[str, Offer]:
+def projects(draw: DrawFn, name: str, *, is_odd: bool, has_yanked: bool, has_sdists: bool = False) -> dict[str, Offer]:
     found = {}
     versions = ODD_VERSIONS if is_odd and not has_yanked else VERSIONS
     for version in draw(st.lists(st.sampled_from(versions), min_size=1, unique=True)):
@@ -78,16 +79,26 @@ def projects(draw: DrawFn, name: str, *, is_odd: bool, has_yanked: bool) -> dict
             own = draw(st.lists(requirements(is_odd=is_odd), max_size=2)) if is_odd and draw(st.booleans()) else None
             needed = offer.requires if own is None else tuple(own)
             found[f"{name}-{version}-{tag}.whl"] = msgspec.structs.replace(offer, requires=needed)
+        if has_sdists and draw(st.booleans()):
+            own = draw(st.lists(requirements(is_odd=False), max_size=2)) if draw(st.booleans()) else offer.requires
+            found[f"{name}-{version}.tar.gz"] = msgspec.structs.replace(
+                offer, requires=tuple(own), source=MetadataSource.PKG_INFO
+            )
     return found
 
 
 @st.composite
-def worlds(draw: DrawFn, *, is_odd: bool = False) -> World:
-    """With `is_odd` there is what pip and uv see differently, too: yanked files or pre-releases, not both."""
+def worlds(draw: DrawFn, *, is_odd: bool = False, has_sdists: bool = False) -> World:
+    """With `is_odd` there is what pip and uv see differently, too: yanked files or pre-releases, not both.
+
+    With `has_sdists` there are sdists beside wheels, some of which require something else.
+    """
     asked = [*NAMES, "a[x]", "a[x,y]", "a<3", "b[y]>=2", "a==1.0", "a[x]==2.0", "b==1.0", "c[y]==3.0"]
     has_yanked = is_odd and draw(st.booleans())
     return World(
-        projects={name: draw(projects(name, is_odd=is_odd, has_yanked=has_yanked)) for name in NAMES},
+        projects={
+            name: draw(projects(name, is_odd=is_odd, has_yanked=has_yanked, has_sdists=has_sdists)) for name in NAMES
+        },
         targets=TARGETS,
         roots=tuple(draw(st.lists(st.sampled_from(asked), min_size=1, max_size=3, unique=True))),
         dependencies=Following(versions="resolve"),
@@ -121,14 +132,28 @@ class Installer:
         for name, files in offered.items():
             found = self.releases[name] = dict[Version, Offer]()
             for filename, offer in sorted(files.items(), key=lambda item: not item[0].endswith("any.whl")):
-                version = Version(filename.split("-")[1])
+                version = Version(filename.removesuffix(".tar.gz").split("-")[1])
                 if self._suits(filename) and self._allows(offer.listed(filename).requires_python):
                     found[version] = offer  # the best comes last
                     if offer.yanked:
                         self.yanked.add((name, version))
+            self._add_sdists(found, files)
             self.releases[name] = {v: offer for v, offer in found.items() if self._allows(offer.requires_python)}
 
+    def _add_sdists(self, found: dict[Version, Offer], files: Mapping[str, Offer]) -> None:
+        """Where nothing else suits: pip builds one, and uv reads the first wheel in its place."""
+        for filename, offer in files.items():
+            name, _, version = filename.removesuffix(".tar.gz").partition("-")
+            if filename.endswith(".whl") or Version(version) in found:
+                continue
+            wheels = sorted(other for other in files if other.startswith(f"{name}-{version}-"))
+            read = files[wheels[0]] if wheels and self.reading is UV else offer
+            if self._allows(offer.listed(filename).requires_python):
+                found[Version(version)] = read
+
     def _suits(self, filename: str) -> bool:
+        if filename.endswith(".tar.gz"):
+            return False
         return filename.endswith("any.whl") or {"linux": "manylinux", "win32": "win_"}[self.platform] in filename
 
     def _allows(self, bound: str | None) -> bool:
@@ -256,7 +281,15 @@ def test_what_pip_and_uv_see_differently_is_found_for_each(world: World) -> None
 
 
 @many
-@given(worlds(is_odd=True) | worlds())
+@given(worlds(has_sdists=True))
+def test_what_uv_reads_in_place_of_an_sdist_is_found(world: World) -> None:
+    """uv takes it that a wheel for another machine requires what the sdist beside it does."""
+    check_pairs(world, UV)
+    check_pairs(world, PIP)
+
+
+@many
+@given(worlds(is_odd=True) | worlds() | worlds(has_sdists=True))
 def test_what_installs_from_the_upstream_installs_from_the_mirror(world: World) -> None:
     """The promise: every root, as it was asked for and pinned to what is held of it, on every machine."""
     resolution, selection = resolve(world)
@@ -267,6 +300,18 @@ def test_what_installs_from_the_upstream_installs_from_the_mirror(world: World) 
                 versions = found_by(resolution, root, number=number, reading=reading)
                 for text in (root, *(pinned(root, version) for version in versions)):
                     assert mirror[number].installs(text) or not installer.installs(text), (text, MACHINES[number])
+
+
+@many
+@given(worlds(is_odd=True) | worlds() | worlds(has_sdists=True))
+def test_every_reason_names_a_root_or_a_release_that_is_held(world: World) -> None:
+    """And so does every problem: nothing is held because of what nobody needs."""
+    selection = resolve(world)[1]
+    chosen = {(release.project, release.version) for release in selection.releases}
+    reasons = [reason for release in selection.releases for reason in release.reasons]
+    assert {(r.parent_project, r.parent_version) for r in reasons if not r.origin} <= chosen
+    parents = {problem.chain[-1].split(",")[0] for problem in selection.problems if not problem.is_root}
+    assert parents <= {f"{project} {version}" for project, version in chosen}
 
 
 @many

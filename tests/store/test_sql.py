@@ -28,7 +28,8 @@ def test_every_statement_fits_the_schema(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "none.sqlite", writable=False)
     for name, statement in load_queries().items():
         if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
-            parameters = [None] * statement.count("?")
+            numbered = [int(number) for number in re.findall(r"\?(\d+)", statement)]
+            parameters = [None] * (max(numbered) if numbered else statement.count("?"))
             assert database.connection.execute(f"EXPLAIN {statement}", parameters).fetchall(), name
     database.close()
 

@@ -7,7 +7,7 @@ import hashlib
 from pypim.core.model import Blob, CoreMetadata, DistFile, Holding, MetadataSource, Page, ProjectStatus
 from pypim.core.names import parse_name, parse_safe_filename
 from pypim.core.records import StoredResponse
-from pypim.core.selection import ChosenRelease, Problem, ProjectFacts, Reason, Selection
+from pypim.core.selection import ChosenRelease, Problem, ProjectFacts, Reason, Selection, Share
 
 
 def dist_file(filename: str = "flask-3.0.0-py3-none-any.whl", **fields: object) -> DistFile:
@@ -84,7 +84,13 @@ def selection() -> Selection:
     return Selection(
         releases=(
             ChosenRelease(project=parse_name("click"), version="8.1.7", files=(click,), reasons=(edge,)),
-            ChosenRelease(project=parse_name("flask"), version="3.0.0", files=(sdist, wheel), reasons=(root, build)),
+            ChosenRelease(
+                project=parse_name("flask"),
+                version="3.0.0",
+                files=(sdist, wheel),
+                reasons=(root, build),
+                shares=((Share(("cp311-linux",), (0, 2, 4000)), Share(("cp313-macos",), ())), ()),
+            ),
         ),
         projects=(
             ProjectFacts(name=parse_name("click"), status=ProjectStatus.ACTIVE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,83 @@ def test_a_filter_that_shrinks_the_index_too_far_is_refused(serve: ServeWorld, m
     assert "other" not in message
     document = mirror.run("status", "--json").expect().document
     assert document["indexes"][0]["last_outcome"] == "unresolvable"
+
+
+def test_a_project_that_is_excluded_as_a_whole_is_taken_away_by_a_filter(
+    serve: ServeWorld, mirror: Mirror, versions: str
+) -> None:
+    """A resolution leaves it aside, for it may come from elsewhere; from the index the root installs no more."""
+    url = serve(WORLD).url
+    mirror.configure(url, **APP, dependencies={"versions": versions})
+    mirror.sync()
+    mirror.configure(url, **APP, dependencies={"versions": versions}, filters={"exclude": ["lib"]})
+    message = refused(mirror)
+    assert 'gone is lib 1.0 (filters.exclude: "lib"); so app latest (packages.app, app 1.0) [' in message
+    mirror.sync("--force")
+    assert "lib" not in mirror.published()
+
+
+def test_what_was_excluded_from_the_start_stops_no_sync(serve: ServeWorld, mirror: Mirror, versions: str) -> None:
+    """Only what could be installed before is protected; what cannot is told in every sync."""
+    server = serve(WORLD)
+    mirror.configure(server.url, **APP, dependencies={"versions": versions}, filters={"exclude": ["lib"]})
+    assert 'filters.exclude: "lib"' in json.dumps(mirror.sync()["problems"])
+    server.world = server.world.having(project("app", "1.0", "2.0", requires=["lib<2"]))
+    assert 'filters.exclude: "lib"' in json.dumps(mirror.sync()["problems"])
+    assert "app-2.0-py3-none-any.whl" in mirror.published()["app"]
+
+
+def test_a_new_release_that_needs_what_is_excluded_does_not_take_the_old_ones_place(
+    serve: ServeWorld, mirror: Mirror
+) -> None:
+    """A complete resolution has found it to be installable, but for what the filter keeps out: that is no proof."""
+    server = serve(project("app", "1.0"), project("lib", "1.0"))
+    mirror.configure(server.url, **APP, filters={"exclude": ["lib"]})
+    mirror.sync()
+    server.world = server.world.having(project("app", release("1.0"), release("2.0", requires=["lib"])))
+    assert "app 2.0 requires lib" in refused(mirror)
+
+
+def test_the_lines_of_a_file_are_protected_as_a_whole(serve: ServeWorld, mirror: Mirror) -> None:
+    """Each line can still be installed by itself, and all of them together cannot."""
+    server = serve(
+        project("left", release("1.0", requires=["base<2"]), release("2.0", requires=["base>=2"])),
+        project("right", "1.0", requires=["base<2"]),
+        project("base", "1.0", "2.0"),
+    )
+    mirror.configure(server.url, requirements=["asked.txt"])
+    (mirror.folder / "asked.txt").write_text("left\nright\n")
+    mirror.sync()
+    server.world = server.world.having(project("left", release("2.0", requires=["base>=2"])))
+    message = refused(mirror)
+    assert "gone is left 1.0 (the upstream no longer lists it); so -r " in message
+    assert "cannot be installed as a whole: " in message
+    (mirror.folder / "asked.txt").write_text("left\nright\nbase\n")
+    mirror.sync()
+
+
+def test_a_file_that_never_fitted_together_stops_no_sync(serve: ServeWorld, mirror: Mirror) -> None:
+    server = serve(project("base", "1.0", "2.0"), project("right", "1.0", requires=["base<2"]))
+    mirror.configure(server.url, requirements=["asked.txt"])
+    (mirror.folder / "asked.txt").write_text("base>1\nright\n")
+    mirror.sync()
+    server.world = server.world.having(project("base", "1.0", "2.0", "3.0"))
+    mirror.sync()
+    assert "base-3.0-py3-none-any.whl" in mirror.published()["base"]
+
+
+def test_a_sync_that_only_takes_something_off_the_list_says_what(serve: ServeWorld, mirror: Mirror) -> None:
+    """That is no "nothing new"."""
+    url = serve(WORLD).url
+    mirror.configure(url, **BOTH)
+    mirror.sync()
+    mirror.configure(url, packages={"other": "latest"})
+    text = mirror.run("sync").expect().stdout
+    assert "no longer listed: app 1.0 (1 file), lib 1.0 (1 file)" in text
+    assert "nothing new" not in text
+    mirror.configure(url, packages={"lib": ">=2"})
+    assert mirror.sync()["outcome"] == "done"
+    assert "nothing new" in mirror.run("sync").expect().stdout
 
 
 def test_an_upstream_that_deletes_what_a_root_needs_is_not_followed(

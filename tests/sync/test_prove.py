@@ -309,6 +309,53 @@ def test_a_file_that_never_came_is_named(serve: ServeWorld, mirror: Mirror) -> N
     assert proof["remedy"] == "`pypim sync` fetches it again."
 
 
+def test_a_project_that_is_excluded_as_a_whole_is_the_filters_fault(serve: ServeWorld, mirror: Mirror) -> None:
+    """Not one that is merely not held: no sync would fetch it."""
+    server = serve(CONFLICT)
+    mirror.configure(server.url, **APP, filters={"exclude": ["base"], "keep_latest": 5})
+    mirror.sync()
+    proof = proofs(prove(mirror, status=9))["app 1.0"]
+    assert (proof["state"], proof["cause"]) == ("fails", "filter")
+    assert 'base (filters.exclude: "base")' in proof["explanation"]
+    assert proof["remedy"] == 'Take "base" out of filters.exclude.'
+    close(server)
+    assert proofs(prove(mirror, status=9))["app 1.0"]["cause"] == "filter"
+
+
+def test_the_lines_of_a_file_are_proved_as_a_whole(serve: ServeWorld, mirror: Mirror) -> None:
+    """Installers resolve them together; each line by itself may well be installable when all of them are not."""
+    url = serve(CONFLICT).url
+    mirror.configure(url, requirements=["asked.txt"], **NEWEST)
+    (mirror.folder / "asked.txt").write_text("left\nright\n")
+    mirror.sync()
+    outcome = prove(mirror, status=9)
+    assert states(outcome) == {"left 2.0": "installable", "right 1.0": "installable", "": "fails"}
+    proof = proofs(outcome)[""]
+    assert proof["root"] == f"-r {mirror.folder / 'asked.txt'}"
+    assert proof["cause"] == "not-held"
+    assert "left 1.0" in proof["explanation"]
+    rows = [line.split()[-2:] for line in mirror.run("prove").stdout.splitlines()]
+    assert ["together", "FAILS"] in rows
+    mirror.configure(url, requirements=["asked.txt"])
+    mirror.sync()
+    assert set(states(prove(mirror)).values()) == {"installable"}
+    (mirror.folder / "asked.txt").write_text("left>=2\nright\nbase ; sys_platform == 'win32'\n")
+    mirror.sync()
+    assert states(prove(mirror)) == {"left 2.0": "installable", "right 1.0": "installable", "": "impossible"}
+
+
+def test_what_nobody_asks_for_and_nothing_holds_is_no_proof(serve: ServeWorld, mirror: Mirror) -> None:
+    mirror.configure(serve(CONFLICT).url, packages={"base": "latest"}, patterns={"le.*": "latest"})
+    mirror.sync()
+    error = mirror.run("prove", "right", "--json").expect(3).error
+    assert "index main is not asked for right, and holds nothing of it" in error["message"]
+    assert "pypim sync right" in error["hint"]
+    assert states(prove(mirror, "left")) == {"left 2.0": "installable"}
+    prove(mirror, "base ; sys_platform == 'win32'", status=9)
+    text = mirror.run("prove", "base ; sys_platform == 'win32'").stdout
+    assert "nothing of it is asked for on any target" in text
+
+
 # --- closed networks ------------------------------------------------------------------------------------------------
 def test_without_the_upstream_failures_count_and_a_note_says_why(serve: ServeWorld, mirror: Mirror) -> None:
     server = serve(CONFLICT)

@@ -183,6 +183,48 @@ def test_an_extra_that_nothing_asks_for_is_told(serve: ServeWorld, mirror: Mirro
     assert_held_after(mirror, "slow", setting, *next(options(answer["remedy"])))
 
 
+def test_an_extra_that_no_release_has_is_not_advised(serve: ServeWorld, mirror: Mirror) -> None:
+    mirror.configure(serve(WORLD).url, packages={"app": "latest"})
+    mirror.sync()
+    answer = objections(mirror, "middle[nosuch]")
+    assert answer["verdict"] == "it is held: middle 1.0, which provides no extra nosuch"
+    assert "nosuch" not in answer["remedy"]
+    answer = objections(mirror, "middle[nosuch,slow]")
+    assert answer["verdict"].endswith("which provides no extra nosuch, but nothing asks for its extras slow")
+    assert 'Add "middle[slow]" = "==1.0"' in answer["remedy"]
+
+
+def test_a_pin_keeps_other_releases_out_and_not_its_hash(serve: ServeWorld, mirror: Mirror) -> None:
+    world = WORLD.having(project("hashed", "1.0", "2.0"))
+    mirror.configure(serve(world).url, requirements=["asked.txt"])
+    digest = world.file("hashed-1.0-py3-none-any.whl").sha256
+    (mirror.folder / "asked.txt").write_text(f"hashed==1.0 --hash=sha256:{digest}\n")
+    mirror.sync()
+    answer = objections(mirror, "hashed==2.0")
+    assert answer["verdict"].startswith("nothing needs hashed 2.0: 'hashed==1.0")
+    assert "--hash" not in answer["remedy"]
+    assert [row["reason"] for row in answer["files"]] == [""]
+
+
+def test_what_is_named_as_newer_is_newer(serve: ServeWorld, mirror: Mirror) -> None:
+    """One rule may take several releases; and keep-latest caps no rule that takes one, nor any dependency."""
+    mirror.configure(
+        serve(WORLD.having(project("many", "1.0", "2.0", "3.0", "4.0"), project("app", "1.0", requires=["many"]))).url,
+        packages={"many": ["1 latest"], "app": "latest"},
+        requirements=["old.txt"],
+        filters={"keep_latest": 3},
+    )
+    (mirror.folder / "old.txt").write_text("many<2\napp\n")
+    mirror.sync()
+    answer = objections(mirror, "many==3.0")
+    assert "many 4.0, which is newer" in answer["verdict"]
+    assert "keep-latest" not in answer["verdict"]
+    mirror.configure(serve(WORLD.having(project("many", "1.0", "2.0", "3.0"))).url, packages={"many": "!=2.0"})
+    mirror.sync()
+    answer = objections(mirror, "many==2.0")
+    assert "takes many 1.0, 3.0, of which 3.0 is newer" in answer["verdict"] or "takes" in answer["verdict"]
+
+
 def test_the_command_that_is_named_does_it_too(serve: ServeWorld, tmp_path: Path) -> None:
     """It is complete: it can be pasted as it is."""
     folder = tmp_path / "told"
@@ -261,6 +303,7 @@ def test_why_not_tells_that_a_release_cannot_be_installed_at_all(serve: ServeWor
     mirror.sync()
     answer = objections(mirror, "broken==2.0")
     remedy, _, rest = answer["remedy"].partition(" It is held then with --keep-going only: ")
+    assert "is asked for" not in rest, "that is known"
     for cause in ("broken 2.0 requires lib>=2", "broken 2.0 requires low", "low 1.0 requires lib<2"):
         assert cause in rest
     assert remedy.startswith('Write broken = ["==1.0", "==2.0"] in [indexes.main.packages]')

@@ -95,20 +95,24 @@ def chains_of(
     """
     known = background or Background()
     steps = Steps(selection, known.own, root_extras=known.root_extras)
+    links: dict[int, Link] = {}
     kept = []
     for release in selection.releases:
         if release.project == project and (version is None or _is_same(version, release.version)):
             key = (release.project, release.version)
             ways = WaySearch(steps, key).ways(most_steps)
-            chains = tuple(_chain(steps, way) for way in ways.found) or _last_links(release, selection)
+            chains = tuple(_chain(steps, way, links) for way in ways.found) or _last_links(release, selection)
             kept.append(
                 Kept(project=release.project, version=release.version, chains=chains, is_complete=ways.is_complete)
             )
     return kept
 
 
-def _chain(steps: Steps, way: Way) -> Chain:
-    return Chain(links=tuple(map(_link_of, way.steps)), environments=steps.names(way.mask))
+def _chain(steps: Steps, way: Way, links: dict[int, Link]) -> Chain:
+    for step in way.steps:
+        if id(step) not in links:
+            links[id(step)] = _link_of(step)
+    return Chain(links=tuple(links[id(step)] for step in way.steps), environments=steps.names(way.mask))
 
 
 def _link_of(step: Step) -> Link:

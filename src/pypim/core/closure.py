@@ -197,6 +197,13 @@ class Closure:
             self._learn(want, answer, reason)
         return self._settle()
 
+    is_busy = False
+    """Never has anything to do but to wait for answers (see `Resolution`)."""
+
+    def go_on(self) -> list[Want]:
+        """Nothing follows from a pause."""
+        return []
+
     def pages(self) -> dict[NormalizedName, Page]:
         """Every page that was given, with the sizes that were learned."""
         return {name: self._sizing.page(page) for name, page in self._pages.items() if page is not None}

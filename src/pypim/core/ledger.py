@@ -10,9 +10,10 @@ from pypim.core.allowed import is_settled
 from pypim.core.chains import ReleaseKey, shortest_links
 from pypim.core.explain import explain_unsatisfied
 from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection, Share
+from pypim.core.target import end_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.utils import NormalizedName
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pypim.core.exact import FoundFiles
     from pypim.core.model import CoreMetadata, DistFile, Page
     from pypim.core.rules import Rule
+    from pypim.core.target import Environment
 
 
 _MOST = 3  # so many versions are named in one sentence; a person wants the gist
@@ -66,6 +68,7 @@ class Ledger:
         self._files: dict[tuple[NormalizedName, str], dict[str, DistFile]] = {}
         self._kept: dict[tuple[Release, bool], int] = {}
         self._edges: dict[tuple[NormalizedName, str], dict[Edge, int]] = {}
+        self._ends = Ends(chooser.environments)
         self._accounts: list[Account] = []
         self._apart: dict[tuple[ReleaseKey, Edge], int] = {}
         self._troubles: dict[_Trouble, tuple[int, int]] = {}
@@ -213,7 +216,8 @@ class Ledger:
             for bits in others.values():
                 everywhere |= bits
             apart = self._apart.get((key, edge), 0)
-            shares = self._shares(mask & ~apart, others, everywhere) if others or apart else ()
+            is_common = not others and not apart and self._ends.are_both_in(mask)
+            shares = () if is_common else self._shares(mask & ~apart, others, everywhere)
             rows.append((self._reason(edge, everywhere), shares))
         rows.sort()
         files = sorted(self._files[key].values(), key=_by_name)
@@ -232,9 +236,9 @@ class Ledger:
         for number, mask in ((0, newest), *sorted(others.items())):
             rest &= ~mask
             if mask:
-                found.setdefault(self._chooser.names(mask), []).append(number)
+                found.setdefault(self._ends.names(mask), []).append(number)
         if rest:
-            found.setdefault(self._chooser.names(rest), [])
+            found.setdefault(self._ends.names(rest), [])
         return tuple(sorted(Share(names, tuple(numbers)) for names, numbers in found.items()))
 
     def _limited(self, file: DistFile, release: ReleaseKey) -> DistFile:
@@ -282,6 +286,36 @@ class Ledger:
                         kind=trouble.kind,
                         is_certain=is_certain,
                     )
+
+
+class Ends:
+    """Names parts of environments: one whose patch release is open counts at its first and at its last."""
+
+    def __init__(self, environments: Sequence[Environment]) -> None:
+        self._bits: dict[str, int] = {}
+        self._ends: list[tuple[str, int]] = []
+        for number, (environment, end) in enumerate(zip(environments, end_names(environments), strict=True)):
+            self._bits[environment.name] = self._bits.get(environment.name, 0) | 1 << number
+            self._ends.append((end, 1 << number))
+        self._names: dict[int, tuple[str, ...]] = {}
+        self._whole: dict[int, bool] = {}
+
+    def are_both_in(self, mask: int) -> bool:
+        """Whether a mask has no environment in part."""
+        found = self._whole.get(mask)
+        if found is None:
+            found = self._whole[mask] = all(name in self._bits for name in self.names(mask))
+        return found
+
+    def names(self, mask: int) -> tuple[str, ...]:
+        """The sorted names of all that is in a mask: of environments, and of the ends of those that are in part."""
+        found = self._names.get(mask)
+        if found is None:
+            whole = {name: bits for name, bits in self._bits.items() if not bits & ~mask}
+            rest = mask & ~sum(whole.values())
+            found = tuple(sorted([*whole, *(end for end, bit in self._ends if rest & bit)]))
+            self._names[mask] = found
+        return found
 
 
 def _by_name(file: DistFile) -> tuple[str, str]:

@@ -81,6 +81,8 @@ class Library:
         """Whether some marker was open anywhere, or some metadata unknown."""
         self._candidates: dict[NormalizedName, Candidates] = {}
         self._universes: dict[NormalizedName, Universe | None] = {}
+        self._ruled_out: dict[NormalizedName, set[str]] = {}
+        """By project, the identities of the files that are too large."""
         self._wanted: dict[tuple[str, NormalizedName | None], tuple[Wanted, ...]] = {}
         self._of_release: dict[tuple[Release, int, NormalizedName | None, bool | None], tuple[Wanted, ...]] = {}
 
@@ -181,20 +183,27 @@ class Library:
 
     def _weigh(self, universe: Universe, number: int, mask: int) -> Generator[list[Want], None, None]:
         """Rule out files that are found to be too large; then others may be what an installer takes."""
-        limit_bytes = self.facts.sizing.limit_bytes
-        while limit_bytes is not None:
+        while self.facts.sizing.limit_bytes is not None:
             release = universe.releases[number]
             files = [c.file for c, _ in release.installable(mask, with_yanked=self.reading is Reading.PIP)]
             wants = self.ask_sizes(release.project, files)
             if wants:
                 yield wants
-            sizes = [(file, self.facts.sizing.size(release.project, file)) for file in files]
-            too_large = [file for file, size in sizes if size is not None and size > limit_bytes]
-            for file in too_large:
-                universe.narrow(number, file, 0)
-                self._of_release.clear()
-            if not too_large:
+            known = self.facts.sizing.too_large(release.project)
+            if all(file.identity not in known for file in files):
                 return
+            self._narrow(universe, known)
+
+    def _narrow(self, universe: Universe, too_large: Mapping[str, DistFile]) -> None:
+        """Rule out all files that somebody has found to be too large, so that no search begins again for each."""
+        done = self._ruled_out.setdefault(universe.project, set())
+        fresh = [file for identity, file in too_large.items() if identity not in done]
+        done.update(too_large)
+        numbers = {c.file.identity: n for n, one in enumerate(universe.releases) for c in one.candidates}
+        for file in fresh:
+            if (number := numbers.get(file.identity)) is not None:
+                universe.narrow(number, file, 0)
+        self._of_release.clear()
 
     def learn(self, release: Release, mask: int, *, with_yanked: bool) -> Generator[list[Want], None, None]:
         """Ask for the metadata of every file that an installer may take or read in the environments of a mask."""

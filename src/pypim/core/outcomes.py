@@ -13,6 +13,7 @@ from pypim.core.library import asks_itself
 from pypim.core.newest import Link
 from pypim.core.rules import requirement_rule
 from pypim.core.selection import ProblemKind
+from pypim.core.telling import releases_of, steps_between, steps_from, telling_steps
 from pypim.core.universe import Reading
 
 if TYPE_CHECKING:
@@ -118,18 +119,18 @@ class Outcomes:
     def use(self, library: Library, task: Task, outcome: Found, mask: int) -> list[Release]:
         """Choose what a search found, each because of the requirements that demand it; all of them."""
         own = task.release
-        chosen = _chosen(library, outcome)
+        chosen = releases_of(library, outcome)
         if task.root is not None and (found := chosen.get(own.project)) is not None and found.key == own.key:
             chosen[own.project] = own
-        steps = _steps_of(library, outcome, {n: r for n, r in chosen.items() if r is not own}, chosen, mask)
+        steps = steps_between(library, outcome, {n: r for n, r in chosen.items() if r is not own}, chosen, mask)
         wanted = task.wanted(library)
         if task.root is not None:
             # What it needs may ask for further extras of it.
             for extra in sorted(outcome.extras.get(own.project, frozenset()) - task.extras):
                 wanted += library.wanted(own, mask, extra, with_yanked=task.with_yanked)
-        steps += _steps(own, wanted, chosen, mask, is_build=task.root is None)
+        steps += steps_from(own, wanted, chosen, mask, is_build=task.root is None)
         account = self._account(task, library)
-        for step in _telling(steps, task):
+        for step in telling_steps(steps, task):
             self._choose(step.release, step.mask, step.edge, step.wanted, account)
         if task.root is not None:
             account.entries.append((own.key, _edge_of(task.root), mask))
@@ -202,14 +203,14 @@ class Outcomes:
     def use_together(self, library: Library, roots: Sequence[Root], outcome: Found, mask: int) -> None:
         """Choose what a search found for several roots of a file, which are installed together."""
         file = roots[0].file if roots else ""
-        chosen = _chosen(library, outcome)
+        chosen = releases_of(library, outcome)
         account = self._ledger.open_account(library.reading, file)
         for root in roots:
             certain, is_open = self._chooser.marker_masks(root.marker, frozenset())
             release = chosen.get(root.project)
             if release is not None and (bits := mask & (certain | is_open)):
                 self.choose_root(root, release, bits, account)
-        for step in _steps_of(library, outcome, chosen, chosen, mask):
+        for step in steps_between(library, outcome, chosen, chosen, mask):
             self._choose(step.release, step.mask, step.edge, step.wanted, account)
 
     def warn_apart(self, file: str, failure: Failed, mask: int) -> None:
@@ -313,89 +314,9 @@ def _edge_of(root: Root) -> Edge:
     return Edge(origin=root.origin, requirement=root.text)
 
 
-class _Step(msgspec.Struct, frozen=True):
-    """A requirement in a resolution, and the release that meets it there."""
-
-    release: Release
-    mask: int
-    edge: Edge
-    wanted: Wanted
-
-
-def _chosen(library: Library, outcome: Found) -> dict[NormalizedName, Release]:
-    """The releases of a resolution."""
-    chosen = {}
-    for name, number in outcome.releases.items():
-        universe = library.universe(name)
-        assert universe is not None, "only what has a universe is found"
-        chosen[name] = universe.releases[number]
-    return chosen
-
-
-def _steps_of(
-    library: Library,
-    outcome: Found,
-    parents: Mapping[NormalizedName, Release],
-    chosen: Mapping[NormalizedName, Release],
-    mask: int,
-) -> list[_Step]:
-    """What the releases of a resolution require of each other."""
-    steps: list[_Step] = []
-    for name, release in parents.items():
-        extras = (None, *sorted(outcome.extras.get(name, frozenset())))
-        wanted = [one for extra in extras for one in library.wanted(release, mask, extra)]
-        steps += _steps(release, wanted, chosen, mask)
-    return steps
-
-
-def _steps(
-    parent: Release,
-    wanted: Iterable[Wanted],
-    chosen: Mapping[NormalizedName, Release],
-    mask: int,
-    *,
-    is_build: bool = False,
-) -> Iterator[_Step]:
-    for one in wanted:
-        bits = one.mask & mask
-        release = chosen.get(one.requirement.name)
-        if bits and release is not None and (is_build or release is not parent):
-            edge = Edge(parent=parent.key, requirement=one.requirement.text, is_build=is_build)
-            yield _Step(release, bits, edge, one)
-
-
-def _telling(steps: list[_Step], task: Task) -> list[_Step]:
-    """Those that say why a release is needed: not what the newest release, which others keep, would meet as well.
-
-    What asks for an extra is always one of them.
-
-    All of them where the others would not lead from the root to every release.
-    """
-    newest = task.scope.newest
-    telling = [
-        step
-        for step in steps
-        if step.wanted.requirement.extras
-        or not any(
-            release.text != step.release.text and newest.admits(step.wanted, release)
-            for release, _ in newest.releases(step.release.project, step.mask)
-        )
-    ]
-    own: ReleaseKey = task.release.key
-    reached = {own}
-    waiting = [own]
-    below: dict[ReleaseKey | None, list[ReleaseKey]] = {}
-    for step in telling:
-        below.setdefault(step.edge.parent, []).append(step.release.key)
-    while waiting:
-        fresh = [key for key in below.get(waiting.pop(), ()) if key not in reached]
-        reached.update(fresh)
-        waiting += fresh
-    return telling if all(step.release.key in reached for step in steps) else steps
-
-
 def _sentence(failure: Failed, *, is_undecided: bool) -> str:
     shown = list(dict.fromkeys(cause.sentence for cause in failure.causes))
+    shown = [sentence for sentence in shown if not sentence.endswith(" is asked for")] or shown
     more = f"; and {len(shown) - _MOST_CAUSES} more" if len(shown) > _MOST_CAUSES else ""
     text = "; ".join(shown[:_MOST_CAUSES]) + more
     return f"undecided: {text}" if is_undecided else text

@@ -23,8 +23,9 @@ from pypim.core.names import normalize_extra
 from pypim.core.outcomes import Outcomes
 from pypim.core.root_choice import RootChoice
 from pypim.core.scope import Scope, Task, as_wanted
-from pypim.core.search import MOST_ROUNDS, Failed, Found, Search, Start
+from pypim.core.search import MOST_STEPS, Failed, Found, Search, Start
 from pypim.core.selection import ProblemKind
+from pypim.core.solver import Budget
 from pypim.core.target import patch_ends
 from pypim.core.universe import Reading
 
@@ -51,12 +52,12 @@ class Resolution:
         follow: FollowOptions,
         constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
         *,
-        most_rounds: int = MOST_ROUNDS,
+        most_steps: int = MOST_STEPS,
     ) -> None:
         chooser = Chooser(patch_ends(chooser.environments), chooser.policy, chooser.now)
         self._chooser = chooser
         self._follow = follow
-        self._most_rounds = most_rounds
+        self._most_steps = most_steps
         self._facts = Facts(chooser.policy.max_file_size_bytes)
         self._scope = Scope(self._facts, chooser, constraints or {}, self._spawn)
         # Neither pip nor uv has constraints apply to builds.
@@ -141,6 +142,7 @@ class Resolution:
     def selection(self) -> Selection:
         """What was chosen, once every want has been answered."""
         assert not self._waiting, "wants are still open"
+        assert not self._ready, "a search has only paused"
         self._outcomes.tell_failures()
         self._outcomes.keep_foreign(self._scope.libraries[0])
         selection = self._ledger.selection(page for page in self._facts.pages.values() if page is not None)
@@ -157,12 +159,22 @@ class Resolution:
     def _spawn(self, task: Generator[list[Want], None, None]) -> None:
         self._ready.append(task)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a long search has paused, so that the driver may look about before it calls `go_on`."""
+        return bool(self._ready)
+
+    def go_on(self) -> list[Want]:
+        """Go on after a pause; the wants that follow."""
+        return self._settle()
+
     def _settle(self) -> list[Want]:
-        """Go on with everything that can; what is wanted next."""
-        while True:
-            while self._ready:
-                self._go_on(self._ready.popleft())
-            if self._waiting or not (self._tasks or self._outcomes.to_build):
+        """Go on with everything that can, up to a pause; what is wanted next."""
+        is_paused = False
+        while not is_paused:
+            while self._ready and not is_paused:
+                is_paused = self._go_on(self._ready.popleft())
+            if is_paused or self._waiting or not (self._tasks or self._outcomes.to_build):
                 break
             # Nothing is open: what was taken is judged, and then what of it must be built.
             if self._tasks:
@@ -172,8 +184,12 @@ class Resolution:
         wants, self._wants = self._wants, []
         return wants
 
-    def _go_on(self, task: Generator[list[Want], None, None]) -> None:
+    def _go_on(self, task: Generator[list[Want], None, None]) -> bool:
+        """Run a task until it wants what is not known; whether it paused."""
         for wants in task:
+            if not wants:
+                self._ready.appendleft(task)
+                return True
             missing = {_name_of(want): want for want in wants if not self._facts.is_known(want)}
             if missing:
                 ticket = _Ticket(task, len(missing))
@@ -181,7 +197,8 @@ class Resolution:
                     if name not in self._waiting:
                         self._wants.append(want)
                     self._waiting.setdefault(name, []).append(ticket)
-                return
+                break
+        return False
 
     # --- roots ------------------------------------------------------------------------------------------------------
     def _take_root(self, choice: RootChoice) -> Generator[list[Want], None, None]:
@@ -240,19 +257,22 @@ class Resolution:
                 self._spawn(self._join(file, lines, bad))
 
     def _join(self, file: str, lines: list[tuple[Root, Wanted]], mask: int) -> Generator[list[Want], None, None]:
+        budget = Budget(self._most_steps)
         while mask:
-            if joined := (yield from self._join_rest(file, lines, mask)):
+            if joined := (yield from self._join_rest(file, lines, mask, budget)):
                 mask &= ~joined
                 continue
             start = Start(wanted=tuple(one for _, one in lines), label=file)
-            attempt = yield from self._attempt(self._scope, start, mask)
+            attempt = yield from self._attempt(self._scope, start, mask, budget)
             for library, outcome in attempt.found:
                 self._outcomes.use_together(library, [root for root, _ in lines], outcome, attempt.alike)
             if not attempt.found:
                 self._outcomes.warn_apart(file, attempt.failures[0], attempt.alike)
             mask &= ~attempt.alike
 
-    def _join_rest(self, file: str, lines: list[tuple[Root, Wanted]], mask: int) -> Generator[list[Want], None, int]:
+    def _join_rest(
+        self, file: str, lines: list[tuple[Root, Wanted]], mask: int, budget: Budget
+    ) -> Generator[list[Want], None, int]:
         """Leave the lines alone that have the newest of everything, and fit the others to them; where that works.
 
         Of very many lines most fit together as they are, and to search through all that they need takes long.
@@ -264,7 +284,7 @@ class Resolution:
         mask = newest.holds_together(good, mask)
         settled = newest.settled((one, one.mask & mask) for one in good)
         start = Start(wanted=tuple(one for _, one in rest), label=file, settled=settled)
-        outcome = yield from Search(self._scope.libraries[0], start, environment, mask).run(self._most_rounds)
+        outcome = yield from Search(self._scope.libraries[0], start, environment, mask).run(budget)
         if not isinstance(outcome, Found):
             return 0
         self._outcomes.use_together(self._scope.libraries[0], [root for root, _ in rest], outcome, outcome.alike)
@@ -327,14 +347,17 @@ class Resolution:
 
     def _search(self, task: Task, mask: int) -> Generator[list[Want], None, None]:
         """Resolve in each environment of a mask, those that cannot be told apart together."""
+        budget = Budget(self._most_steps)  # for all environments and readings: none of them may take long
         while mask:
-            attempt = yield from self._attempt(task.scope, task.start(), mask)
+            attempt = yield from self._attempt(task.scope, task.start(), mask, budget)
             if not attempt.is_for_both:
-                attempt = yield from self._step_back(task, attempt)
+                attempt = yield from self._step_back(task, attempt, budget)
             self._use(task, attempt.found, attempt.alike)
             mask &= ~attempt.alike
 
-    def _attempt(self, scope: Scope, start: Start, mask: int) -> Generator[list[Want], None, _Attempt]:
+    def _attempt(
+        self, scope: Scope, start: Start, mask: int, budget: Budget
+    ) -> Generator[list[Want], None, _Attempt]:
         """Resolve in the first environment of a mask: as both installers read it, or else as each of them does."""
         environment, alike = mask & -mask, mask
         found: list[tuple[Library, Found]] = []
@@ -343,7 +366,7 @@ class Resolution:
             if failures and not scope.libraries[0].has_met_open:
                 break
             for library in (both, *each):
-                outcome = yield from self._run(library, start, environment, alike)
+                outcome = yield from _run(library, start, (environment, alike), budget)
                 alike &= outcome.alike
                 if isinstance(outcome, Found):
                     found.append((library, outcome))
@@ -355,26 +378,19 @@ class Resolution:
                 break
         return _Attempt(found, failures, alike)
 
-    def _run(
-        self, library: Library, start: Start, environment: int, others: int
-    ) -> Generator[list[Want], None, Found | Failed]:
-        outcome = yield from Search(library, start, environment, others).run(self._most_rounds)
-        if isinstance(outcome, Found) or library.reading is not Reading.PIP:
-            return outcome
-        search = Search(library, start, environment, outcome.alike, is_strict=False)
-        return (yield from search.run(self._most_rounds))
-
     def _use(self, task: Task, found: Iterable[tuple[Library, Found]], mask: int) -> None:
         for library, outcome in found:
             chosen = self._outcomes.use(library, task, outcome, mask)
             self._take_what_backend_asks(task, chosen, mask)
 
-    def _step_back(self, task: Task, attempt: _Attempt) -> Generator[list[Want], None, _Attempt]:
+    def _step_back(
+        self, task: Task, attempt: _Attempt, budget: Budget
+    ) -> Generator[list[Want], None, _Attempt]:
         """Where an installer cannot have the release that a root took, it goes on to an older one: hold that too."""
         root, others = task.root, _Attempt([], [], attempt.alike)
         if root is not None and task.may_step_back:
             start = Start(wanted=(as_wanted(root, task.extras, attempt.alike),), label=root.origin)
-            others = yield from self._attempt(task.scope, start, attempt.alike)
+            others = yield from self._attempt(task.scope, start, attempt.alike, budget)
         if not attempt.found:
             self._outcomes.fail(task, attempt.failures, others.alike, has_older=bool(others.found))
         known = {library for library, _ in attempt.found}
@@ -389,6 +405,18 @@ class Resolution:
             self._outcomes.choose_root(root, release, others.alike)
             self._begin(msgspec.structs.replace(task, release=release, mask=others.alike, is_stand_in=True))
         return _Attempt(attempt.found, attempt.failures, others.alike)
+
+
+def _run(
+    library: Library, start: Start, environments: tuple[int, int], budget: Budget
+) -> Generator[list[Want], None, Found | Failed]:
+    """Search in one environment, and for all (a mask) that the outcome may also be for."""
+    environment, others = environments
+    outcome = yield from Search(library, start, environment, others).run(budget)
+    if isinstance(outcome, Found) or library.reading is not Reading.PIP:
+        return outcome
+    search = Search(library, start, environment, outcome.alike, is_strict=False)
+    return (yield from search.run(budget))
 
 
 class _Attempt(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from pypim.core.explain import explain_unsatisfied
 from pypim.core.library import asks_itself
 from pypim.core.rules import requirement_rule
 from pypim.core.selection import ProblemKind
-from pypim.core.solver import ABSENT, Impossible, Refusal, Requirement, Solution, Solver, Undecided
+from pypim.core.solver import ABSENT, Impossible, Pause, Refusal, Requirement, Solution, Solver, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from pypim.core.chains import ReleaseKey
     from pypim.core.closure import Want
     from pypim.core.library import Library, Wanted
-    from pypim.core.solver import Answer, Question
+    from pypim.core.solver import Answer, Budget, Question
     from pypim.core.universe import Universe
 
-MOST_ROUNDS = 50_000
-"""Decisions after which a root is undecided."""
+MOST_STEPS = 25_000_000
+"""Steps of the solver after which a root is undecided: about ten seconds."""
 
 _UNUSABLE = "cannot be used: its metadata is not valid, or for another Python"
 
@@ -112,9 +112,15 @@ class Search:
         self._asked: dict[NormalizedName, list[tuple[Release | None, SpecifierSet]]] = {}
         """Project → who requires it (None for the start), and which versions."""
 
-    def run(self, most_rounds: int = MOST_ROUNDS) -> Generator[list[Want], None, Found | Failed]:
-        """Search; yields what it must know, and goes on once that was answered."""
-        solver: Solver[Key, Cause] = Solver(most_rounds=most_rounds)
+    def run(self, budget: Budget) -> Generator[list[Want], None, Found | Failed]:
+        """Search; yields what it must know, and goes on once that was answered. An empty list is a mere pause."""
+        while True:
+            # Where files are found to be too large, all begins again as if they had never been listed.
+            outcome = yield from self._try(Solver(budget))
+            if outcome is not None:
+                return outcome
+
+    def _try(self, solver: Solver[Key, Cause]) -> Generator[list[Want], None, Found | Failed | None]:
         needed = yield from self._needed()
         search = solver.solve(needed)
         answer: Answer[Key, Cause] | None = None
@@ -123,13 +129,17 @@ class Search:
                 question = next(search) if answer is None else search.send(answer)
             except StopIteration as end:
                 return self._outcome(end.value)
+            if isinstance(question, Pause):
+                yield []
+                answer = []
+                continue
             answer = yield from self._answer(question)
             if answer is None:
-                return (yield from self.run(most_rounds))
+                return None
 
     def _outcome(self, end: Solution[Key] | Impossible[Cause] | Undecided) -> Found | Failed:
         if isinstance(end, Undecided):
-            return Failed((Cause(f"no decision after {end.rounds:,} rounds"),), self._alike, is_undecided=True)
+            return Failed((Cause(f"no decision within {end.steps:,} steps"),), self._alike, is_undecided=True)
         if isinstance(end, Impossible):
             return Failed(
                 end.facts, self._alike, follows_open=self._library.follows_open, is_disputed=self._is_disputed

@@ -33,7 +33,7 @@ class Share(msgspec.Struct, frozen=True, order=True, array_like=True):
     """In which resolutions a reason counts, in some environments."""
 
     environments: tuple[str, ...]
-    """Their names, sorted."""
+    """Their names, sorted; of one that counts in part the name of that end (see `target.end_names`)."""
     resolutions: tuple[int, ...]
     """Their numbers, sorted: 0 is the newest of everything, which many roots have in common; each other number is what
     a search found for one root, or for one build. None of them for a root with which nothing else comes."""

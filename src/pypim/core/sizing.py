@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from packaging.utils import NormalizedName
 
@@ -20,6 +20,7 @@ class Sizing:
     def __init__(self, limit_bytes: int | None) -> None:
         self.limit_bytes = limit_bytes
         self._answers: dict[NormalizedName, dict[str, int | None]] = {}
+        self._too_large: dict[NormalizedName, dict[str, DistFile]] = {}
 
     def unknown(self, project: NormalizedName, files: Iterable[DistFile]) -> list[DistFile]:
         """Those whose size must be asked for before it can be said whether they are too large."""
@@ -31,6 +32,12 @@ class Sizing:
     def learn(self, project: NormalizedName, file: DistFile, size: int | None) -> None:
         """The answer for a file; None where nobody can tell, and the filter lets it pass."""
         self._answers.setdefault(project, {})[file.identity] = size
+        if size is not None and self.limit_bytes is not None and size > self.limit_bytes:
+            self._too_large.setdefault(project, {})[file.identity] = file
+
+    def too_large(self, project: NormalizedName) -> Mapping[str, DistFile]:
+        """The files (by identity) of which it was learned that they are, whoever asked."""
+        return self._too_large.get(project, {})
 
     def size(self, project: NormalizedName, file: DistFile) -> int | None:
         """What the page says, or else what was learned."""

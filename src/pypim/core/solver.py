@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ABSENT = 1
 """The state of a variable that nothing needs."""
 
+_STEPS_AT_ONCE = 20_000  # so many take a few hundredths of a second
 _CONFLICTS_THAT_COUNT = 4  # a variable that was in so many conflicts is decided before others
 
 Key = TypeVar("Key", bound="Hashable")
@@ -43,6 +44,10 @@ class Question(msgspec.Struct, Generic[Key], frozen=True):
     state: int
 
 
+class Pause(msgspec.Struct, frozen=True):
+    """No question: whoever asks may do something else before the search goes on. The answer is nothing."""
+
+
 class Refusal(msgspec.Struct, Generic[Fact], frozen=True):
     """The answer that a state cannot be used at all, and the fact that says so."""
 
@@ -64,7 +69,22 @@ class Impossible(msgspec.Struct, Generic[Fact], frozen=True):
 class Undecided(msgspec.Struct, frozen=True):
     """The budget was spent before there was a solution or a proof."""
 
-    rounds: int
+    steps: int
+    """What it was when nothing of it was spent."""
+
+
+class Budget:
+    """The steps that searches may take: each looks at one incompatibility once, which takes the same time anywhere.
+
+    It counts no seconds, so that what comes of a search depends on nothing but what is asked. Several searches for the
+    same thing share one.
+    """
+
+    __slots__ = ("left", "most")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.left = most
 
 
 class _Incompatibility(Generic[Fact]):
@@ -108,9 +128,9 @@ Answer = list[Requirement[Key, Fact]] | Refusal[Fact]
 class Solver(Generic[Key, Fact]):
     """One search. Variables are decided in the order in which they became known, those in many conflicts first."""
 
-    def __init__(self, *, most_rounds: int) -> None:
-        """`most_rounds` bounds the decisions, so that a search ends."""
-        self._most_rounds = most_rounds
+    def __init__(self, budget: Budget) -> None:
+        """`budget` is what makes a search end."""
+        self._budget = budget
         self._numbers: dict[Key, int] = {}
         self._keys: list[Key] = []
         self._every: list[int] = []
@@ -127,13 +147,19 @@ class Solver(Generic[Key, Fact]):
 
     def solve(
         self, needed: Sequence[Requirement[Key, Fact]]
-    ) -> Generator[Question[Key], Answer[Key, Fact], Solution[Key] | Impossible[Fact] | Undecided]:
-        """Satisfy all that is needed. Yields questions; send the answer to each."""
+    ) -> Generator[Question[Key] | Pause, Answer[Key, Fact], Solution[Key] | Impossible[Fact] | Undecided]:
+        """Satisfy all that is needed. Yields questions; send the answer to each, and a list without any to a pause."""
+        budget = self._budget
         changed: list[int] = []
         try:
             for requirement in needed:
                 changed += self._require({}, requirement)
-            for _ in range(self._most_rounds):
+            pause_at = budget.left - _STEPS_AT_ONCE
+            while budget.left > 0:
+                if budget.left <= pause_at:
+                    yield Pause()
+                    pause_at = budget.left - _STEPS_AT_ONCE
+                budget.left -= 1
                 self._propagate(changed)
                 variable = self._next_variable()
                 if variable is None:
@@ -150,7 +176,7 @@ class Solver(Generic[Key, Fact]):
                     changed.append(variable)
         except _NoSolution as end:
             return Impossible(tuple(dict.fromkeys(_facts(end.proof))))
-        return Undecided(self._most_rounds)
+        return Undecided(budget.most)
 
     # --- what is known ----------------------------------------------------------------------------------------------
     def _number(self, key: Key, every: int) -> int:
@@ -244,6 +270,7 @@ class Solver(Generic[Key, Fact]):
         waiting = dict.fromkeys(changed)
         while waiting:
             variable = waiting.popitem()[0]
+            self._budget.left -= len(self._watching[variable])
             for incompatibility in reversed(self._watching[variable]):
                 open_variable = self._open_variable(incompatibility)
                 if open_variable == _SEVERAL:
@@ -275,6 +302,7 @@ class Solver(Generic[Key, Fact]):
         """Follow a conflict to the choice that caused it, undo that, and remember why it can never be made again."""
         is_learned = False
         while conflict.terms:
+            self._budget.left -= len(conflict.terms)
             step, previous = self._satisfier(conflict)
             self._conflicts[step.variable] += 1
             if step.variable in self._undecided:

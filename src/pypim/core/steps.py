@@ -16,6 +16,7 @@ import msgspec
 from pypim.core.metadata import parse_requirement
 from pypim.core.names import normalize_extra
 from pypim.core.selection import Reason
+from pypim.core.target import FIRST_END, LAST_END
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +41,7 @@ class OwnRequirement(msgspec.Struct, frozen=True):
 
     requirement: str
     environments: tuple[str, ...]
-    """Where it holds."""
+    """Where it holds; see `target.end_names`."""
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -86,19 +87,22 @@ class Steps:
         }
         self._own = own
         self._root_extras = root_extras
-        self._bits: dict[str, int] = {}
+        self._shifts: dict[str, int] = {}
         self._masks: dict[tuple[str, ...], int] = {}
         self._names: dict[int, tuple[str, ...]] = {}
         self._to: dict[ReleaseKey, list[Step]] = {}
         self._in: dict[ReleaseKey, dict[int, list[tuple[Step, int]]]] = {}
 
     def mask(self, environments: tuple[str, ...]) -> int:
-        """Names of environments as a mask."""
+        """Names of environments as a mask, with two bits for each: both its ends, or that which is named."""
         found = self._masks.get(environments)
         if found is None:
             found = 0
             for name in environments:
-                found |= self._bits.setdefault(name, 1 << len(self._bits))
+                is_first, is_last = name.endswith(FIRST_END), name.endswith(LAST_END)
+                whole = name.removesuffix(FIRST_END).removesuffix(LAST_END)
+                shift = self._shifts.setdefault(whole, 2 * len(self._shifts))
+                found |= (0b01 if is_first else 0b10 if is_last else 0b11) << shift
             self._masks[environments] = found
         return found
 
@@ -106,7 +110,8 @@ class Steps:
         """The sorted names of the environments of a mask."""
         found = self._names.get(mask)
         if found is None:
-            found = self._names[mask] = tuple(sorted(name for name, bit in self._bits.items() if mask & bit))
+            named = (name for name, shift in self._shifts.items() if mask >> shift & 0b11)
+            found = self._names[mask] = tuple(sorted(named))
         return found
 
     def all_to(self, key: ReleaseKey) -> list[Step]:

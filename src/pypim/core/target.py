@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import product
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
     from pypim.core.platforms import Platform
 
 __all__ = [
+    "FIRST_END",
+    "LAST_END",
     "MARKER_VARIABLES",
     "Environment",
     "TargetSpec",
+    "end_names",
     "environments",
     "lower_bound",
     "machine_platform",
@@ -63,6 +67,9 @@ _PYTHON_MARKERS = frozenset({"python_version", "python_full_version"})
 _IMPLEMENTATION_MARKERS = frozenset({"implementation_name", "platform_python_implementation"})
 _DEFAULT_IMPLEMENTATIONS = ("cpython",)
 _LAST_PATCH = 99
+
+FIRST_END, LAST_END = " (first patch release)", " (last patch release)"
+"""Stand behind the name of an environment where only one of its ends is meant."""
 _RANK_STEP = 1 << 20  # more than any list of platforms is long
 
 
@@ -125,6 +132,18 @@ def patch_ends(environments: Sequence[Environment]) -> tuple[Environment, ...]:
     """
     some = [e for e in environments if e.python is not None and "python_full_version" not in e.variables]
     return (*(_at_patch(e, 0) if e in some else e for e in environments), *(_at_patch(e, _LAST_PATCH) for e in some))
+
+
+def end_names(environments: Sequence[Environment]) -> tuple[str, ...]:
+    """The names of environments with both ends, or of others: the two ends of one get names of their own."""
+    names = [environment.name for environment in environments]
+    both = {name for name, count in Counter(names).items() if count > 1}
+    seen: set[str] = set()
+    found: list[str] = []
+    for name in names:
+        found.append(name + (LAST_END if name in seen else FIRST_END) if name in both else name)
+        seen.add(name)
+    return tuple(found)
 
 
 def _at_patch(environment: Environment, patch: int) -> Environment:

@@ -11,6 +11,7 @@ from pypim.core.library import Wanted
 from pypim.core.resolve import Resolution
 from pypim.core.scope import as_wanted
 from pypim.core.search import Failed, Search, Start
+from pypim.core.solver import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -58,12 +59,12 @@ class Together(Resolution):
         return self._settle()
 
     def _try(self, start: Start) -> Generator[list[Want], None, None]:
-        mask = self._mask
+        mask, budget = self._mask, Budget(self._most_steps)
         while mask:
             alike = mask
             failures: list[Failed] = []
             for library in (*self._scope.libraries, *self._scope.fallbacks):
-                outcome = yield from Search(library, start, mask & -mask, alike).run(self._most_rounds)
+                outcome = yield from Search(library, start, mask & -mask, alike).run(budget)
                 alike &= outcome.alike
                 if not isinstance(outcome, Failed):
                     failures = []

@@ -21,6 +21,7 @@ from pypim.core.errors import (
     UpstreamUnavailable,
 )
 from pypim.index.download import check_bytes, expected_size, in_thread, is_complete, judge
+from pypim.index.sharing import end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,15 +37,17 @@ HELD_BACK_BYTES = 1 << 16
 """Of the end of a file, until its digest is right."""
 WHOLE_BYTES = 1 << 18
 """A file up to this size is given out only when it is right: then a bad one is an error, and no broken connection."""
+_LEAST_READ_BYTES = 1 << 14
 _MOST_READ_BYTES = 1 << 18
-_ALL_READ_BYTES = 1 << 22
-"""At once by one reader, and by all of a file together: each has a chunk in memory."""
+_ALL_READ_BYTES = 1 << 20
+"""At once by one reader, and by all of a file together: the server keeps some twenty chunks for each of them."""
 _ATTEMPTS = 4
 _LONGEST_TURN_SECONDS = 8.0
 _THREAD_BYTES = 1 << 17
-_MOST_CHUNKS = 32
+_END_SECONDS = 0.05
+_MOST_CHUNKS = 16
 """Received and not yet written; one is at most a few hundred KB."""
-_MOST_PIECE_BYTES = 1 << 20
+_MOST_PIECE_BYTES = 1 << 19
 """Written at once."""
 
 
@@ -118,7 +121,7 @@ class Arrival:
         while True:
             available = self.given_out
             if start < available:
-                fair = min(_MOST_READ_BYTES, max(1, _ALL_READ_BYTES // max(1, self.readers)))
+                fair = max(_LEAST_READ_BYTES, min(_MOST_READ_BYTES, _ALL_READ_BYTES // max(1, self.readers)))
                 chunk = self._read(start, min(most, available - start, fair))
                 if chunk:
                     return chunk
@@ -243,10 +246,7 @@ class Arrivals:
 
     async def close(self) -> None:
         """Stop fetching; what was received stays for the next time."""
-        tasks = [task for _, task in self._arrivals.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end([task for _, task in self._arrivals.values()])
 
     async def _fetch(self, arrival: Arrival, project: NormalizedName, limit_bytes: int) -> None:
         file = arrival.file
@@ -364,9 +364,18 @@ async def _write(arrival: Arrival, staged: StagedBlob, incoming: Incoming, limit
             await _put(arrival, staged, piece)
         await reading
     finally:
+        await _end(reading, received)
+
+
+async def _end(reading: asyncio.Task[None], received: asyncio.Queue[bytes]) -> None:
+    """Stop reading. A read that is cancelled in the moment in which it ends goes on, so once is not enough."""
+    while not reading.done():
         reading.cancel()
-        with suppress(asyncio.CancelledError, UpstreamFault):
-            await reading
+        while not received.empty():
+            received.get_nowait()
+        await asyncio.wait({reading}, timeout=_END_SECONDS)
+    if not reading.cancelled():
+        reading.exception()  # it was raised where it mattered
 
 
 async def _receive_into(received: asyncio.Queue[bytes], incoming: Incoming) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pypim.core.errors import PypimError, Refused, UpstreamUnavailable
 from pypim.core.freshness import Standing, standing
+from pypim.index.sharing import end
 from pypim.index.sources import Kept
 
 if TYPE_CHECKING:
@@ -118,10 +119,7 @@ class Documents(Generic[K, V]):
 
     async def close(self) -> None:
         """Stop asking."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks.values())
 
     def doubt(self, key: K) -> None:
         """What is believed was seen to be wrong: ask again before it is answered the next time."""

@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Hashable
+    from collections.abc import Callable, Coroutine, Hashable, Iterable
 
 V = TypeVar("V")
+
+_AGAIN_SECONDS = 0.1
 
 
 class _Flight(Generic[V]):
@@ -45,3 +47,18 @@ class SingleFlight(Generic[V]):
                 # A new asker must not join work that is being ended.
                 self._flights.pop(key, None)
                 flight.task.cancel()
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended, however they end.
+
+    A task whose wait is over in the moment in which it is cancelled may go on, so once is not always enough.
+    """
+    waiting = {task for task in tasks if not task.done()}
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        ended, waiting = await asyncio.wait(waiting, timeout=_AGAIN_SECONDS)
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # whoever waited for it was told

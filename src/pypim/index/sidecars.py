@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pypim.core.errors import MetadataNotFound, PypimError
 from pypim.core.shown import metadata_key, newest_wheels
+from pypim.index.sharing import end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +149,4 @@ class Ahead:
 
     async def close(self) -> None:
         """Stop learning."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)

@@ -1,10 +1,12 @@
-"""How much the catalog knows each kind of index to hold, added up by the database itself."""
+"""What the catalog knows each kind of index to hold: how much, added up by the database, and some names at a time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
     from pypim.store.database import Database
 
 
@@ -33,3 +35,15 @@ class CatalogCounts:
     def hosted(self, index: str) -> Counts:
         """Its projects, also those without files, and the files that were uploaded and not deleted."""
         return Counts(*self._database.rows("counted_hosted", (index,))[0])
+
+    def names_of_mirror(self, generation: int, after: str, most: int) -> list[NormalizedName]:
+        """The projects of a generation with a file that is held: those whose names come after one, so many at most."""
+        return [name for (name,) in self._database.rows("listed_mirror", (generation, after, most))]
+
+    def names_of_proxy(self, index: str, after: str, most: int) -> list[NormalizedName]:
+        """The same of what a proxy keeps."""
+        return [name for (name,) in self._database.rows("listed_proxy", (index, after, most))]
+
+    def names_of_hosted(self, index: str, after: str, most: int) -> list[NormalizedName]:
+        """The same of a hosted index: also those without files, but none in quarantine (PEP 792)."""
+        return [name for (name,) in self._database.rows("listed_hosted", (index, after, most))]

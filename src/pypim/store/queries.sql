@@ -136,6 +136,14 @@ SELECT status, status_reason FROM selected_projects WHERE generation = ? AND nam
 SELECT selected.file, holdings.filename, holdings.sha256, holdings.blake2b_256, holdings.size, holdings.metadata_sha256
 FROM selected JOIN holdings USING (identity)
 WHERE selected.generation = ? AND selected.project = ? ORDER BY selected.release, selected.position
+-- Names after one, so many at most, of projects with a file that is held.
+-- name: listed_mirror
+SELECT name FROM selected_projects AS chosen
+WHERE generation = ?1 AND name > ?2 AND EXISTS (
+  SELECT 1 FROM selected JOIN holdings USING (identity)
+  WHERE selected.generation = ?1 AND selected.project = chosen.name
+)
+ORDER BY name LIMIT ?3
 -- The projects, files and bytes of a generation that are held.
 -- name: counted_mirror
 SELECT count(DISTINCT selected.project), count(*), coalesce(sum(holdings.size), 0)
@@ -279,6 +287,8 @@ ON CONFLICT (index_name, identity) DO UPDATE SET project = excluded.project, fil
   size = excluded.size, used_at = max(used_at, excluded.used_at)
 -- name: use_cached
 UPDATE cached SET used_at = max(used_at, ?) WHERE index_name = ? AND identity = ?
+-- name: listed_proxy
+SELECT DISTINCT project FROM cached WHERE index_name = ? AND project > ? ORDER BY project LIMIT ?
 -- name: counted_proxy
 SELECT count(DISTINCT project), count(*), coalesce(sum(size), 0) FROM cached WHERE index_name = ?
 -- name: cached_size
@@ -304,6 +314,8 @@ WHERE sidecars.key = ? AND sidecars.sha256 IS NOT NULL
 
 -- name: hosted_projects
 SELECT name, status, status_reason, serial FROM hosted_projects WHERE index_name = ? ORDER BY name
+-- name: listed_hosted
+SELECT name FROM hosted_projects WHERE index_name = ? AND name > ? AND status <> 'quarantined' ORDER BY name LIMIT ?
 -- name: counted_hosted
 SELECT (SELECT count(*) FROM hosted_projects WHERE index_name = ?1), count(*), coalesce(sum(size), 0)
 FROM hosted_files WHERE index_name = ?1

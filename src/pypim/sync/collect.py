@@ -61,22 +61,26 @@ class Collector:
         self._reporter.stage("metadata")
         try:
             async with asyncio.TaskGroup() as group:
-                wants = self._take_known(closure, closure.start(roots))
+                wants = await self._take_known(closure, closure.start(roots))
                 while True:
                     for want in wants:
                         group.create_task(self._ask(want, answers))
                         asked += 1
+                    if closure.is_busy:
+                        await asyncio.sleep(0)  # a signal may wait, and the requests that are under way
+                        wants = await self._take_known(closure, closure.go_on())
+                        continue
                     if answered == asked:
                         break
                     answer = await answers.get()
                     answered += 1
                     self._reporter.advance(total=asked)
-                    wants = self._take_known(closure, closure.answer(*answer))
+                    wants = await self._take_known(closure, closure.answer(*answer))
         except* PypimError as failures:
             raise first_error(failures) from None
         return closure.selection()
 
-    def _take_known(self, closure: Closure | Resolution, wants: list[Want]) -> list[Want]:
+    async def _take_known(self, closure: Closure | Resolution, wants: list[Want]) -> list[Want]:
         """Answer what is known, and what is wanted because of that, as far as it goes; what must be asked for."""
         if self._known is None:
             return wants
@@ -85,6 +89,8 @@ class Collector:
             following: list[Want] = []
             for start in range(0, len(wants), _AT_ONCE):
                 batch = wants[start : start + _AT_ONCE]
+                if len(batch) == _AT_ONCE:
+                    await asyncio.sleep(0)  # a signal may wait
                 pages = self._known.pages([want.project for want in batch if isinstance(want, WantPage)])
                 metadata = self._known.metadata([want.file for want in batch if isinstance(want, WantMetadata)])
                 for want in batch:

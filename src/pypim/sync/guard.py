@@ -14,9 +14,9 @@ import msgspec
 
 from pypim.core.candidates import Chooser
 from pypim.core.errors import Unresolvable
-from pypim.core.model import ProjectStatus
 from pypim.core.selection import ProblemKind
 from pypim.sync.held import Held
+from pypim.sync.reach import Reach
 from pypim.sync.trials import (
     NOTHING_HELD,
     Surroundings,
@@ -186,7 +186,7 @@ def _surroundings(stack: Stack, request: Request, held: Held) -> Surroundings:
 # --- who is watched -------------------------------------------------------------------------------------------------
 def _watched(request: Request, change: Change) -> list[_Watched]:
     """The roots that are in both requests and reach something that changes."""
-    reach = _Reach(request, change)
+    reach = Reach(request, change)
     if not reach.changed:
         return []
     before = chosen_for(change.before, request.environments)
@@ -207,31 +207,6 @@ def _watched(request: Request, change: Change) -> list[_Watched]:
     return watched
 
 
-class _Reach:
-    """What the changes reach: whoever requires a project that changes, however far up."""
-
-    def __init__(self, request: Request, change: Change) -> None:
-        self.changed = _changed_projects(change)
-        parents = _parents(change.before, change.after)
-        follow = request.follow
-        # What lies deeper than is followed has no edges here.
-        self._affected = None if follow.max_depth or not follow.is_followed else _ancestors(self.changed, parents)
-        # A resolution leaves aside what a filter excludes as a whole; whoever installs from the index cannot.
-        excluded = [one for one in change.after.problems if one.kind is ProblemKind.EXCLUDED and not one.is_root]
-        left_aside = {one.chain[-1].partition(" ")[0] for one in excluded}
-        self.doubtful = _ancestors({*change.suspects, *left_aside}, parents)
-        """What a resolution while releases were chosen does not prove."""
-        # What is quarantined has to go at once, whatever needs it (PEP 792).
-        closed = {facts.name for facts in change.after.projects if facts.status is ProjectStatus.QUARANTINED}
-        self._given_up = _ancestors(closed, parents)
-
-    def concerns(self, roots: Sequence[Root]) -> bool:
-        """Whether what some roots need together changes, and none of it has to go anyway."""
-        if any(root.project in self._given_up for root in roots):
-            return False
-        return bool(self.changed) and (self._affected is None or any(root.project in self._affected for root in roots))
-
-
 def _is_allowed(root: Root, request: Request) -> bool:
     return request.policy.project_verdict(root.project, is_dependency=False).is_allowed
 
@@ -246,47 +221,6 @@ def _proved(change: Change, doubtful: set[str]) -> dict[tuple[RootKey, str | Non
     return found
 
 
-def _changed_projects(change: Change) -> set[str]:
-    """The projects of which other files are held, or of which something else is said."""
-    before, after = _offers(change.before, change.holdings), _offers(change.after, change.holdings)
-    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-
-
-def _offers(selection: Selection, holdings: Mapping[str, Holding]) -> dict[str, set[tuple[object, ...]]]:
-    found: dict[str, set[tuple[object, ...]]] = {}
-    for release in selection.releases:
-        offered = found.setdefault(release.project, set())
-        for file in release.files:
-            if file.identity in holdings:
-                offered.add((file.filename, file.identity, file.requires_python, file.is_yanked))
-    for facts in selection.projects:
-        if facts.name in found:
-            found[facts.name].add((facts.status,))
-    return found
-
-
-def _parents(*selections: Selection) -> dict[str, set[str]]:
-    """Project → the projects whose releases require it."""
-    parents: dict[str, set[str]] = {}
-    for selection in selections:
-        for release in selection.releases:
-            for reason in release.reasons:
-                if reason.parent_project and not reason.is_build:
-                    parents.setdefault(release.project, set()).add(reason.parent_project)
-    return parents
-
-
-def _ancestors(projects: Iterable[str], parents: Mapping[str, set[str]]) -> set[str]:
-    """The projects, and all that require them, however far."""
-    found = set(projects)
-    waiting = list(found)
-    while waiting:
-        fresh = parents.get(waiting.pop(), set()) - found
-        found |= fresh
-        waiting += fresh
-    return found
-
-
 def _union(masks: Mapping[str | None, int]) -> int:
     return reduce(or_, masks.values(), 0)
 
@@ -294,12 +228,12 @@ def _union(masks: Mapping[str | None, int]) -> int:
 # --- files that are installed as a whole ----------------------------------------------------------------------------
 def _watched_files(request: Request, change: Change) -> list[Trial]:
     """The files of which all lines were asked for before, where it is not known yet that they still fit together."""
-    reach = _Reach(request, change)
+    reach = Reach(request, change)
     before = chosen_for(change.before, request.environments)
     apart: dict[str, int] = {}
     for one in change.apart or ():
         apart[one.file] = apart.get(one.file, 0) | one.mask
-    found = []
+    found: list[Trial] = []
     for file, (lines, mask) in files_of(change.roots, request.environments).items():
         if not reach.concerns(lines) or any(key_of(line) not in before for line in lines):
             continue

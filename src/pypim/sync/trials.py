@@ -239,7 +239,7 @@ class _Reading:
                 version=trial.version or pair.release.text,
                 mask=mask,
                 reading=reading,
-                failure=pair.failure.removeprefix(f"{pair.release.project} {pair.release.text} is asked for; "),
+                failure=pair.failure,
                 is_undecided=pair.is_undecided,
             )
         problems = self._problems.get(str(trial.number), ())

@@ -78,13 +78,19 @@ class _Wish(msgspec.Struct, frozen=True):
 
     def admits(self, case: Case) -> bool:
         """Whether the release in question would do as well."""
-        for root in case.roots if not self.reason.parent_project else ():
-            if (root.origin, root.text, root.project) == (self.reason.origin, self.reason.requirement, case.name):
-                return _contains(root.rule.specifier, case.release)
+        root = self._root(case)
+        if root is not None:
+            return _contains(root.rule.specifier, case.release)
         requirement = parse_requirement(self.reason.requirement)
         return (
             requirement is not None and requirement.name == case.name and _contains(requirement.specifier, case.release)
         )
+
+    def _root(self, case: Case) -> Root | None:
+        """The root whose rule it is; None for a requirement of a release."""
+        key = (self.reason.origin, self.reason.requirement, case.name)
+        roots = case.roots if not self.reason.parent_project else ()
+        return next((root for root in roots if (root.origin, root.text, root.project) == key), None)
 
     def sentence(self, case: Case) -> str:
         """What it takes, and why not the release in question."""
@@ -99,16 +105,23 @@ class _Wish(msgspec.Struct, frozen=True):
     def _preference(self, case: Case) -> str:
         if not self.admits(case):
             return ""
-        newest = max((found for text in self.versions if (found := parse_version(text)) is not None), default=None)
-        if newest is None or case.release.version is None:
+        own, known = case.release.version, {text: parse_version(text) for text in self.versions}
+        if own is None or None in known.values():
             return ""
-        if case.release.version.is_prerelease and not newest.is_prerelease:
-            return ", which is no pre-release"
-        if newest < case.release.version:
+        is_one = len(known) == 1
+        if own.is_prerelease and not any(version.is_prerelease for version in known.values() if version is not None):
+            return ", which is no pre-release" if is_one else ", which are no pre-releases"
+        newer = [text for text, version in known.items() if version is not None and version > own]
+        if not newer:
             return f", though it admits {case.release.text} too"
-        keep = case.request.policy.keep_latest
-        newer = ", which is newer" if len(self.versions) == 1 else ", which are newer"
-        return newer if keep is None else f"{newer} (filters.keep-latest = {keep})"
+        some = "which" if len(newer) == len(known) else f"of which {', '.join(newer)}"
+        return f", {some} {'is' if len(newer) == 1 else 'are'} newer{self._limit(case)}"
+
+    def _limit(self, case: Case) -> str:
+        """What caps a rule that takes every match; no other is capped (see `Choice.take`)."""
+        root, keep = self._root(case), case.request.policy.keep_latest
+        is_capped = root is not None and root.rule.count is None and not root.rule.is_pin
+        return f" (filters.keep-latest = {keep})" if is_capped and keep is not None else ""
 
 
 async def describe_unchosen(case: Case) -> tuple[str, tuple[Conflict, ...]]:
@@ -148,7 +161,7 @@ def _wishes(case: Case) -> Iterator[_Wish]:
 # --- forced in ------------------------------------------------------------------------------------------------------
 async def _conflicts(case: Case) -> tuple[Conflict, ...]:
     """What contradicts the release, for the roots that are nearest to what they take of its project."""
-    found: list[Conflict] = []
+    found: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
     tried: set[tuple[str, str, str]] = set()
     for chain in _chains(case):
         first = chain.links[0]
@@ -160,19 +173,16 @@ async def _conflicts(case: Case) -> tuple[Conflict, ...]:
         rule = requirement_rule(SpecifierSet(f"=={first.version}"), root.text)
         pinned = msgspec.structs.replace(root, rule=rule)
         verdicts = await _verdicts(case, pinned, frozenset(chain.environments))
-        found += [
-            Conflict(
-                root=f"{first.by}: {first.requirement}",
-                release=f"{first.project} {first.version}",
-                environments=verdict.environments,
-                causes=verdict.causes,
-            )
-            for verdict in verdicts
-            if verdict.causes and not verdict.is_undecided
-        ]
+        for verdict in verdicts:
+            if verdict.causes and not verdict.is_undecided:
+                about = (f"{first.by}: {first.requirement}", f"{first.project} {first.version}", verdict.causes)
+                found.setdefault(about, set()).update(verdict.environments)
         if len(tried) == _MOST_ROOTS:
             break
-    return tuple(found)
+    return tuple(
+        Conflict(root=root, release=release, environments=tuple(sorted(environments)), causes=causes)
+        for (root, release, causes), environments in found.items()
+    )
 
 
 def _chains(case: Case) -> list[Chain]:

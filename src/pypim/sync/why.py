@@ -9,7 +9,7 @@ from pypim.core.chains import Background, IndexKept, chains_of
 from pypim.core.markers import evaluate
 from pypim.core.metadata import parse_requirement
 from pypim.core.steps import OwnRequirement, extras_needed
-from pypim.core.target import environments
+from pypim.core.target import end_names, environments, patch_ends
 from pypim.core.ways import MOST_STEPS
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class WhyAnswerer:
         """`is_exhaustive`: every chain is looked for, however many there are."""
         self._selection = selection
         self._metadata = metadata
-        self._environments = environments
+        ends = patch_ends(environments)
+        self._ends = tuple(zip(end_names(ends), ends, strict=True))
         self._files: dict[ReleaseKey, tuple[DistFile, ...]] = {
             (release.project, release.version): release.files for release in selection.releases
         }
@@ -88,8 +89,8 @@ class WhyAnswerer:
                 if "[" in text and (parsed := parse_requirement(text)) is not None and parsed.name == project:
                     texts[parsed.text] = parsed
         for text, parsed in texts.items():
-            names = sorted(e.name for e in self._environments if self._may_hold(parsed, e))
-            yield OwnRequirement(text, tuple(dict.fromkeys(names)))
+            names = [name for name, environment in self._ends if self._may_hold(parsed, environment)]
+            yield OwnRequirement(text, tuple(names))
 
     def _may_hold(self, requirement: ParsedRequirement, environment: Environment) -> bool:
         holds = partial(evaluate, requirement.marker, environment)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.candidates import Chooser
+from pypim.core.expand import lacks_extra
 from pypim.core.explain import FileVerdict, explain_files
-from pypim.core.filenames import parse_version
+from pypim.core.filenames import parse_filename, parse_version
 from pypim.core.names import normalize_extra, parse_name
 from pypim.core.remedies import NEW_TARGET, file_remedies, project_remedies
 from pypim.core.sizing import Sizing
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
+    from packaging.version import Version
 
     from pypim.core.candidates import Candidates, Release
     from pypim.core.closure import Root
@@ -55,12 +57,13 @@ async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Ob
     kept = _kept_versions(selection, name, line.requirement.specifier)
     answer = Objections(index=request.index, requirement=line.text, is_kept=bool(kept), verdict="")
     if selection is not None and kept:
-        return msgspec.structs.replace(answer, **_kept(selection, request, line, kept))
+        return msgspec.structs.replace(answer, **await _kept(stack, selection, request, line, kept))
     roots, _ = await expand_roots(stack, request)
     is_root = any(root.project == name for root in roots)
     page = await stack.index.project(name)
     chooser = Chooser(request.environments, request.policy, stack.clock.now())
-    hashes = line.hashes or _hashes_of_roots(roots, name)
+    specifier = line.requirement.specifier
+    hashes = line.hashes or _hashes_of_roots(roots, name, _versions_of(page, specifier))
     judge = _Judge(stack, request, chooser, hashes, tuple(roots), Sizing(request.policy.max_file_size_bytes))
     candidates = chooser.candidates(page, hashes)
     verdict = request.policy.project_verdict(name, is_dependency=not is_root)
@@ -82,7 +85,9 @@ async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Ob
     return msgspec.structs.replace(answer, verdict=told, files=tuple(files), conflicts=conflicts, remedy=remedy)
 
 
-def _kept(selection: Selection, request: Request, line: RequirementLine, kept: list[str]) -> dict[str, str]:
+async def _kept(
+    stack: Stack, selection: Selection, request: Request, line: RequirementLine, kept: list[str]
+) -> dict[str, str]:
     """It is held; its extras may not be."""
     name = parse_name(line.requirement.name)
     steps = Steps(selection, root_extras=request.follow.root_extras)
@@ -90,11 +95,31 @@ def _kept(selection: Selection, request: Request, line: RequirementLine, kept: l
     extras = sorted(map(normalize_extra, line.requirement.extras))
     lacking = [extra for extra in extras if not any(step.reaches(extra) for step in asked)]
     told = f"it is held: {name} {', '.join(kept)}"
-    if not lacking:
-        return {"verdict": told, "remedy": f"Ask `pypim why {name}` for the reasons."}
-    wanted = f"{name}[{','.join(extras)}]"
-    remedy = f'Add "{wanted}" = "=={kept[0]}" to [indexes.{request.index}.packages], or run `pypim sync {wanted}`.'
-    return {"verdict": f"{told}, but nothing asks for its extras {', '.join(lacking)}", "remedy": remedy}
+    files = [
+        file
+        for release in selection.releases
+        for file in release.files
+        if release.project == name and release.version in kept
+    ]
+    unknown = await _not_provided(stack, name, files, lacking)
+    wanted = [extra for extra in extras if extra not in unknown]
+    answer = {"verdict": told, "remedy": f"Ask `pypim why {name}` for the reasons."}
+    if unknown:
+        answer["verdict"] = f"{told}, which provides no extra {', '.join(unknown)}"
+    if unasked := [extra for extra in lacking if extra not in unknown]:
+        answer["verdict"] += f", but nothing asks for its extras {', '.join(unasked)}"
+        text = f"{name}[{','.join(wanted)}]"
+        table = f"[indexes.{request.index}.packages]"
+        answer["remedy"] = f'Add "{text}" = "=={kept[0]}" to {table}, or run `pypim sync {text}`.'
+    return answer
+
+
+async def _not_provided(
+    stack: Stack, name: NormalizedName, files: Iterable[DistFile], extras: list[NormalizedName]
+) -> list[NormalizedName]:
+    """The extras that every file is known not to have; to ask for them would bring nothing."""
+    found = await asyncio.gather(*(metadata_of(stack, name, file) for file in files)) if extras else []
+    return [extra for extra in extras if all(one is not None and lacks_extra(one, extra) for one in found)]
 
 
 async def _let_in(judge: _Judge, page: Page, candidates: Candidates, files: list[FileVerdict]) -> str:
@@ -198,10 +223,20 @@ async def _learn(judge: _Judge, project: NormalizedName, asked: list[DistFile]) 
     return bool(unread)
 
 
-def _hashes_of_roots(roots: Iterable[Root], name: NormalizedName) -> frozenset[str]:
-    """The hashes that requirements files allow, where every rule for the project is limited by some."""
-    allowed = [root.hashes for root in roots if root.project == name]
+def _hashes_of_roots(roots: Iterable[Root], name: NormalizedName, versions: list[Version]) -> frozenset[str]:
+    """The hashes that requirements files allow, where every rule that takes any of the versions is limited by some."""
+    allowed = [
+        root.hashes
+        for root in roots
+        if root.project == name and any(root.rule.specifier.contains(one, prereleases=True) for one in versions)
+    ]
     return frozenset().union(*allowed) if all(allowed) else frozenset()
+
+
+def _versions_of(page: Page, specifier: SpecifierSet) -> list[Version]:
+    """Those on a page that a specifier admits."""
+    found = {parse_filename(file.filename, page.name).version for file in page.files}
+    return [version for version in found if version is not None and specifier.contains(version, prereleases=True)]
 
 
 def _is_free(row: FileVerdict, release: Release) -> bool:

@@ -22,12 +22,14 @@ from pypim.web.api_shapes import (
     ProjectsQuery,
     ReasonQuery,
     RevokedToken,
+    StatusBody,
     TokenBody,
     Tokens,
     TokensQuery,
     Users,
     Why,
     WhyQuery,
+    YankBody,
     Yanked,
 )
 
@@ -110,7 +112,7 @@ def _reading() -> list[Endpoint]:
         Endpoint(
             method="GET",
             path=f"{_INDEX}/projects",
-            summary="The projects of an index, page by page.",
+            summary="The projects of which an index holds something, page by page.",
             answer=Projects,
             query=ProjectsQuery,
             faults=_READING,
@@ -165,7 +167,7 @@ def _changing(context: Context) -> list[Endpoint]:
 
     yank = f"{_PROJECT}/{{version}}/yank"
     return [
-        changing("POST", yank, "Yank a release (PEP 592).", answer=Yanked, body=upload_routes.YankBody),
+        changing("POST", yank, "Yank a release (PEP 592).", answer=Yanked, body=YankBody),
         changing("DELETE", yank, "Take back that a release is yanked.", answer=Yanked, query=ReasonQuery),
         changing(
             "DELETE",
@@ -179,7 +181,7 @@ def _changing(context: Context) -> list[Endpoint]:
             f"{_PROJECT}/status",
             "Set the status of a project (PEP 792).",
             answer=Marked,
-            body=upload_routes.StatusBody,
+            body=StatusBody,
         ),
     ]
 

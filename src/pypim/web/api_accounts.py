@@ -76,13 +76,12 @@ async def _administrator(asked: Asked, action: str) -> Visitor:
     """Who sends this. Raises what the doorkeeper raises, once the audit log has it."""
     context, scope = asked.context, asked.request.scope
     peer = peer_of(scope, context.trusted_proxies)
-    visitor = None
     try:
         visitor = await context.doorkeeper.admit(headers_of(scope), peer, Action.ADMIN, SERVER, None)
         if not context.doorkeeper.rules.administers(visitor):
             raise NotPermitted(visitor.name, Action.ADMIN.value, SERVER, None)
     except PypimError as refusal:
-        await _tell(asked, visitor.name if visitor is not None else "", action, refusal)
+        await _tell(asked, refusal.who if isinstance(refusal, NotPermitted) else "", action, refusal)
         raise
     return visitor
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -14,7 +13,7 @@ from pypim.core.model import ProjectStatus
 from pypim.core.served import file_path
 from pypim.index.group import GroupIndex
 from pypim.index.group_said import explain
-from pypim.web.api_shapes import FileEntry, IndexEntry, Indexes, Project, ProjectEntry, Projects, Why
+from pypim.web.api_shapes import FileEntry, IndexEntry, Indexes, Project, Projects, Why
 from pypim.web.forwarded import base_url
 from pypim.web.reading import admit_reader, index_of, project_of_path
 
@@ -74,18 +73,12 @@ async def index_state(asked: Asked) -> IndexState:
 
 
 async def list_projects(asked: Asked) -> Projects:
-    """Some of the projects, by name."""
+    """Some of the projects of which it holds something. What a whole upstream offers is on /simple/ only."""
     served = index_of(asked.request, asked.context)
     await admit_reader(asked.request, asked.context, served.name, None)
-    listed = (await served.project_list()).projects
-    names = sorted(listed)
-    start = bisect_right(names, asked.query.after)
-    chosen = names[start : start + asked.query.limit]
-    return Projects(
-        index=served.name,
-        projects=tuple(ProjectEntry(name=name, serial=listed[name]) for name in chosen),
-        next=chosen[-1] if chosen and start + len(chosen) < len(names) else None,
-    )
+    telling, query = telling_of(asked), asked.query
+    names, more = await telling.reading.run(partial(telling.projects, served.name, query.after, query.limit))
+    return Projects(index=served.name, projects=tuple(names), next=more)
 
 
 async def one_project(asked: Asked) -> Project:

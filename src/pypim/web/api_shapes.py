@@ -12,11 +12,13 @@ from pypim.core.account_rows import TokenRow, UserRow
 from pypim.core.chains import IndexKept
 from pypim.core.model import ProjectStatus
 from pypim.index.group_said import GroupSaid
+from pypim.web import upload_routes
 
 MOST_PROJECTS = 10_000
 """In one answer."""
 Lasting = Annotated[str, Meta(pattern="^[1-9][0-9]{0,3} (minute|hour|day)s?$")]
 Glob = Annotated[str, Meta(max_length=200, pattern="^[A-Za-z0-9*?]([A-Za-z0-9._*?-]*[A-Za-z0-9*?])?$")]
+Reason = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
 Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -53,20 +55,12 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     indexes: tuple[IndexEntry, ...]
 
 
-class ProjectEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One project of a list."""
-
-    name: str
-    """Normalised (PEP 503)."""
-    serial: int | None
-    """Of its last change; null where nobody tells it."""
-
-
 class Projects(msgspec.Struct, frozen=True, kw_only=True):
-    """Some of an index's projects, by name."""
+    """Some of the projects of which an index holds something, by name."""
 
     index: str
-    projects: tuple[ProjectEntry, ...]
+    projects: tuple[str, ...]
+    """Normalised names (PEP 503)."""
     next: str | None
     """The value of `after` for those that follow; null at the end."""
 
@@ -127,7 +121,19 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 class ReasonQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Why a change is made."""
 
-    reason: Annotated[str, Meta(max_length=1000, description="For the audit log.")] = ""
+    reason: Annotated[Reason, Meta(description="For the audit log.")] = ""
+
+
+class YankBody(upload_routes.YankBody):
+    """Why a release is yanked (PEP 592); may be left out."""
+
+    reason: Reason = ""
+
+
+class StatusBody(upload_routes.StatusBody):
+    """The status that a project is to have (PEP 792), and why."""
+
+    reason: Reason = ""
 
 
 class Yanked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -146,9 +146,9 @@ class _Watched:
         self._send = send
         self.has_begun = False
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         self.has_begun = True
-        await self._send(message)
+        return self._send(message)
 
 
 class _Impatient:

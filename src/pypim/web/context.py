@@ -28,6 +28,11 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     """Index → its kind, as in the configuration."""
     state: Callable[[str], IndexState]
     """Of the index with that name; in `reading` only."""
+    projects: Callable[[str, str, int], tuple[list[NormalizedName], str | None]]
+    """Of which an index holds something: those whose names come after one, so many at most; in `reading` only.
+
+    With them the name after which there are more; None at the end.
+    """
     why: Callable[[str, NormalizedName, str | None], list[IndexKept]]
     """What keeps a project, or one release of it, in a mirror; in `reading` only. Raises ProjectNotFound."""
     reading: Background
