@@ -28,6 +28,7 @@ CLIENTS: dict[str, str] = {
     "pip-newest": "pip",
     "poetry": "poetry",
     "pypi-simple": "pypi-simple",
+    "schemathesis": "schemathesis>=4,<5",
     "twine-6.1": "twine==6.1.0",
     "twine-newest": "twine",
 }

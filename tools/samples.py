@@ -77,4 +77,5 @@ def kinds() -> Iterator[type[errors.PypimError]]:
         kind = waiting.pop(0)
         yield kind
         ours = [member for member in kind.__subclasses__() if member.__module__.startswith("pypim.core.")]
+        ours.sort(key=lambda member: (member.__module__ != errors.__name__, member.__module__))  # whoever came first
         waiting = [*ours, *waiting]

@@ -160,14 +160,18 @@ def test_workspace_options_become_a_place(tmp_path: Path) -> None:
     assert seen == [WorkspaceArguments(to=tmp_path, index="x")]
 
 
-def test_a_pipe_is_not_remembered(tmp_path: Path) -> None:
-    """It could not be read again by the next sync; this is said before anything is done."""
+@pytest.mark.parametrize("has_configuration", [False, True])
+def test_a_pipe_is_refused(tmp_path: Path, *, has_configuration: bool) -> None:
+    """It could not be read again, not by the next sync either; this is said before anything is done."""
+    (tmp_path / "pypim.toml").write_text(_CONFIG)
     reading, writing = os.pipe()
     try:
         os.write(writing, b"six\n")
         os.close(writing)
+        config = str(tmp_path / "pypim.toml") if has_configuration else None
+        where = () if has_configuration else ("--to", str(tmp_path / "m"))
         with pytest.raises(InvalidUsage, match="no regular file") as caught:
-            find_workspace(None, _arguments("--to", str(tmp_path / "m"), "-r", f"/dev/fd/{reading}"))
+            find_workspace(config, _arguments(*where, "-r", f"/dev/fd/{reading}"))
     finally:
         os.close(reading)
     assert "Save it as a file" in caught.value.hint

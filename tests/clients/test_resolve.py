@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -18,7 +19,7 @@ import pytest
 from tests.clients.clients import pins, pip_resolve, uv_compile
 from tests.conftest import ServeWorld
 from tests.sync.mirror import Mirror, Outcome
-from tests.worlds.generated import asked, generated
+from tests.worlds.generated import asked, generated, older
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,20 +43,20 @@ class Tried(NamedTuple):
     platform: str
 
 
-def seeds() -> range:
+def seeds(few: int = 40) -> range:
     """Those that are tried: few here, more where somebody has the time."""
-    first, _, last = os.environ.get("PYPIM_WORLDS", "40").rpartition(":")
+    first, _, last = os.environ.get("PYPIM_WORLDS", str(few)).rpartition(":")
     return range(int(first or 0), int(last))
 
 
-def mirror_of(folder: Path, url: str, roots: list[str]) -> Mirror:
+def mirror_of(folder: Path, url: str, roots: list[str], *, has_sdists: bool = False) -> Mirror:
     """What pypim holds of an upstream for these roots; what cannot be installed anyway stops nothing."""
     mirror = Mirror(folder).configure(
         url,
         targets=TARGETS,
         requirements=["requirements.txt"],
         dependencies={"versions": "resolve"},
-        filters={"formats": ["wheel"]},
+        filters={} if has_sdists else {"formats": ["wheel"]},
     )
     (folder / "requirements.txt").write_text("\n".join(roots) + "\n")
     outcome: Outcome = mirror.run("sync", "--keep-going")
@@ -63,11 +64,11 @@ def mirror_of(folder: Path, url: str, roots: list[str]) -> Mirror:
     return mirror
 
 
-def resolved(url: str, tried: list[Tried]) -> list[dict[str, str] | None]:
+def resolved(url: str, tried: list[Tried], *, has_sdists: bool = False) -> list[dict[str, str] | None]:
     """What uv chooses for each; None where it finds that nothing fits."""
 
     def one(tried: Tried) -> dict[str, str] | None:
-        options = ("--only-binary", ":all:", "--no-cache")
+        options = ("--no-cache",) if has_sdists else ("--only-binary", ":all:", "--no-cache")
         machine = {"python_version": tried.python, "python_platform": tried.platform}
         answer = uv_compile(url, tried.texts, *options, **machine)
         return pins(answer) if answer.ok else None
@@ -94,7 +95,8 @@ def proofs(mirror: Mirror) -> list[Proof]:
         target, _, python, platform = proof["environment"].split()
         if target == "all" and proof["version"]:
             assert proof["state"] in {"installable", "impossible"} or proof["cause"] == "filter", proof
-            tried = Tried((f"{proof['root']}=={proof['version']}",), python, platform)
+            name = re.split("[<>]", proof["root"])[0]
+            tried = Tried((f"{name}=={proof['version']}",), python, platform)
             found.append(Proof(tried, proof["state"] == "installable", proof["reading"] != "pip"))
     return found
 
@@ -125,6 +127,27 @@ def test_what_uv_resolves_from_the_upstream_it_resolves_from_the_mirror(
         assert (theirs is not None) is (ours is not None) is (proof.is_installable and proof.is_for_uv), proof
     for root in roots[:1] if sys.platform == "linux" else ():
         assert pip_resolve(mirror.url, root).ok or not pip_resolve(upstream, root).ok, root
+
+
+@pytest.mark.parametrize("seed", seeds(8))
+def test_what_uv_resolves_with_sdists_it_resolves_from_the_mirror(serve: ServeWorld, tmp_path: Path, seed: int) -> None:
+    """The same where sdists stand beside wheels or alone, and for roots at older releases.
+
+    uv reads a wheel for another machine in place of an sdist, even where they differ.
+    """
+    world, roots = generated(seed, has_sdists=True), older(seed, asked(seed, 3))
+    upstream = serve(world).url
+    mirror = mirror_of(tmp_path / "mirror", upstream, roots, has_sdists=True)
+    asked_for = [*on_each(*roots), *(tried for root in roots for tried in on_each(root))]
+    tried = Random(seed).sample(asked_for, MOST_TRIED)
+    found = resolved(upstream, tried, has_sdists=True)
+    wanted = [one for one, chosen in zip(tried, found, strict=True) if chosen is not None]
+    answers = resolved(mirror.url, wanted, has_sdists=True)
+    assert [one for one, chosen in zip(wanted, answers, strict=True) if chosen is None] == []
+    proved = Random(seed).sample(every := proofs(mirror), min(len(every), MOST_TRIED))
+    ours = resolved(mirror.url, [proof.tried for proof in proved], has_sdists=True)
+    for proof, chosen in zip(proved, ours, strict=True):
+        assert (chosen is not None) is (proof.is_installable and proof.is_for_uv), proof
 
 
 def test_a_mirror_holds_little_more_than_uv_needs(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -80,9 +80,9 @@ def projects(draw: DrawFn, name: str, *, is_odd: bool, has_yanked: bool, has_sdi
             needed = offer.requires if own is None else tuple(own)
             found[f"{name}-{version}-{tag}.whl"] = msgspec.structs.replace(offer, requires=needed)
         if has_sdists and draw(st.booleans()):
-            own = draw(st.lists(requirements(is_odd=False), max_size=2)) if draw(st.booleans()) else offer.requires
+            source = draw(st.lists(requirements(is_odd=False), max_size=2)) if draw(st.booleans()) else offer.requires
             found[f"{name}-{version}.tar.gz"] = msgspec.structs.replace(
-                offer, requires=tuple(own), source=MetadataSource.PKG_INFO
+                offer, requires=tuple(source), source=MetadataSource.PKG_INFO
             )
     return found
 
@@ -304,6 +304,22 @@ def test_what_installs_from_the_upstream_installs_from_the_mirror(world: World) 
 
 @many
 @given(worlds(is_odd=True) | worlds() | worlds(has_sdists=True))
+@example(
+    World(
+        projects={
+            "a": {
+                f"a-2.0-{ANY}.whl": Offer(requires=('a[x]; extra == "y"', "missing"), extras=("x", "y")),
+                f"a-3.0-{ANY}.whl": Offer(requires=("b",), extras=("x", "y")),
+            },
+            "b": {f"b-1.0-{ANY}.whl": Offer(requires=("c>=2",))},
+            "c": {f"c-1.0-{ANY}.whl": Offer()},
+            "d": {f"d-1.0-{ANY}.whl": Offer(requires=("a<3",))},
+        },
+        targets=TARGETS,
+        roots=("a[y]<3", "d"),
+        dependencies=Following(versions="resolve"),
+    )
+)
 def test_every_reason_names_a_root_or_a_release_that_is_held(world: World) -> None:
     """And so does every problem: nothing is held because of what nobody needs."""
     selection = resolve(world)[1]

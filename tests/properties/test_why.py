@@ -33,7 +33,7 @@ many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 @st.composite
 def built(draw: DrawFn) -> World:
-    """Worlds where some releases are sdists only, which others of the same projects build."""
+    """Worlds where some releases are sdists only, which others of the same projects build; constraints spare builds."""
     world = draw(worlds())
     projects: dict[str, dict[str, Offer]] = {}
     for name, files in world.projects.items():
@@ -46,7 +46,8 @@ def built(draw: DrawFn) -> World:
                 tools = st.builds("{}{}".format, st.sampled_from([*world.projects]), st.sampled_from(SPECIFIERS))
                 needed = tuple(draw(st.lists(tools, max_size=2)))
                 projects[name][f"{name}-{version}.tar.gz"] = msgspec.structs.replace(offer, build_requires=needed)
-    return msgspec.structs.replace(world, projects=projects)
+    constraints = draw(st.sampled_from([(), (), ("a<3",), ("b>=2", "c<3")]))
+    return msgspec.structs.replace(world, projects=projects, constraints=constraints)
 
 
 def at_patches(world: World) -> World:

@@ -314,6 +314,7 @@ def test_what_schema_1_lacks_is_learned_again(path: Path, *, writable: bool) -> 
         }
         (release,) = catalog.generations.selection(1).releases
         assert release.reasons == (Reason(origin="packages.flask", requirement="latest", environments=("any",)),)
+        assert release.shares == ()
 
 
 @pytest.mark.parametrize("writable", [True, False])

@@ -114,4 +114,6 @@ def selection_of(file: DistFile, project: str = "app", version: str = "1.0") -> 
     """What a mirror selected: that one file."""
     reason = Reason(origin=f"packages.{project}", requirement="latest", environments=("cp311-linux",))
     chosen = ChosenRelease(project=parse_name(project), version=version, files=(file,), reasons=(reason,))
-    return Selection(releases=(chosen,), projects=(ProjectFacts(name=parse_name(project), status=ProjectStatus.ACTIVE),))
+    return Selection(
+        releases=(chosen,), projects=(ProjectFacts(name=parse_name(project), status=ProjectStatus.ACTIVE),)
+    )

@@ -324,8 +324,8 @@ def test_a_project_that_is_excluded_as_a_whole_is_the_filters_fault(serve: Serve
 
 def test_the_lines_of_a_file_are_proved_as_a_whole(serve: ServeWorld, mirror: Mirror) -> None:
     """Installers resolve them together; each line by itself may well be installable when all of them are not."""
-    url = serve(CONFLICT).url
-    mirror.configure(url, requirements=["asked.txt"], **NEWEST)
+    server = serve(CONFLICT)
+    mirror.configure(server.url, requirements=["asked.txt"], **NEWEST)
     (mirror.folder / "asked.txt").write_text("left\nright\n")
     mirror.sync()
     outcome = prove(mirror, status=9)
@@ -336,12 +336,26 @@ def test_the_lines_of_a_file_are_proved_as_a_whole(serve: ServeWorld, mirror: Mi
     assert "left 1.0" in proof["explanation"]
     rows = [line.split()[-2:] for line in mirror.run("prove").stdout.splitlines()]
     assert ["together", "FAILS"] in rows
-    mirror.configure(url, requirements=["asked.txt"])
+    mirror.configure(server.url, requirements=["asked.txt"])
     mirror.sync()
     assert set(states(prove(mirror)).values()) == {"installable"}
     (mirror.folder / "asked.txt").write_text("left>=2\nright\nbase ; sys_platform == 'win32'\n")
     mirror.sync()
-    assert states(prove(mirror)) == {"left 2.0": "installable", "right 1.0": "installable", "": "impossible"}
+    expected = {"left 2.0": "installable", "right 1.0": "installable", "": "impossible"}
+    assert states(prove(mirror)) == expected
+    close(server)
+    assert states(prove(mirror)) == expected, "the last sync has told so"
+
+
+def test_both_ends_of_a_python_are_proved(serve: ServeWorld, mirror: Mirror) -> None:
+    """ "3.12" stands for every 3.12.x: what fails for the last of them fails."""
+    world = CONFLICT.having(
+        project("late", "1.0", requires=["base>7; python_full_version >= '3.12.4'"]),
+        project("fine", "1.0", requires=["base<2; python_full_version >= '3.12.4'", "base; python_version < '3.13'"]),
+    )
+    mirror.configure(serve(world).url, packages={"late": "latest", "fine": "latest"})
+    mirror.sync("--keep-going", status=1)
+    assert states(prove(mirror)) == {"fine 1.0": "installable", "late 1.0": "impossible"}
 
 
 def test_what_nobody_asks_for_and_nothing_holds_is_no_proof(serve: ServeWorld, mirror: Mirror) -> None:

@@ -117,3 +117,42 @@ def test_what_only_stays_is_said_to_be_asked_for_no_more(serve: ServeWorld, mirr
     assert "it stays until the next sync" in mirror.run("why", "nobody").expect().stdout
     mirror.sync()
     mirror.run("why", "nobody").expect(3)
+
+
+def test_what_lines_of_a_file_have_together_is_told_of_them(serve: ServeWorld, mirror: Mirror) -> None:
+    """By itself b has b 2.0 and c 2.0; beside a, which needs c<2, it has b 1.0 and c 1.0."""
+    world = World.of(
+        project("a", "1.0", requires=["c<2"]),
+        project("b", release("2.0", requires=["c>=2"]), release("1.0", requires=["c"])),
+        project("c", "1.0", "2.0"),
+    )
+    mirror.configure(serve(world).url, requirements=["requirements.txt"])
+    (mirror.folder / "requirements.txt").write_text("a\nb\n")
+    mirror.sync()
+    told = {**chains(mirror.run("why", "b", "--json").document), **chains(mirror.run("why", "c", "--json").document)}
+    lines = {
+        name: [[link.rpartition("requirements.txt:")[2] for link in one] for one in all_of_it]
+        for name, all_of_it in told.items()
+    }
+    assert lines == {
+        "b 1.0": [["2: b"]],
+        "b 2.0": [["2: b"]],
+        "c 1.0": [["1: a", "a 1.0: c<2"], ["2: b", "b 1.0: c"]],
+        "c 2.0": [["2: b", "b 2.0: c>=2"]],
+    }
+
+
+def test_what_is_only_kept_is_told_as_it_came(serve: ServeWorld, mirror: Mirror) -> None:
+    """With `on-removal = "keep"`: what once needed it, and no resolution of what is asked for now."""
+    world = World.of(project("app", "1.0", requires=["lib<2"]), project("lib", "1.0", "2.0"), project("other", "1.0"))
+    index = serve(world).url
+    mirror.configure(index, packages={"app": "latest", "other": "latest"}, on_removal="keep")
+    mirror.sync()
+    mirror.configure(index, packages={"other": "latest", "lib": "latest"}, on_removal="keep")
+    mirror.sync()
+    document = mirror.run("why", "lib", "--json").expect().document
+    assert [entry["is_asked_for"] for entry in document["kept"]] == [False, True]
+    assert chains(document) == {
+        "lib 1.0": [["packages.app: latest", "app 1.0: lib<2"]],
+        "lib 2.0": [["packages.lib: latest"]],
+    }

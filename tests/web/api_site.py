@@ -41,6 +41,15 @@ read = "authenticated"
 [indexes.all]
 kind = "group"
 members = ["private", "main"]
+[indexes.cache]
+kind = "proxy"
+upstream = "up"
+[indexes.strict]
+kind = "hosted"
+reserve = ["li*"]
+[indexes.nested]
+kind = "group"
+members = ["strict", "all", "cache"]
 [access]
 failures-per-minute = 1000000
 [[access.rights]]

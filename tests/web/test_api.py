@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -34,7 +35,7 @@ def description(site: ApiSite) -> Description:
 # --- reading --------------------------------------------------------------------------------------------------------
 def test_the_indexes_are_those_that_one_may_read(site: ApiSite) -> None:
     anonymous = site.ask("/indexes").document["indexes"]
-    assert [one["name"] for one in anonymous] == ["main", "private", "all"]
+    assert [one["name"] for one in anonymous] == ["main", "private", "all", "cache", "strict", "nested"]
     assert {one["name"]: one["kind"] for one in anonymous}["all"] == "group"
     assert [one["name"] for one in anonymous if one["is_default"]] == ["all"]
     everything = site.ask("/indexes", who=basic("reader")).document["indexes"]
@@ -74,6 +75,28 @@ def test_the_list_of_projects_comes_page_by_page(site: ApiSite) -> None:
             break
         after = page["next"]
     assert found == ["acme-app", "app", "lib", "ours"]
+
+
+def test_names_that_are_reserved_are_not_listed_for_others(site: ApiSite) -> None:
+    """The list and the projects agree: what a group lists it answers for."""
+    listed = site.ask("/indexes/nested/projects").document["projects"]
+    assert listed == ["acme-app", "app", "ours"]
+    for project in listed:
+        assert site.ask(f"/indexes/nested/projects/{project}").document["files"]
+    assert site.ask("/indexes/nested/projects/lib").document["files"] == []
+
+
+def test_of_a_proxy_what_it_keeps_is_listed(site: ApiSite) -> None:
+    """Its upstream may have a million projects; they are on the Simple API."""
+    assert site.ask("/indexes/cache/projects").document["projects"] == []
+    files = site.ask("/indexes/cache/projects/lib").document["files"]
+    (file,) = [one for one in files if one["filename"].startswith("lib-1.0")]  # the mirror has the other one
+    assert ask(file["url"]).status == 200
+    deadline = time.monotonic() + 20
+    while not (state := site.ask("/indexes/cache").document)["files"]:
+        assert time.monotonic() < deadline  # it is recorded behind the answer
+    assert site.ask("/indexes/cache/projects").document["projects"] == ["lib"]
+    assert (state["upstream"], state["projects"], state["files"], state["file_bytes"]) == ("up", 1, 1, file["size"])
 
 
 def test_a_project_has_addresses_that_lead_to_its_files(site: ApiSite) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.web.api_site import ApiSite
+from tools.clients import is_installed, python_of
 
-PROGRAM = Path(__file__).parents[2] / ".clients" / "schemathesis" / "bin" / "schemathesis"
 CONFIG = """
 [headers]
 Authorization = "{authorization}"
@@ -21,7 +21,7 @@ Authorization = "{authorization}"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PROGRAM.exists(), reason="Schemathesis is not there; tools/schemathesis.sh installs it")
+@pytest.mark.skipif(not is_installed("schemathesis"), reason="Schemathesis is not there: python -m tools.clients")
 @pytest.mark.parametrize(
     ("index", "project"), [("private", "ours"), ("main", "lib"), ("all", "app"), ("closed", "absent")]
 )
@@ -30,7 +30,8 @@ def test_nothing_it_tries_is_a_fault_of_ours_or_undocumented(tmp_path: Path, ind
     with ApiSite(tmp_path) as site:
         config = tmp_path / "schemathesis.toml"
         config.write_text(CONFIG.format(authorization=site.root, index=index, project=project))
-        command = [str(PROGRAM), "--config-file", str(config), "run", f"{site.url}/api/v1/openapi.json"]
+        program = python_of("schemathesis").with_name("schemathesis")
+        command = [str(program), "--config-file", str(config), "run", f"{site.url}/api/v1/openapi.json"]
         command += ["--url", f"{site.url}/api/v1", "--max-examples", "50", "--continue-on-failure", "--seed", "1"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-6000:]

@@ -8,6 +8,7 @@ there. The same seed gives the same world everywhere.
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -40,11 +41,19 @@ _TAGS = [
 _ODD_VERSIONS = ["9.0b1", "2.0rc1", "1.0.post1", "2.0+local.1", "1!0.5", "3.0.dev1"]
 
 
-def generated(seed: int, *, projects: int = 10, versions: int = 6) -> World:
-    """Return the world of a seed: so many projects, named `pa`, `pb` and so on, of at most so many usual versions."""
+def generated(seed: int, *, projects: int = 10, versions: int = 6, has_sdists: bool = False) -> World:
+    """Return the world of a seed: so many projects, named `pa`, `pb` and so on, of at most so many usual versions.
+
+    With `has_sdists`, many releases have one, beside wheels or alone, that may require what no wheel does or be old;
+    many releases ask for further extras of themselves; and nothing depends on the patch release of a Python.
+    """
     source = Random(seed)
     names = [f"p{letter}" for letter in string.ascii_lowercase[:projects]]
-    return World.of(*(_project(source, name, names, versions) for name in names))
+    world = World.of(*(_project(source, name, names, versions) for name in names))
+    if not has_sdists:
+        return world
+    more = Random(f"sdists {seed}")
+    return World(tuple(_with_sdists(more, item, names, versions) for item in world.projects))
 
 
 def asked(seed: int, count: int, *, projects: int = 10) -> list[str]:
@@ -52,6 +61,49 @@ def asked(seed: int, count: int, *, projects: int = 10) -> list[str]:
     source = Random(f"asked {seed}")
     names = source.sample(string.ascii_lowercase[:projects], count)
     return [f"p{name}{source.choice(['', '', '[x]', '[x,y]'])}" for name in names]
+
+
+def older(seed: int, roots: list[str]) -> list[str]:
+    """Return the same requirements, some of them on older releases."""
+    source = Random(f"older {seed}")
+    return [root + source.choice(["", "", "<3.0", "<5", ">=2.0", ">1"]) for root in roots]
+
+
+def _with_sdists(source: Random, spec: ProjectSpec, names: list[str], versions: int) -> ProjectSpec:
+    return replace(
+        spec, releases=tuple(_with_sdist(source, made, spec.name, names, versions) for made in spec.releases)
+    )
+
+
+def _with_sdist(source: Random, made: ReleaseSpec, name: str, names: list[str], versions: int) -> ReleaseSpec:
+    made = _for_any_patch(made)
+    if source.random() < 0.15:
+        made = replace(
+            made, requires=(*made.requires, f'{name}[{source.choice("xy")}]; extra == "{source.choice("xy")}"')
+        )
+    shape = source.random()
+    if shape < 0.3:
+        return replace(made, files=(sdist(metadata_version=source.choice(["2.2", "2.4"])),))
+    if shape < 0.4:
+        return made
+    own = _requirements(source, name, names, versions) if source.random() < 0.2 else None
+    added = sdist(requires=own, metadata_version="2.1" if source.random() < 0.15 else "2.2")
+    wheels = [
+        wheel(tag, requires=file.requires) for tag, file in zip(source.sample(_TAGS[1:], 2), made.files, strict=False)
+    ]
+    kept = [file for file in made.files if file.kind == "wheel"]
+    return _for_any_patch(replace(made, files=(*(wheels if shape < 0.8 else kept), added)))
+
+
+def _for_any_patch(made: ReleaseSpec) -> ReleaseSpec:
+    """The release without what only some patch releases of a Python are told."""
+
+    def kept(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(text for text in texts if "python_full_version" not in text)
+
+    files = (replace(file, requires=None if file.requires is None else kept(file.requires)) for file in made.files)
+    bound = None if "3.12." in (made.requires_python or "") else made.requires_python
+    return replace(made, requires=kept(made.requires), files=tuple(files), requires_python=bound)
 
 
 def _project(source: Random, name: str, names: list[str], versions: int) -> ProjectSpec:

@@ -249,7 +249,10 @@ _CHOICE_OPTIONS = [
     click.option("--source-only", is_flag=True, help="Only sdists."),
     click.option("--include-prereleases", is_flag=True, help="Choose pre-releases like any other release."),
     click.option(
-        "--keep-latest", metavar="N", type=click.IntRange(min=1), help="At most the N newest releases of a project."
+        "--keep-latest",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Of what matches a rule, the N newest releases for each target; not of what is only required.",
     ),
     click.option("--no-deps", is_flag=True, help="Do not follow dependencies."),
     click.option("--max-depth", metavar="N", type=click.IntRange(min=0), help="Follow N steps at most; 0: no limit."),

@@ -66,6 +66,8 @@ def find_workspace(
         workspace, told, is_replacing, needs = arguments.workspace, arguments.told, arguments.is_replacing, Needs.USED
     assert isinstance(workspace, WorkspaceArguments)
     check_options(told)
+    for file in told.requirement_files:
+        _refuse_passing(parse_input(file, COMMAND_LINE).path)
     has_more = looks_beyond and needs is not Needs.NOTHING
     look_beyond = partial(_faults_beyond, needs, workspace, told) if has_more else None
     if workspace.to is None:
@@ -83,6 +85,16 @@ def find_workspace(
         return _told(workspace.to, arguments, look_beyond)
     config = _kept(workspace.to, look_beyond)
     return Workspace(config=config, indexes=config.chosen(workspace.index, is_needed=is_about_mirrors))
+
+
+def _refuse_passing(file: str) -> None:
+    """Raises InvalidUsage for a pipe or a device: it can be read only once."""
+    path = Path(file)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InvalidUsage(
+            f"-r {file}: this is no regular file, and it is read more than once: with --to again in every sync",
+            hint="Save it as a file that stays, and name that one.",
+        )
 
 
 def same_workspace(config_file: str | None, arguments: SyncArguments | WorkspaceArguments) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shlex
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,11 +14,11 @@ from packaging.utils import canonicalize_name
 
 from pypim.config import toml
 from pypim.core.errors import InvalidConfig, InvalidRequirement, InvalidUsage, NotFound
-from pypim.core.inputs import parse_input
 from pypim.core.requirements import parse_requirement_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pypim.core.target import TargetSpec
 
@@ -106,24 +105,12 @@ def remember(directory: Path, told: Told, *, replace: bool, machine: Callable[[]
     lines_before = (None if replace else on_disk[requirements]) or _REQUIREMENTS_HEAD
     if before is None and not (told.requirements or told.requirement_files):
         raise no_mirror(directory)
-    for file in told.requirement_files:
-        _refuse_passing(parse_input(file, COMMAND_LINE).path)
     texts = {
         path: _config_text(path, before, told, machine),
         requirements: _merge_lines(lines_before, told.requirements),
     }
     changed = {file: text for file, text in texts.items() if on_disk[file] != text}
     return Remembered(path=path, texts=texts, changed=changed)
-
-
-def _refuse_passing(file: str) -> None:
-    """Raises InvalidUsage for a pipe or a device: nobody can read it again when the sync is repeated."""
-    path = Path(file)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise InvalidUsage(
-            f"-r {file}: this is no regular file, and with --to the file is read again in every sync",
-            hint="Save it as a file that stays, and name that one.",
-        )
 
 
 def _read(path: Path, *, is_needed: bool) -> str | None:

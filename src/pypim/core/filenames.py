@@ -139,7 +139,8 @@ def project_of(filename: str) -> NormalizedName | None:
     return _name_before_version(stem)
 
 
-def projects_of(filename: str) -> list[NormalizedName]:
+@lru_cache(maxsize=16384)
+def projects_of(filename: str) -> tuple[NormalizedName, ...]:
     """Every project that a file may belong to by its name, the likeliest first: where old names leave room for doubt.
 
     Only one for wheels and eggs. An old sdist may have a version that is none, or a hyphen in its version.
@@ -147,14 +148,14 @@ def projects_of(filename: str) -> list[NormalizedName]:
     likely = project_of(filename)
     found = [likely] if likely is not None else []
     if _KIND_OF_EXTENSION.get(_split_extension(filename)[1]) in {FileKind.WHEEL, FileKind.EGG}:
-        return found
+        return tuple(found)
     position = filename.rfind("-")
     while position > 0 and len(found) < _MOST_PROJECTS:
         name = _name_or_none(filename[:position])
         if name is not None and name not in found and parse_filename(filename, name).kind is not FileKind.UNKNOWN:
             found.append(name)
         position = filename.rfind("-", 0, position)
-    return found
+    return tuple(found)
 
 
 @lru_cache(maxsize=16384)

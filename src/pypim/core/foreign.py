@@ -56,16 +56,15 @@ class ForeignWheels:
         tags = wheel.parsed.tags or frozenset()
         found = self._distances.get((number, tags))
         if found is None:
-            accepted = self._pairs[number]
-            interpreters = {interpreter for interpreter, _ in accepted} if accepted is not None else set()
-            found = _PLATFORM if accepted is None else _PYTHON
-            for tag in tags if accepted is not None else ():
-                if (tag.interpreter, tag.abi) in accepted:
-                    found = _PLATFORM
-                elif tag.interpreter in interpreters:
-                    found = min(found, _ABI)
-            self._distances[(number, tags)] = found
+            found = self._distances[(number, tags)] = _distance(self._pairs[number], tags)
         return wheel.file.is_yanked, found
+
+
+def _distance(accepted: frozenset[tuple[str, str]] | None, tags: frozenset[Tag]) -> int:
+    if accepted is None or any((tag.interpreter, tag.abi) in accepted for tag in tags):
+        return _PLATFORM
+    interpreters = {interpreter for interpreter, _ in accepted}
+    return _ABI if any(tag.interpreter in interpreters for tag in tags) else _PYTHON
 
 
 def _accepted(environment: Environment) -> frozenset[tuple[str, str]] | None:

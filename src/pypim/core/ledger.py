@@ -107,7 +107,7 @@ class Ledger:
         """Every release that was chosen, where, and whether yanked files of it count there."""
         return ((release, mask, with_yanked) for (release, with_yanked), mask in self._kept.items())
 
-    def files(self, release: ReleaseKey) -> Iterable[DistFile]:
+    def files(self, release: tuple[NormalizedName, str]) -> Iterable[DistFile]:
         """The files of a chosen release that are kept so far."""
         return self._files[release].values()
 
@@ -231,15 +231,14 @@ class Ledger:
 
     def _shares(self, newest: int, others: Mapping[int, int], everywhere: int) -> tuple[Share, ...]:
         """Where a reason counts in the newest of everything, in other resolutions, and in none."""
-        found: dict[tuple[str, ...], list[int]] = {}
-        rest = everywhere
-        for number, mask in ((0, newest), *sorted(others.items())):
+        found: dict[int, list[int]] = {newest: [0]} if newest else {}
+        rest = everywhere & ~newest
+        for number, mask in others.items():
             rest &= ~mask
-            if mask:
-                found.setdefault(self._ends.names(mask), []).append(number)
+            found.setdefault(mask, []).append(number)
         if rest:
-            found.setdefault(self._ends.names(rest), [])
-        return tuple(sorted(Share(names, tuple(numbers)) for names, numbers in found.items()))
+            found[rest] = []
+        return tuple(sorted(Share(self._ends.names(mask), tuple(sorted(found[mask]))) for mask in found))
 
     def _limited(self, file: DistFile, release: ReleaseKey) -> DistFile:
         """The file with the hashes that its bytes must be compared with, where nothing on its page settles that."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.apart import Apart, told_apart
 from pypim.core.expand import lacks_extra, wanted_requirements
 from pypim.core.foreign import says_the_same
 from pypim.core.ledger import Edge
@@ -17,12 +18,11 @@ from pypim.core.telling import releases_of, steps_between, steps_from, telling_s
 from pypim.core.universe import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from packaging.utils import NormalizedName
 
     from pypim.core.candidates import Chooser, Release
-    from pypim.core.chains import ReleaseKey
     from pypim.core.closure import Root
     from pypim.core.ledger import Account, Ledger
     from pypim.core.library import Facts, Library, Wanted
@@ -43,15 +43,6 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """Whose reading of the standards it took."""
     failure: str = ""
     """Why it cannot be installed; empty where it can."""
-    is_undecided: bool = False
-
-
-class Apart(msgspec.Struct, frozen=True, kw_only=True):
-    """A file whose lines cannot be installed together in some environments."""
-
-    file: str
-    mask: int
-    failure: str
     is_undecided: bool = False
 
 
@@ -218,7 +209,7 @@ class Outcomes:
         where = ", ".join(self._chooser.names(mask))
         reason = _sentence(failure, is_undecided=failure.is_undecided)
         self.apart.append(Apart(file=file, mask=mask, failure=reason, is_undecided=failure.is_undecided))
-        self._ledger.warn(f"{file}: its lines cannot be installed together on {where}: {reason}")
+        self._ledger.warn(f"{told_apart(file, where)}: {reason}")
 
     def name_lacks(self, task: Task, failures: list[Failed], mask: int, *, are_open: bool = False) -> bool:
         """Name each requirement that nothing meets, with its chain; False where that is not what stands in the way.

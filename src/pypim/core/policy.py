@@ -69,7 +69,13 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_
     exclude_tags: Annotated[
         tuple[str, ...], _told('Globs on the part of the file name after name and version: "musllinux_*".')
     ] = ()
-    keep_latest: Annotated[int | None, _told("At most so many releases of each project.")] = None
+    keep_latest: Annotated[
+        int | None,
+        _told(
+            "A mirror holds for each target at most so many releases of a rule that takes every match; what something "
+            "requires is not capped. A proxy shows at most so many of each project."
+        ),
+    ] = None
     prereleases: Annotated[bool, _told("Let pre-releases count like final ones.")] = False
     max_file_size: Annotated[
         str | int | None,
@@ -99,7 +105,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     python_tags: TagPatterns = TagPatterns()
     exclude_tags: TagPatterns = TagPatterns()
     keep_latest: int | None = None
-    """At most so many releases of each project."""
+    """At most so many releases, see `Filters`."""
     prereleases: bool = False
     max_file_size_bytes: int | None = None
     min_age: timedelta = timedelta()

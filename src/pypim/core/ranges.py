@@ -42,7 +42,7 @@ def matches_etag(header: str | None, etag: str) -> bool:
     """Whether If-None-Match names an entity tag (RFC 9110, 13.1.2): a list or `*`, compared weakly."""
     if not header:
         return False
-    if header.strip() == "*":
+    if header == etag or header.strip() == "*":
         return True
     wanted = etag.removeprefix("W/")
     return any(one.strip().removeprefix("W/") == wanted for one in header.split(","))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.attempt import Attempt, attempt_in
 from pypim.core.candidates import Chooser
 from pypim.core.closure import WantPage, WantSize
 from pypim.core.expand import build_requirements
@@ -23,11 +24,10 @@ from pypim.core.names import normalize_extra
 from pypim.core.outcomes import Outcomes
 from pypim.core.root_choice import RootChoice
 from pypim.core.scope import Scope, Task, as_wanted
-from pypim.core.search import MOST_STEPS, Failed, Found, Search, Start
+from pypim.core.search import MOST_STEPS, Found, Search, Start
 from pypim.core.selection import ProblemKind
 from pypim.core.solver import Budget
 from pypim.core.target import patch_ends
-from pypim.core.universe import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
+    from pypim.core.apart import Apart
     from pypim.core.candidates import Release
     from pypim.core.closure import FollowOptions, Root, Want
     from pypim.core.library import Library
-    from pypim.core.outcomes import Apart, Pair
+    from pypim.core.outcomes import Pair
     from pypim.core.selection import Selection
     from pypim.core.target import Environment
 
@@ -106,7 +107,7 @@ class Resolution:
                 # A lock names whatever is needed, too, as a requirement does: to exclude it is no contradiction.
                 certain = mask if root.locked is None else 0
                 self._ledger.problem(root.project, edge, (ProblemKind.EXCLUDED, verdict.reason), mask, certain)
-        return self._settle()
+        return self.go_on()
 
     def answer(
         self, want: Want, answer: Page | CoreMetadata | int | None, lack: tuple[ProblemKind, str] | None = None
@@ -132,7 +133,7 @@ class Resolution:
             ticket.missing -= 1
             if not ticket.missing:
                 self._ready.append(ticket.task)
-        return self._settle()
+        return self.go_on()
 
     def pages(self) -> dict[NormalizedName, Page]:
         """Every page that was given, with the sizes that were learned."""
@@ -165,10 +166,6 @@ class Resolution:
         return bool(self._ready)
 
     def go_on(self) -> list[Want]:
-        """Go on after a pause; the wants that follow."""
-        return self._settle()
-
-    def _settle(self) -> list[Want]:
         """Go on with everything that can, up to a pause; what is wanted next."""
         is_paused = False
         while not is_paused:
@@ -263,12 +260,13 @@ class Resolution:
                 mask &= ~joined
                 continue
             start = Start(wanted=tuple(one for _, one in lines), label=file)
-            attempt = yield from self._attempt(self._scope, start, mask, budget)
+            attempt = yield from attempt_in(self._scope, start, mask, budget)
             for library, outcome in attempt.found:
                 self._outcomes.use_together(library, [root for root, _ in lines], outcome, attempt.alike)
             if not attempt.found:
                 self._outcomes.warn_apart(file, attempt.failures[0], attempt.alike)
             mask &= ~attempt.alike
+            budget.renew()
 
     def _join_rest(
         self, file: str, lines: list[tuple[Root, Wanted]], mask: int, budget: Budget
@@ -347,50 +345,26 @@ class Resolution:
 
     def _search(self, task: Task, mask: int) -> Generator[list[Want], None, None]:
         """Resolve in each environment of a mask, those that cannot be told apart together."""
-        budget = Budget(self._most_steps)  # for all environments and readings: none of them may take long
+        budget = Budget(self._most_steps)  # once it is spent, it is for all environments and readings
         while mask:
-            attempt = yield from self._attempt(task.scope, task.start(), mask, budget)
+            attempt = yield from attempt_in(task.scope, task.start(), mask, budget)
             if not attempt.is_for_both:
                 attempt = yield from self._step_back(task, attempt, budget)
             self._use(task, attempt.found, attempt.alike)
             mask &= ~attempt.alike
-
-    def _attempt(
-        self, scope: Scope, start: Start, mask: int, budget: Budget
-    ) -> Generator[list[Want], None, _Attempt]:
-        """Resolve in the first environment of a mask: as both installers read it, or else as each of them does."""
-        environment, alike = mask & -mask, mask
-        found: list[tuple[Library, Found]] = []
-        failures: list[Failed] = []
-        for both, *each in (scope.libraries, scope.fallbacks):
-            if failures and not scope.libraries[0].has_met_open:
-                break
-            for library in (both, *each):
-                outcome = yield from _run(library, start, (environment, alike), budget)
-                alike &= outcome.alike
-                if isinstance(outcome, Found):
-                    found.append((library, outcome))
-                else:
-                    failures.append(outcome)
-                if library is both and (found or not failures[-1].is_disputed):
-                    break
-            if found:
-                break
-        return _Attempt(found, failures, alike)
+            budget.renew()
 
     def _use(self, task: Task, found: Iterable[tuple[Library, Found]], mask: int) -> None:
         for library, outcome in found:
             chosen = self._outcomes.use(library, task, outcome, mask)
             self._take_what_backend_asks(task, chosen, mask)
 
-    def _step_back(
-        self, task: Task, attempt: _Attempt, budget: Budget
-    ) -> Generator[list[Want], None, _Attempt]:
+    def _step_back(self, task: Task, attempt: Attempt, budget: Budget) -> Generator[list[Want], None, Attempt]:
         """Where an installer cannot have the release that a root took, it goes on to an older one: hold that too."""
-        root, others = task.root, _Attempt([], [], attempt.alike)
+        root, others = task.root, Attempt([], [], attempt.alike)
         if root is not None and task.may_step_back:
             start = Start(wanted=(as_wanted(root, task.extras, attempt.alike),), label=root.origin)
-            others = yield from self._attempt(task.scope, start, attempt.alike, budget)
+            others = yield from attempt_in(task.scope, start, attempt.alike, budget)
         if not attempt.found:
             self._outcomes.fail(task, attempt.failures, others.alike, has_older=bool(others.found))
         known = {library for library, _ in attempt.found}
@@ -404,32 +378,7 @@ class Resolution:
             yield from self._scope.libraries[0].learn(release, others.alike, with_yanked=False)
             self._outcomes.choose_root(root, release, others.alike)
             self._begin(msgspec.structs.replace(task, release=release, mask=others.alike, is_stand_in=True))
-        return _Attempt(attempt.found, attempt.failures, others.alike)
-
-
-def _run(
-    library: Library, start: Start, environments: tuple[int, int], budget: Budget
-) -> Generator[list[Want], None, Found | Failed]:
-    """Search in one environment, and for all (a mask) that the outcome may also be for."""
-    environment, others = environments
-    outcome = yield from Search(library, start, environment, others).run(budget)
-    if isinstance(outcome, Found) or library.reading is not Reading.PIP:
-        return outcome
-    search = Search(library, start, environment, outcome.alike, is_strict=False)
-    return (yield from search.run(budget))
-
-
-class _Attempt(msgspec.Struct, frozen=True):
-    """What came of a search: a resolution in the readings that have one, or why there is none, and for whom."""
-
-    found: list[tuple[Library, Found]]
-    failures: list[Failed]
-    alike: int
-
-    @property
-    def is_for_both(self) -> bool:
-        """Whether pip and uv can each install it."""
-        return len(self.found) > 1 or any(library.reading is Reading.BOTH for library, _ in self.found)
+        return Attempt(attempt.found, attempt.failures, others.alike)
 
 
 class _Ticket:

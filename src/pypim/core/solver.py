@@ -83,8 +83,12 @@ class Budget:
     __slots__ = ("left", "most")
 
     def __init__(self, most: int) -> None:
-        self.most = most
-        self.left = most
+        self.most = self.left = most
+
+    def renew(self) -> None:
+        """What was decided within it costs nothing; what is spent stays spent."""
+        if self.left > 0:
+            self.left = self.most
 
 
 class _Incompatibility(Generic[Fact]):

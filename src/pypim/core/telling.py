@@ -1,4 +1,4 @@
-"""What a search found, as requirements with the releases that meet them, and which of those say why a release is needed."""
+"""What a search found: requirements with the releases that meet them, and which of those say why one is needed."""
 
 from __future__ import annotations
 

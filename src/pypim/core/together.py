@@ -56,7 +56,7 @@ class Together(Resolution):
         wanted = [as_wanted(root, root.extras | (self._follow.root_extras or frozenset()), -1) for root in roots]
         wanted += [Wanted(one, one.specifier, -1) for one in self._forced]
         self._spawn(self._try(Start(wanted=tuple(wanted), label=_ASKED)))
-        return self._settle()
+        return self.go_on()
 
     def _try(self, start: Start) -> Generator[list[Want], None, None]:
         mask, budget = self._mask, Budget(self._most_steps)

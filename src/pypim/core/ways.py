@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pypim.core.steps import Extra, ReleaseKey, State, Step, Steps
 
-MOST_STEPS = 50_000
+MOST_STEPS = 20_000
 """Steps that are tried where not every way is asked for."""
 
 

@@ -18,7 +18,6 @@ from pypim.store.staged import LocalStagedBlob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
     from contextlib import AbstractContextManager
 
     from pypim.core.model import Holding

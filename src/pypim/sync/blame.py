@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from packaging.specifiers import SpecifierSet
 
+from pypim.core.apart import told_apart
 from pypim.core.candidates import Chooser
 from pypim.core.errors import IntegrityFault, NotFound, PypimError, Refused, UpstreamFault
 from pypim.core.patterns import ProjectPatterns
@@ -248,9 +249,19 @@ class Blamer:
             if not kinds & {ProblemKind.FAULT, ProblemKind.EXCLUDED} and not [*relaxations(self._request.policy)]:
                 told_then = f"nor could it be installed from the upstream when that was last asked: {reasons}"
                 return Blame(trial.mask, Cause.UPSTREAM, told_then)
+        if trial.lines and all(self._was_apart(trial.root.origin, name) for name in names):
+            told_then = "nor did its lines fit together when the upstream was last asked"
+            return Blame(trial.mask, Cause.UPSTREAM, told_then)
         asked = "the upstream could not be asked whether it can be installed from there"
         reason = "" if self.unreachable else f": {fault.message}"
         return Blame(trial.mask, Cause.UNKNOWN, asked + reason)
+
+    def _was_apart(self, file: str, environment: str) -> bool:
+        """Whether the last sync has told so of a file, and no filter may be to blame."""
+        begin = told_apart(file, "")
+        found = [one for one in self._selection.warnings if one.startswith(begin)]
+        is_told = any(environment in one.removeprefix(begin).partition(":")[0].split(", ") for one in found)
+        return is_told and not [*relaxations(self._request.policy)]
 
     def _is_about(self, problem: Problem, trial: Trial) -> bool:
         if trial.lines:

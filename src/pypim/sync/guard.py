@@ -24,10 +24,12 @@ from pypim.sync.trials import (
     asked_for,
     attempt,
     chosen_for,
+    end_bits,
     files_of,
     key_of,
     together,
     unfiltered,
+    widened,
 )
 
 if TYPE_CHECKING:
@@ -35,9 +37,10 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from pypim.core.apart import Apart
     from pypim.core.closure import Root
     from pypim.core.model import Holding, Page
-    from pypim.core.outcomes import Apart, Pair
+    from pypim.core.outcomes import Pair
     from pypim.core.selection import ChosenRelease, Selection
     from pypim.sync.model import Request, Stack
     from pypim.sync.trials import Attempt, Result, RootKey
@@ -191,7 +194,7 @@ def _watched(request: Request, change: Change) -> list[_Watched]:
         return []
     before = chosen_for(change.before, request.environments)
     after = chosen_for(change.after, request.environments)
-    proved = _proved(change, reach.doubtful)
+    proved = _proved(request, change, reach.doubtful)
     watched = []
     for key, root in {key_of(root): root for root in change.roots}.items():
         is_passed_over = not root.is_named and not _is_allowed(root, request)
@@ -211,14 +214,17 @@ def _is_allowed(root: Root, request: Request) -> bool:
     return request.policy.project_verdict(root.project, is_dependency=False).is_allowed
 
 
-def _proved(change: Change, doubtful: set[str]) -> dict[tuple[RootKey, str | None], int]:
+def _proved(request: Request, change: Change, doubtful: set[str]) -> dict[tuple[RootKey, str | None], int]:
     """What was resolved while it was chosen, from nothing but files that are held now as they were believed to be."""
     found: dict[tuple[RootKey, str | None], int] = {}
+    failed: dict[tuple[RootKey, str | None], int] = {}
+    ends = end_bits(request.environments)
     for pair in change.pairs:
-        if not pair.failure and pair.root.project not in doubtful:
+        if pair.root.project not in doubtful:
             key = (key_of(pair.root), pair.release.text)
-            found[key] = found.get(key, 0) | pair.mask
-    return found
+            masks = failed if pair.failure else found
+            masks[key] = masks.get(key, 0) | widened(pair.mask, ends)
+    return {key: mask & ~failed.get(key, 0) for key, mask in found.items()}
 
 
 def _union(masks: Mapping[str | None, int]) -> int:
@@ -230,9 +236,10 @@ def _watched_files(request: Request, change: Change) -> list[Trial]:
     """The files of which all lines were asked for before, where it is not known yet that they still fit together."""
     reach = Reach(request, change)
     before = chosen_for(change.before, request.environments)
+    ends = end_bits(request.environments)
     apart: dict[str, int] = {}
     for one in change.apart or ():
-        apart[one.file] = apart.get(one.file, 0) | one.mask
+        apart[one.file] = apart.get(one.file, 0) | widened(one.mask, ends)
     found: list[Trial] = []
     for file, (lines, mask) in files_of(change.roots, request.environments).items():
         if not reach.concerns(lines) or any(key_of(line) not in before for line in lines):

@@ -56,7 +56,9 @@ _REFUSAL = re.compile(
     r"ResolutionImpossible|No matching distribution found|Could not find a version|metadata-generation-failed"
     r"|subprocess-exited-with-error"
 )
-_NO_ANSWER = re.compile(r"Retrying \(Retry\(|Could not fetch URL|ConnectionError")  # pip goes on without the page
+_NO_ANSWER = re.compile(  # both go on without a page that they could not get, as if there were none
+    r"Retrying \(Retry\(|Could not fetch URL (?![^\n]*: 404 )|ConnectionError|40[137] (Unauthorized|Forbidden|Proxy)"
+)
 _FACTS = """
 import json, os, platform, sys, sysconfig
 version = "{0.major}.{0.minor}.{0.micro}".format(sys.implementation.version)
@@ -172,7 +174,7 @@ class UvJudge:
         if surrounding.prereleases:
             command += ["--prerelease", "allow"]
         said = await self._runner.run(command, "".join(f"{one}\n" for one in requirements), variables)
-        return _opinion(said, is_certain=said.status == _NO_SOLUTION)
+        return _opinion(said, is_certain=said.status == _NO_SOLUTION and _NO_ANSWER.search(said.errors) is None)
 
 
 def _uv_machine(environment: Environment) -> tuple[list[str], dict[str, str]] | str:
@@ -258,9 +260,11 @@ class PipJudge:
             command += ["--constraint", str(surrounding.constraints)]
         if surrounding.prereleases:
             command.append("--pre")
+        if surrounding.has_network:
+            command.append("-vv")  # only so it tells which pages it could not get
         said = await self._runner.run([*command, *requirements])
         told = said.status == _NO_SOLUTION and _REFUSAL.search(said.errors) is not None
-        return _opinion(said, is_certain=told and _NO_ANSWER.search(said.errors) is None)
+        return _opinion(said, is_certain=told and _NO_ANSWER.search(said.output + said.errors) is None)
 
     async def _interpreter(self, environment: Environment) -> _Interpreter | str:
         """One that stands for an environment, or why there is none."""

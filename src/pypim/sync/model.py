@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
+    from pypim.core.apart import Apart
     from pypim.core.closure import FollowOptions, Root
     from pypim.core.model import Page
-    from pypim.core.outcomes import Apart, Pair
+    from pypim.core.outcomes import Pair
     from pypim.core.policy import Policy
     from pypim.core.retention import OnRemoval
     from pypim.core.rules import Rule

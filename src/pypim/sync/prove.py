@@ -311,17 +311,18 @@ class Proving:
             proofs.append(self._proof(result, environment, told[bit], blame))
         return proofs
 
-    async def _refused_elsewhere(self, result: Result, told: dict[int, Opinion], judges: _Judges) -> list[Blame]:
+    async def _refused_elsewhere(self, result: Result, said: dict[int, Opinion], judges: _Judges) -> list[Blame]:
         """Where the judge refuses it from the upstream, too."""
         elsewhere = judges.elsewhere
-        refused = [bit for bit, opinion in told.items() if opinion.state is State.FAILS]
+        refused = [bit for bit, opinion in said.items() if opinion.state is State.FAILS]
         if elsewhere is None or not refused or not await judges.blamer.is_reachable(result.trial):
             return []
         requirements = await self._requirements(result)
         environments = dict(self._environments(functools.reduce(or_, refused)))
         opinions = await asyncio.gather(*(elsewhere.judge(requirements, environments[bit]) for bit in refused))
+        told = f"{elsewhere.name} cannot install it from the upstream either"
         return [
-            Blame(bit, Cause.UPSTREAM, f"{elsewhere.name} cannot install it from the upstream either: {opinion.reason}")
+            Blame(bit, Cause.UPSTREAM, told)
             for bit, opinion in zip(refused, opinions, strict=True)
             if opinion.state is State.FAILS
         ]

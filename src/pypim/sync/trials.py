@@ -16,6 +16,7 @@ from pypim.core.markers import evaluate
 from pypim.core.policy import Filters, Policy
 from pypim.core.resolve import Resolution
 from pypim.core.rules import requirement_rule
+from pypim.core.target import FIRST_END, LAST_END, patch_ends
 from pypim.core.universe import Reading
 from pypim.sync.collect import Collector
 
@@ -122,11 +123,27 @@ def chosen_for(selection: Selection, environments: Sequence[Environment]) -> dic
     found: dict[RootKey, dict[str, int]] = {}
     for release in selection.releases:
         for reason in release.reasons:
-            mask = sum(bits.get(name, 0) for name in reason.environments)
+            mask = reduce(or_, (bits.get(whole_name(name), 0) for name in reason.environments), 0)
             if not reason.parent_project and mask:
                 versions = found.setdefault(root_key(reason.origin, release.project, reason.requirement), {})
                 versions[release.version] = versions.get(release.version, 0) | mask
     return found
+
+
+def whole_name(name: str) -> str:
+    """The name of an environment of which a reason may name one end (see `target.end_names`)."""
+    return name.removesuffix(FIRST_END).removesuffix(LAST_END)
+
+
+def end_bits(environments: Sequence[Environment]) -> list[int]:
+    """For each of the environments that a resolution counts (see `patch_ends`) the bit of the one it is an end of."""
+    bits = {environment.name: 1 << n for n, environment in enumerate(environments)}
+    return [bits[end.name] for end in patch_ends(environments)]
+
+
+def widened(mask: int, bits: Sequence[int]) -> int:
+    """A mask of some environments as a mask of others, by the bit of each."""
+    return reduce(or_, (bit for n, bit in enumerate(bits) if mask >> n & 1), 0)
 
 
 def trials_of(roots: Iterable[Root], environments: Sequence[Environment], selection: Selection) -> list[Trial]:
@@ -215,6 +232,8 @@ class _Reading:
     def __init__(self, chooser: Chooser, bits: list[int], resolution: Resolution, problems: Iterable[Problem]) -> None:
         self._chooser = chooser
         self._bits = bits
+        known = {one.name: bit for one, bit in zip(chooser.environments, bits, strict=True)}
+        self._ends = [known[end.name] for end in resolution.environments]
         self._apart = resolution.apart
         self._pairs: dict[str, list[Pair]] = {}
         for pair in resolution.pairs:
@@ -231,9 +250,12 @@ class _Reading:
         if trial.version is not None:
             text = _text_of(trial.root, trial.version, held)
             pairs = [pair for pair in pairs if pair.release.text == text]
-        for pair, reading, where in _as_readings(pairs):
-            mask = self._wide(where)
+        # What fails at either end of an environment fails there, and what one installer accepts at either is only its.
+        for pair, reading, where in sorted(_as_readings(pairs), key=_importance):
+            mask = self._wide(where) & rest
             rest &= ~mask
+            if not mask:
+                continue
             yield Result(
                 trial=trial,
                 version=trial.version or pair.release.text,
@@ -266,7 +288,13 @@ class _Reading:
             yield Result(trial=trial, version="", mask=rest)
 
     def _wide(self, mask: int) -> int:
-        return sum(bit for n, bit in enumerate(self._bits) if mask >> n & 1)
+        """The environments of which any end is in a mask."""
+        return widened(mask, self._ends)
+
+
+def _importance(row: tuple[Pair, Reading, int]) -> tuple[bool, bool]:
+    pair, reading, _ = row
+    return not pair.failure, reading is Reading.BOTH
 
 
 def _as_readings(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Reading, int]]:

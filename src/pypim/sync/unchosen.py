@@ -13,6 +13,7 @@ from pypim.core.metadata import parse_requirement
 from pypim.core.rules import requirement_rule
 from pypim.core.together import Together
 from pypim.sync.collect import Collector
+from pypim.sync.trials import whole_name
 from pypim.sync.unasked import describe_unasked
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ async def _conflicts(case: Case) -> tuple[Conflict, ...]:
         tried.add(key)
         rule = requirement_rule(SpecifierSet(f"=={first.version}"), root.text)
         pinned = msgspec.structs.replace(root, rule=rule)
-        verdicts = await _verdicts(case, pinned, frozenset(chain.environments))
+        verdicts = await _verdicts(case, pinned, frozenset(map(whole_name, chain.environments)))
         for verdict in verdicts:
             if verdict.causes and not verdict.is_undecided:
                 about = (f"{first.by}: {first.requirement}", f"{first.project} {first.version}", verdict.causes)

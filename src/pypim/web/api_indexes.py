@@ -33,7 +33,7 @@ def telling_of(asked: Asked) -> Telling:
 async def list_indexes(asked: Asked) -> Indexes:
     """Those that the sender may read. Raises CredentialsNeeded or NotPermitted where these are none of all."""
     found, refusal = [], None
-    for name in asked.context.indexes:
+    for name in telling_of(asked).kinds:
         try:
             await admit_reader(asked.request, asked.context, name, None)
         except (CredentialsNeeded, NotPermitted) as error:

@@ -25,7 +25,7 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     """What the API tells of the store, and the accounts that administrators see and change."""
 
     kinds: Mapping[str, str]
-    """Index → its kind, as in the configuration."""
+    """Index → its kind, in the order of the configuration."""
     state: Callable[[str], IndexState]
     """Of the index with that name; in `reading` only."""
     projects: Callable[[str, str, int], tuple[list[NormalizedName], str | None]]

@@ -1,4 +1,4 @@
--- Schema 10: for whose sake a release is chosen.
+-- Schema 9: for whose sake a release is chosen.
 
 -- JSON list of [environments, resolutions]: in which resolutions the reason counts, by their numbers in this generation,
 -- each with the names of the environments, or of the first or last patch release of one. 0 is the newest of everything,
@@ -7,4 +7,4 @@
 -- the newest of everything, wherever it holds.
 ALTER TABLE reasons ADD COLUMN shares TEXT;
 
-PRAGMA user_version = 10;
+PRAGMA user_version = 9;
