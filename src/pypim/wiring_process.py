@@ -147,8 +147,11 @@ class _Worker:
             async with open_app(self._config) as self._app:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-        except PypimError as error:
-            _log.error("%s", error.message)
-            await send({"type": "lifespan.startup.failed", "message": error.message})
+        except Exception as error:  # noqa: BLE001 - the boundary: a worker that is not open must not answer
+            if isinstance(error, PypimError):
+                _log.error("%s", error.message)
+            else:
+                _log.error("the worker did not start", exc_info=error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
         else:
             await send({"type": "lifespan.shutdown.complete"})
