@@ -11,7 +11,7 @@ from pypim.core.foreign import ForeignWheels
 from pypim.core.model import DistFile, Page
 from pypim.core.names import parse_name, parse_safe_filename
 from pypim.core.policy import Filters, Policy
-from pypim.core.target import TargetSpec, environments
+from pypim.core.target import TargetSpec, environments, wheel_rank
 from tests.clients.clients import pins, uv_compile
 from tests.conftest import ServeWorld
 from tests.worlds.world import World, project, release, sdist, wheel
@@ -72,6 +72,7 @@ def _read(name: str, tags: list[str], python: str, platform: str) -> int:
     (made,) = chooser.candidates(Page(name=parse_name(name), files=tuple(files))).releases
     installable = made.installable(1, with_yanked=False)
     foreign = ForeignWheels(found).read(made, installable, lambda _: True)
-    fitting = [candidate for candidate, _ in installable if candidate.is_wheel]
-    (read,) = fitting or [candidate for candidate, _ in foreign]
-    return filenames.index(read.file.filename)
+    fitting = [one for one, _ in installable if one.is_wheel]
+    fitting.sort(key=lambda one: wheel_rank(found[0], one.parsed.tags or frozenset()) or 0)
+    read = fitting or [one for one, _ in foreign]
+    return filenames.index(read[0].file.filename)

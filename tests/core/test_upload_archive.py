@@ -238,7 +238,6 @@ def test_what_unpacks_to_far_more_than_it_is() -> None:
         (member("x"), "top folder"),
         (member("ours-1.0/PKG-INFO"), "one PKG-INFO"),
     ],
-    ids=str,
 )
 def test_an_sdist_stays_in_its_folder(changed: tuple[tarfile.TarInfo, bytes], fault: str) -> None:
     """Case 70, PEP 721: no links outside, devices or absolute paths; and no sparse files."""
