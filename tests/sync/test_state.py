@@ -74,6 +74,7 @@ def test_status_says_state_and_size(synced: Mirror) -> None:
         "index": "main",
         "kind": "mirror",
         "upstream": "world",
+        "members": [],
         "state": "published",
         "projects": 2,
         "releases": 3,

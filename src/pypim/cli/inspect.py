@@ -39,7 +39,7 @@ def list_held(session: Session, workspace: WorkspaceArguments, project: str | No
     from pypim.core.names import parse_name
     from pypim.wiring import open_store
 
-    found = session.workspace(msgspec.structs.replace(workspace, index=None), is_about_mirrors=False)
+    found = session.workspace(workspace, is_about_mirrors=False)
     indexes = found.config.of_any_kind(workspace.index)
     wanted = parse_name(project) if project else None
     rows: list[ListedRelease] = []
@@ -96,7 +96,7 @@ def status(session: Session, workspace: WorkspaceArguments) -> int:
     """Show state and size of each index, its last sync and its upstream's last known serial."""
     from pypim.wiring import open_store
 
-    found = session.workspace(msgspec.structs.replace(workspace, index=None), is_about_mirrors=False)
+    found = session.workspace(workspace, is_about_mirrors=False)
     with open_store(found.config, writable=False) as store:
         rows = [_status_of(store, index) for index in found.config.of_any_kind(workspace.index)]
         free_bytes = store.blobs.free_bytes()

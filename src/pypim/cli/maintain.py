@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from pypim.cli.command import Command, examples
 from pypim.cli.inventory import held_files
@@ -42,7 +41,7 @@ def verify(session: Session, workspace: WorkspaceArguments, *, repair: bool) -> 
     """
     from pypim.wiring import open_store, run
 
-    found = session.workspace(msgspec.structs.replace(workspace, index=None), is_about_mirrors=False)
+    found = session.workspace(workspace, is_about_mirrors=False)
     indexes = [one for one in found.config.of_any_kind(workspace.index) if not isinstance(one, GroupIndex)]
     reporter = session.reporter()
 

@@ -303,6 +303,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             return (index,)
         if isinstance(index, ProxyIndex) and may_fill:
             return (index.filled(),)
+        if not is_needed:
+            return ()
         mirrors = ", ".join(mirror.name for mirror in self.mirrors) or "none"
         raise InvalidUsage(
             f"--index {name}: {_PURPOSES[index.kind]}; this command is about mirrors",

@@ -233,7 +233,7 @@ class _Reading:
         self._chooser = chooser
         self._bits = bits
         known = {one.name: bit for one, bit in zip(chooser.environments, bits, strict=True)}
-        self._ends = [known[end.name] for end in resolution.environments]
+        self._ends = [known[end.name] if n < len(bits) else 0 for n, end in enumerate(resolution.environments)]
         self._apart = resolution.apart
         self._pairs: dict[str, list[Pair]] = {}
         for pair in resolution.pairs:
@@ -250,7 +250,6 @@ class _Reading:
         if trial.version is not None:
             text = _text_of(trial.root, trial.version, held)
             pairs = [pair for pair in pairs if pair.release.text == text]
-        # What fails at either end of an environment fails there, and what one installer accepts at either is only its.
         for pair, reading, where in sorted(_as_readings(pairs), key=_importance):
             mask = self._wide(where) & rest
             rest &= ~mask
@@ -288,7 +287,7 @@ class _Reading:
             yield Result(trial=trial, version="", mask=rest)
 
     def _wide(self, mask: int) -> int:
-        """The environments of which any end is in a mask."""
+        """The environments whose first patch release is in a mask: uv takes "3.12" for 3.12.0, and so does a proof."""
         return widened(mask, self._ends)
 
 

@@ -12,11 +12,13 @@ from starlette.routing import Router
 
 from pypim.core.access import Action
 from pypim.core.errors import InvalidName, NotFound
+from pypim.core.filenames import projects_of
 from pypim.core.names import parse_name
 from pypim.core.request_errors import InvalidPath, MethodNotAllowed, RequestTimeout
 from pypim.web.answers import CORS, headers_of, send_whole
+from pypim.web.auth import ANONYMOUS
 from pypim.web.errors import fault_of, send_error
-from pypim.web.files import Files
+from pypim.web.files import METADATA, Files
 from pypim.web.forwarded import peer_of
 from pypim.web.pages import MOST_BYTES, Pages
 from pypim.web.reading import IN_INDEX
@@ -134,8 +136,11 @@ class App:
     async def _answer_file(self, scope: Scope, receive: Receive, send: Send, index: str, path: str) -> None:
         doorkeeper, permit = self.context.doorkeeper, None
         if not doorkeeper.is_open(index):
-            visitor = await self._admit(scope, index, None)
-            permit = partial(doorkeeper.permit, visitor, Action.READ, index)
+            # Whose file it is, its name says nearly always; once its page has said it, that counts.
+            likely = projects_of(path.rpartition("/")[2].removesuffix(METADATA))
+            visitor = await self._admit(scope, index, likely[0] if likely else None)
+            known = None if visitor is ANONYMOUS else visitor
+            permit = partial(doorkeeper.permit, known, Action.READ, index)
         await self._files.answer(scope, receive, send, index, path, permit)
 
 
