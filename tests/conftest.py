@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,10 @@ from tests.worlds.site import Options
 from tests.worlds.world import ProjectSpec, World
 
 ServeWorld = Callable[..., WorldServer]
+
+# Whoever runs the tests in the background of a shell has Ctrl-C ignored, and so would every program that they start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

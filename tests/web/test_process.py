@@ -206,7 +206,8 @@ def test_answers_under_way_are_finished_before_it_stops(tmp_path: Path) -> None:
     with ServeProcess(tmp_path, CONFIG) as server:
         with begun(server) as (answer, size), closing(connected(server)) as idle:
             server.send(signal.SIGTERM)
-            assert idle.recv(1) == b""  # the stop has begun: who waits with nothing is let go
+            with suppress(ConnectionResetError):  # or so, where the end was told before the answer to it was read
+                assert idle.recv(1) == b""  # the stop has begun: who waits with nothing is let go
             assert len(answer.read()) == size
         assert server.process.wait(30) == 0
         assert not any("Traceback" in line for line in server.lines)

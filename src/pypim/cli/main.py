@@ -113,9 +113,22 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _stop_in_good_order() -> None:
-    """SIGTERM, as service managers and containers send it, ends a run like Ctrl-C."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """SIGTERM, as service managers and containers send it, ends a run like Ctrl-C.
+
+    So it does where Ctrl-C is ignored, as a shell has it for what runs in its background: then it is only held back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(*_: object) -> None:
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    signal.raise_signal(signal.SIGINT)
 
 
 def _invoke(arguments: list[str], session: Session) -> int:
