@@ -21,9 +21,9 @@ from pypim.config.model import HostedIndex as HostedConfig
 from pypim.config.model import MirrorIndex, Overwrite, Read
 from pypim.config.model import ProxyIndex as ProxyConfig
 from pypim.core.freshness import Limits
-from pypim.core.upload import Policy as UploadPolicy
+from pypim.core.upload import UploadPolicy
 from pypim.index.behind import Later
-from pypim.index.believing import Rules
+from pypim.index.believing import BeliefRules
 from pypim.index.group import GroupIndex, Member
 from pypim.index.hosted import HostedIndex
 from pypim.index.provenance import RemoteProvenance
@@ -38,9 +38,10 @@ from pypim.store.epochs import LocalEpochs
 from pypim.store.keeping import Keeping
 from pypim.store.own import own_folder
 from pypim.store.turns import LocalTurns
+from pypim.sync.silent import SilentReporter
 from pypim.wiring import CATALOG_NAME, SystemClock
 from pypim.wiring_proxy import all_members, limits_of, proxy_settings
-from pypim.wiring_told import Told
+from pypim.wiring_told import StoreTelling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -66,7 +67,7 @@ LISTS_NAME = "lists"
 AUDIT_NAME = "audit.jsonl"
 
 
-class WorkerThread:
+class BackgroundThread:
     """A Background of a worker: one thread, whose connection to the catalog nobody else uses."""
 
     def __init__(self, name: str) -> None:
@@ -81,21 +82,12 @@ class WorkerThread:
         self._executor.shutdown()
 
 
-class LogReporter:
-    """The Reporter of a server: what a person should read goes to its log."""
-
-    def stage(self, name: str, *, total: int | None = None, total_bytes: int | None = None) -> None:
-        """A server has no stages."""
-
-    def advance(self, items: int = 1, *, size_bytes: int = 0, total: int | None = None) -> None:
-        """Nobody waits for it."""
+class LogReporter(SilentReporter):
+    """The Reporter of a server, which has no stages: what a person should read goes to its log."""
 
     def note(self, message: str) -> None:
         """A warning."""
         _log.warning("%s", message)
-
-    def close(self) -> None:
-        """There is nothing to restore."""
 
 
 class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,9 +147,7 @@ async def open_index(config: Config, name: str) -> AsyncIterator[Served]:
 @asynccontextmanager
 async def open_group(config: Config, name: str) -> AsyncIterator[GroupIndex]:
     """The configured group of that name, for one question. Raises as `open_app` does."""
-    async with AsyncExitStack() as stack:
-        shared = _open_stack(config, stack.enter_context(ExitStack()))
-        group = (await _open_indexes(config, shared, stack))[name]
+    async with open_index(config, name) as group:
         assert isinstance(group, GroupIndex), "it is asked for by its kind"
         yield group
 
@@ -169,7 +159,7 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
     reader = stack.enter_context(Catalog.open(path / CATALOG_NAME))
     writer = stack.enter_context(Catalog.open(path / CATALOG_NAME))
     teller = stack.enter_context(Catalog.open(path / CATALOG_NAME))
-    background, reading = WorkerThread("writer"), WorkerThread("reader")
+    background, reading = BackgroundThread("writer"), BackgroundThread("reader")
     stack.callback(background.close)
     stack.callback(reading.close)
     keeping = Keeping(path)
@@ -283,7 +273,7 @@ def _prepare_list(name: str, limits: Limits, others: list[str], shared: ServerSt
 
     reporter = LogReporter()
     later = Later(shared.background, reporter)
-    rules = Rules(limits, shared.turns, shared.clock, reporter, later, is_offline=False)
+    rules = BeliefRules(limits, shared.turns, shared.clock, reporter, later, is_offline=False)
     folder = shared.path / LISTS_NAME / name
 
     def state() -> str:
@@ -329,7 +319,7 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
     from pypim.web.auth import Doorkeeper
     from pypim.web.context import Context, Telling
 
-    told = Told(config, shared.teller)
+    told = StoreTelling(config, shared.teller)
     server, access = config.server, config.access
     reader, writer = shared.reader.accounts, shared.writer.accounts
     doorkeeper = Doorkeeper(access.rules, reader, writer, shared.background, shared.clock, shared.audit)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pypim.store.catalog_counts import Counts
 
 
-class Told:
+class StoreTelling:
     """Answers from the catalog of one process; each call may take long in a large store."""
 
     def __init__(self, config: Config, catalog: Catalog) -> None:

@@ -14,8 +14,9 @@ from typing import TextIO
 import pytest
 
 from pypim.cli.output import GlobalOptions, counted, format_duration, format_size, table
-from pypim.cli.progress import PlainReporter, SilentReporter, Tally, TerminalReporter, choose_reporter
+from pypim.cli.progress import PlainReporter, Tally, TerminalReporter, choose_reporter
 from pypim.ports import Reporter
+from pypim.sync.silent import SilentReporter
 
 
 class _Clock:

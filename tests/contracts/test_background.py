@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pypim.wiring_server import WorkerThread
+from pypim.wiring_server import BackgroundThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def background() -> Iterator[Background]:
-    writer = WorkerThread("writer")
+    writer = BackgroundThread("writer")
     yield writer
     writer.close()
 

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypim.cli.progress import PlainReporter, SilentReporter, TerminalReporter
+from pypim.cli.progress import PlainReporter, TerminalReporter
 from pypim.ports import Reporter
+from pypim.sync.silent import SilentReporter
+from pypim.wiring_server import LogReporter
 
 _MAKERS: dict[str, Callable[[TextIO], Reporter]] = {
     "silent": lambda _: SilentReporter(),
+    "log": lambda _: LogReporter(),
     "plain": PlainReporter,
     "terminal": TerminalReporter,
 }

@@ -16,7 +16,7 @@ from pypim.core.hosted import HostedFile, HostedProject, Standing
 from pypim.core.model import ProjectStatus
 from pypim.core.names import parse_name, parse_safe_filename
 from pypim.core.patterns import TagPatterns
-from pypim.core.upload import Accepted, AlreadyHeld, Policy, Received, Rejected, decide, named_project, read_form
+from pypim.core.upload import Accepted, AlreadyHeld, Received, Rejected, UploadPolicy, decide, named_project, read_form
 from pypim.core.upload_archive import ArchiveFacts, examine
 from pypim.core.upload_errors import ActionGone, FileExistsDiffers, InvalidUpload, UploadRefused
 from pypim.core.upload_metadata import read_declared
@@ -44,13 +44,13 @@ def received_of(upload: Upload) -> Received:
 def outcome_of(
     upload: Upload,
     standing: Standing = EMPTY,
-    policy: Policy | None = None,
+    policy: UploadPolicy | None = None,
     *,
     may_create: bool = True,
     fields: Mapping[str, str | None] | None = None,
 ) -> Accepted | AlreadyHeld | Rejected:
     form = read_form(upload.fields(**(fields or {})), upload.filename)
-    return decide(form, received_of(upload), standing, policy or Policy(), may_create=may_create)
+    return decide(form, received_of(upload), standing, policy or UploadPolicy(), may_create=may_create)
 
 
 def held(upload: Upload, project: NormalizedName = OURS) -> HostedFile:
@@ -94,7 +94,7 @@ def test_the_same_file_again_is_no_fault() -> None:
     assert isinstance(outcome_of(wheel(), standing), AlreadyHeld)
     assert isinstance(outcome_of(wheel(), standing, may_create=False), AlreadyHeld)
     assert "theirs" in issues_of(outcome_of(wheel(), standing, fields={"name": "theirs"}))
-    assert isinstance(outcome_of(wheel(), standing, Policy(max_file_size=1)), AlreadyHeld)
+    assert isinstance(outcome_of(wheel(), standing, UploadPolicy(max_file_size=1)), AlreadyHeld)
     assert "sha256_digest" in issues_of(outcome_of(wheel(), standing, fields={"sha256_digest": "0" * 64}))
 
 
@@ -107,7 +107,7 @@ def test_other_bytes_of_a_taken_name() -> None:
 
 def test_only_development_releases_are_replaced() -> None:
     """PEP 440: `.devN`."""
-    policy = Policy(replaces_development=True)
+    policy = UploadPolicy(replaces_development=True)
     for version, is_replaced in (("1.0.dev3", True), ("1.0a1.dev3+x", True), ("1.0", False), ("1.0rc1", False)):
         upload = wheel(version=version)
         standing = standing_with(upload, name=upload.filename)
@@ -126,7 +126,7 @@ def test_a_name_that_a_file_of_another_project_has_is_taken() -> None:
     standing = Standing(
         project=HostedProject(name=OURS, serial=1), same_name=msgspec.structs.replace(other, sha256="0")
     )
-    assert isinstance(outcome_of(upload, standing, Policy(replaces_development=True)), Rejected)
+    assert isinstance(outcome_of(upload, standing, UploadPolicy(replaces_development=True)), Rejected)
 
 
 @pytest.mark.parametrize("status", ProjectStatus)
@@ -146,21 +146,21 @@ def test_who_may_not_make_projects_may_add_to_them() -> None:
 
 def test_sizes_are_limited() -> None:
     size = len(wheel().content)
-    assert isinstance(outcome_of(wheel(), policy=Policy(max_file_size=size)), Accepted)
-    assert "takes" in issues_of(outcome_of(wheel(), policy=Policy(max_file_size=size - 1)))
+    assert isinstance(outcome_of(wheel(), policy=UploadPolicy(max_file_size=size)), Accepted)
+    assert "takes" in issues_of(outcome_of(wheel(), policy=UploadPolicy(max_file_size=size - 1)))
     standing = standing_with(sdist())
     total = size + len(sdist().content)
-    assert isinstance(outcome_of(wheel(), standing, Policy(max_project_size=total)), Accepted)
-    assert "project would have" in issues_of(outcome_of(wheel(), standing, Policy(max_project_size=total - 1)))
+    assert isinstance(outcome_of(wheel(), standing, UploadPolicy(max_project_size=total)), Accepted)
+    assert "project would have" in issues_of(outcome_of(wheel(), standing, UploadPolicy(max_project_size=total - 1)))
 
 
 def test_local_versions_and_platforms_may_be_unwanted() -> None:
     local = wheel(version="1.0+cu124")
     assert isinstance(outcome_of(local), Accepted)
-    assert "local" in issues_of(outcome_of(local, policy=Policy(takes_local_versions=False)))
-    allowed = Policy(platform_tags=TagPatterns.compile(["manylinux_*"]))
+    assert "local" in issues_of(outcome_of(local, policy=UploadPolicy(takes_local_versions=False)))
+    allowed = UploadPolicy(platform_tags=TagPatterns.compile(["manylinux_*"]))
     assert "platform 'any'" in issues_of(outcome_of(wheel(), policy=allowed))
-    assert isinstance(outcome_of(wheel(), policy=Policy(platform_tags=TagPatterns.compile(["any"]))), Accepted)
+    assert isinstance(outcome_of(wheel(), policy=UploadPolicy(platform_tags=TagPatterns.compile(["any"]))), Accepted)
     assert isinstance(outcome_of(sdist(), policy=allowed), Accepted)
 
 
@@ -250,7 +250,7 @@ def test_license_files_must_be_there() -> None:
     for path, is_there in (("ours-1.0.dist-info/licenses/LICENSE", True), ("ours-1.0.dist-info/LICENSE", False)):
         archive = ArchiveFacts(metadata=metadata, paths=frozenset({path}), faults=())
         received = msgspec.structs.replace(received_of(wheel()), archive=archive)
-        outcome = decide(form, received, EMPTY, Policy(), may_create=True)
+        outcome = decide(form, received, EMPTY, UploadPolicy(), may_create=True)
         assert isinstance(outcome, Accepted) == is_there
 
 
@@ -294,7 +294,7 @@ def test_more_rules_never_accept_more(limit: int, takes_local: bool, status: Pro
     upload = wheel(version="1.0+x")
     standing = standing_with(status=status)
     strict = outcome_of(
-        upload, standing, Policy(max_file_size=limit, takes_local_versions=takes_local), may_create=may_create
+        upload, standing, UploadPolicy(max_file_size=limit, takes_local_versions=takes_local), may_create=may_create
     )
     if isinstance(strict, Accepted):
         assert isinstance(outcome_of(upload, standing), Accepted)

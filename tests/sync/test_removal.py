@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pypim.cli.progress import SilentReporter
 from pypim.config.load import load
 from pypim.sync.model import Report
 from pypim.sync.run import sync as sync_index
+from pypim.sync.silent import SilentReporter
 from pypim.wiring import open_stack, open_store, request_of, run
 from tests.conftest import ServeWorld
 from tests.sync.mirror import Mirror, files_below, pypim, removed, wheels

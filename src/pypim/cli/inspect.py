@@ -11,10 +11,8 @@ from pypim.cli.command import Command, examples
 from pypim.cli.inventory import releases_of
 from pypim.cli.options import workspace_options
 from pypim.cli.output import counted, format_size
-from pypim.config.model import GroupIndex, HostedIndex, MirrorIndex, ProxyIndex
+from pypim.config.model import MirrorIndex
 from pypim.core.errors import ProjectNotFound
-from pypim.core.measures import describe_time
-from pypim.core.urls import split_user_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,48 +127,24 @@ def _status_lines(row: IndexStatus) -> Iterator[str]:
 
 
 def _status_of(store: OpenStore, index: Index) -> IndexStatus:
-    catalog = store.catalog
-    releases = releases_of(store, index, dict(catalog.holdings.holdings()))
+    from pypim.wiring_told import StoreTelling
+
+    told = StoreTelling(store.config, store.catalog).state(index.name)
+    releases = releases_of(store, index, dict(store.catalog.holdings.holdings()))
     files = {file.path: file.size or 0 for release in releases for file in release.files if file.is_held}
-    status = IndexStatus(
+    return IndexStatus(
         index=index.name,
         kind=index.kind,
-        upstream=index.upstream.name if isinstance(index, MirrorIndex | ProxyIndex) else None,
-        members=index.members if isinstance(index, GroupIndex) else (),
-        state="ready" if releases or isinstance(index, GroupIndex) else "empty",
+        upstream=told.upstream,
+        members=told.members,
+        state=told.state,
         projects=len({release.project for release in releases}),
         releases=len(releases),
         files=len(files),
         file_bytes=sum(files.values()),
-        waiting_removals=0,
-        last_sync=None,
-        last_outcome=None,
-        last_serial=_serial_of(store, index),
-        path=None,
+        waiting_removals=len(store.catalog.published.removals(index.name)),
+        last_sync=told.last_sync,
+        last_outcome=told.last_outcome,
+        last_serial=told.last_serial,
+        path=str(index.publish) if isinstance(index, MirrorIndex) and index.publish else None,
     )
-    return _with_sync(store, index, status) if isinstance(index, MirrorIndex) else status
-
-
-def _with_sync(store: OpenStore, index: MirrorIndex, status: IndexStatus) -> IndexStatus:
-    """What there is to say of a mirror only."""
-    catalog = store.catalog
-    run = catalog.runs.last_run(index.name)
-    state = "empty" if catalog.generations.current(index.name) is None else "published"
-    return msgspec.structs.replace(
-        status,
-        state="interrupted" if catalog.generations.is_interrupted(index.name) else state,
-        waiting_removals=len(catalog.published.removals(index.name)),
-        last_sync=describe_time(run.finished_at) if run and run.finished_at else None,
-        last_outcome=run.outcome if run else None,
-        path=str(index.publish) if index.publish else None,
-    )
-
-
-def _serial_of(store: OpenStore, index: Index) -> int | None:
-    match index:
-        case MirrorIndex() | ProxyIndex():
-            return store.catalog.pages.last_serial(split_user_info(index.upstream.url)[0].rstrip("/") + "/")
-        case HostedIndex():
-            return store.catalog.hosted.last_serial(index.name) or None
-        case GroupIndex():
-            return None

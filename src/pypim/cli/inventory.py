@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.config.model import Index
+    from pypim.core.hosted import HostedFile
     from pypim.core.model import DistFile, Holding
+    from pypim.core.records import CachedFile
     from pypim.wiring import OpenStore
 
 
@@ -55,11 +57,10 @@ def releases_of(store: OpenStore, index: Index, held: dict[str, Holding]) -> lis
                 for release in (selection.releases if selection else ())
             ]
         case HostedIndex():
-            return _grouped(index.name, _hosted(store, index.name))
+            return _grouped(index.name, ((file.project, file.holding) for file in _hosted(store, index.name)))
         case ProxyIndex():
-            kept = store.catalog.cached.oldest(index.name, math.inf)
-            files = ((one.project, held[one.identity]) for one in kept if one.identity in held)
-            return _grouped(index.name, files)
+            kept = _kept(store, index.name)
+            return _grouped(index.name, ((one.project, held[one.identity]) for one in kept if one.identity in held))
         case GroupIndex():
             return []
 
@@ -68,19 +69,21 @@ def held_files(store: OpenStore, index: Index, held: dict[str, Holding]) -> dict
     """Identity → holding of what only the server fills: nothing of a mirror, which `verify` knows by its generation."""
     match index:
         case HostedIndex():
-            return {f"{holding.filename}#{holding.blob.sha256}": holding for _, holding in _hosted(store, index.name)}
+            return {file.entry().identity: file.holding for file in _hosted(store, index.name)}
         case ProxyIndex():
-            kept = store.catalog.cached.oldest(index.name, math.inf)
-            return {one.identity: held[one.identity] for one in kept if one.identity in held}
+            return {one.identity: held[one.identity] for one in _kept(store, index.name) if one.identity in held}
         case _:
             return {}
 
 
-def _hosted(store: OpenStore, index: str) -> Iterable[tuple[NormalizedName, Holding]]:
+def _hosted(store: OpenStore, index: str) -> Iterable[HostedFile]:
     hosted = store.catalog.hosted
     for project in hosted.projects(index):
-        for file in hosted.standing(index, project.name).files:
-            yield project.name, file.holding
+        yield from hosted.standing(index, project.name).files
+
+
+def _kept(store: OpenStore, index: str) -> list[CachedFile]:
+    return store.catalog.cached.oldest(index, math.inf)
 
 
 def _grouped(index: str, files: Iterable[tuple[NormalizedName, Holding]]) -> list[ListedRelease]:

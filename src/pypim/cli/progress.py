@@ -9,6 +9,7 @@ import msgspec
 
 from pypim.cli.output import counted, format_duration, format_size
 from pypim.config.environment import is_plain_terminal, wants_color
+from pypim.sync.silent import SilentReporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,22 +92,6 @@ class Tally(msgspec.Struct):
         if self.total is None or (is_over and self.items == self.total):
             return counted(self.items, noun)
         return f"{self.items:,} of {counted(self.total, noun)}"
-
-
-class SilentReporter:
-    """Says nothing."""
-
-    def stage(self, name: str, *, total: int | None = None, total_bytes: int | None = None) -> None:
-        """Nothing."""
-
-    def advance(self, items: int = 1, *, size_bytes: int = 0, total: int | None = None) -> None:
-        """Nothing."""
-
-    def note(self, message: str) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
 
 
 class PlainReporter:

@@ -74,7 +74,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     archive: ArchiveFacts
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+class UploadPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What one index takes. Sizes in bytes; None: no limit."""
 
     replaces_development: bool = False
@@ -154,7 +154,7 @@ def _form_issues(fields: Sequence[tuple[str, str]], values: Mapping[str, str]) -
 
 
 def decide(
-    form: UploadForm, received: Received, standing: Standing, policy: Policy, *, may_create: bool
+    form: UploadForm, received: Received, standing: Standing, policy: UploadPolicy, *, may_create: bool
 ) -> Accepted | AlreadyHeld | Rejected:
     """The decision. `standing` is that of the project which `named_project` tells."""
     try:
@@ -290,7 +290,9 @@ def _archive_issues(declared: Declared, archive: ArchiveFacts, filename: str) ->
             yield f"License-File {path[:200]!r} is not in it"
 
 
-def _policy_issues(version: Version, filename: str, size: int, standing: Standing, policy: Policy) -> Iterator[str]:
+def _policy_issues(
+    version: Version, filename: str, size: int, standing: Standing, policy: UploadPolicy
+) -> Iterator[str]:
     if version.local is not None and not policy.takes_local_versions:
         yield f"the version {version} is a local one, which this index does not take"
     if policy.max_file_size is not None and size > policy.max_file_size:

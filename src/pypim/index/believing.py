@@ -60,7 +60,7 @@ class Documents(Generic[K, V]):
         read: Callable[[K], Awaitable[V | None]],
         url_of: Callable[[K], str],
         weigh: Callable[[V], int],
-        rules: Rules,
+        rules: BeliefRules,
         *,
         most_weight: int,
     ) -> None:
@@ -201,7 +201,7 @@ class Documents(Generic[K, V]):
         return 1 if belief.value is None else 1 + self._weigh(belief.value)
 
 
-class Rules:
+class BeliefRules:
     """What all documents of one proxy have in common."""
 
     def __init__(

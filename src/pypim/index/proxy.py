@@ -19,7 +19,7 @@ from pypim.core.shown import allowed_page, known_page, metadata_key, of_a_proxy
 from pypim.core.urls import split_user_info
 from pypim.index.arriving import Arrivals
 from pypim.index.behind import CapabilitiesBehind, Later, MetadataBehind, PagesBehind
-from pypim.index.believing import Documents, Rules
+from pypim.index.believing import BeliefRules, Documents
 from pypim.index.download import FileIsAbsent
 from pypim.index.keeping import KeptFiles, Tools
 from pypim.index.metadata import CHEAP_WAYS, RemoteMetadata
@@ -152,7 +152,7 @@ class ProxyIndex:
         pages = PagesBehind(parts.read.pages, parts.write.pages, self._later)
         capabilities = CapabilitiesBehind(parts.read.capabilities, parts.write.capabilities, self._later)
         self._source = _source_of(settings, parts, pages, capabilities)
-        rules = Rules(
+        rules = BeliefRules(
             settings.limits, parts.turns, parts.clock, parts.reporter, self._later, is_offline=settings.is_offline
         )
         self._rules = rules

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.errors import CorruptBlob, MetadataNotFound, ProjectNotFound
+from pypim.core.errors import ProjectNotFound
 from pypim.core.model import ProjectList
-from pypim.core.served import holding_of
+from pypim.index.held_files import held_metadata, held_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,18 +59,9 @@ class PublishedIndex:
     async def content(self, project: NormalizedName, file: DistFile) -> Path:
         """Where the bytes of a listed file are. Raises CorruptBlob where somebody took them away."""
         del project
-        path = self._blobs.path(holding_of(file))
-        if not path.is_file():
-            raise CorruptBlob(file.filename, "the file is gone from the store")
-        return path
+        return held_path(self._blobs, file)
 
     async def metadata_bytes(self, project: NormalizedName, file: DistFile) -> bytes:
         """The `.metadata` beside a held wheel. Raises MetadataNotFound or CorruptBlob."""
         del project
-        if not isinstance(file.core_metadata, str):
-            raise MetadataNotFound(file.filename, ["none is held"])
-        path = self._blobs.path(holding_of(file))
-        try:
-            return path.with_name(path.name + ".metadata").read_bytes()
-        except FileNotFoundError:
-            raise CorruptBlob(file.filename, "its .metadata is gone from the store") from None
+        return held_metadata(self._blobs, file)

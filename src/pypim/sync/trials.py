@@ -19,6 +19,7 @@ from pypim.core.rules import requirement_rule
 from pypim.core.target import FIRST_END, LAST_END, patch_ends
 from pypim.core.universe import Reading
 from pypim.sync.collect import Collector
+from pypim.sync.silent import SilentReporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -200,7 +201,7 @@ async def attempt(surroundings: Surroundings, trials: Iterable[Trial], held: Hel
         chooser = Chooser(chosen, surroundings.policy, surroundings.now)
         resolution = Resolution(chooser, surroundings.follow, surroundings.constraints)
         collector = Collector(
-            surroundings.index, surroundings.metadata, surroundings.sizes, _Silence(), keeps_going=False
+            surroundings.index, surroundings.metadata, surroundings.sizes, SilentReporter(), keeps_going=False
         )
         asked = [root for trial in members for root in trial.lines or (_asked(trial, held),)]
         selections.append(await collector.collect(resolution, asked))
@@ -208,22 +209,6 @@ async def attempt(surroundings: Surroundings, trials: Iterable[Trial], held: Hel
         for trial in members:
             results += reading.together(trial) if trial.lines else reading.results(trial, held)
     return Attempt(tuple(results), tuple(selections))
-
-
-class _Silence:
-    """A Reporter of steps that are too small to be told."""
-
-    def stage(self, name: str, *, total: int | None = None, total_bytes: int | None = None) -> None:
-        """Say nothing."""
-
-    def advance(self, items: int = 1, *, size_bytes: int = 0, total: int | None = None) -> None:
-        """Say nothing."""
-
-    def note(self, message: str) -> None:
-        """Say nothing."""
-
-    def close(self) -> None:
-        """There is nothing to restore."""
 
 
 class _Reading:

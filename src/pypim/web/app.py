@@ -69,7 +69,7 @@ class App:
         path = self._path_of(scope)
         index, rest = self._index_of(path)
         if rest.startswith("simple") and (len(rest) == 6 or rest[6] == "/"):  # noqa: PLR2004 - of "simple"
-            await self._read(scope, send, index, lambda: self._answer_simple(scope, send, index, rest))
+            await self._read(scope, send, index, lambda: self._answer_simple(scope, receive, send, index, rest))
         elif rest.startswith("packages/") and _is_file(rest):
             await self._read(scope, send, index, lambda: self._answer_file(scope, receive, send, index, rest))
         else:
@@ -110,7 +110,7 @@ class App:
         peer = peer_of(scope, self.context.trusted_proxies)
         return await self.context.doorkeeper.admit(headers_of(scope), peer, Action.READ, index, project)
 
-    async def _answer_simple(self, scope: Scope, send: Send, index: str, rest: str) -> None:
+    async def _answer_simple(self, scope: Scope, receive: Receive, send: Send, index: str, rest: str) -> None:
         text = rest[7:].removesuffix("/")
         name = _name_of(text) if text else None
         if name is not None and (name != text or not rest.endswith("/")):
@@ -120,7 +120,7 @@ class App:
         else:
             if not self.context.doorkeeper.is_open(index):
                 await self._admit(scope, index, name)
-            await self._simple.answer(scope, send, index, name)
+            await self._simple.answer(scope, receive, send, index, name)
 
     async def _redirect(self, scope: Scope, send: Send, rest: str, target: str, *, status: int) -> None:
         """To another path of the same index; relative to the server, for a proxy in front may call it otherwise."""

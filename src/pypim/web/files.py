@@ -17,7 +17,7 @@ from pypim.core.filenames import projects_of
 from pypim.core.ranges import Span, Unsatisfiable, matches_etag, parse_range
 from pypim.core.request_errors import FileNotListed
 from pypim.web.answers import CORS, header, send_whole
-from pypim.web.sending import Client, send_part
+from pypim.web.sending import Client, send_file, send_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,8 +127,8 @@ class Files:
                 await send_whole(send, status, headers, os.pread(descriptor, stop - start, start))
             else:
                 await send({"type": "http.response.start", "status": status, "headers": headers})
-                if span is None and "http.response.pathsend" in (scope.get("extensions") or {}):
-                    await send({"type": "http.response.pathsend", "path": str(path)})
+                if span is None:
+                    await send_file(scope, send, path, descriptor, size)
                 else:
                     await send_part(send, descriptor, start, stop)
         finally:

@@ -18,16 +18,16 @@ from pypim.core.ready import ReadyList
 from pypim.index.believing import Documents
 from pypim.index.sources import Kept
 from pypim.web.answers import header, send_whole, takes_gzip
+from pypim.web.sending import Client, send_file
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from pypim.index.believing import Rules
-    from pypim.web.answers import Headers, Scope, Send
+    from pypim.index.believing import BeliefRules
+    from pypim.web.answers import Headers, Receive, Scope, Send
 
 READY_NAME = "ready.json"
-_CHUNK_BYTES = 1 << 16
 _REASON_BYTES = 2000
 
 
@@ -39,7 +39,7 @@ class ReadyLists:
         index: str,
         folder: Path,
         make: Callable[[str], Awaitable[None]],
-        rules: Rules,
+        rules: BeliefRules,
         state: Callable[[], str] = lambda: "",
     ) -> None:
         """`make` writes the list anew, with the state that it is told: a list of another `state` does not count."""
@@ -58,7 +58,7 @@ class ReadyLists:
         assert found is not None, "a list that cannot be made is a fault"
         return found
 
-    async def answer(self, scope: Scope, send: Send, content_type: str) -> None:
+    async def answer(self, scope: Scope, receive: Receive, send: Send, content_type: str) -> None:
         """Send the list in a media type of the Simple API."""
         form = (await self.current()).forms[content_type]
         is_packed = form.packed is not None and takes_gzip(header(scope, b"accept-encoding") or "")
@@ -68,7 +68,8 @@ class ReadyLists:
         elif scope["method"] == "HEAD":
             await send_whole(send, 200, _encoded(body.headers), b"")
         else:
-            await _send_file(scope, send, _encoded(body.headers), self._folder / body.file)
+            with Client(receive, send) as client:
+                await _send_list(scope, client, _encoded(body.headers), self._folder / body.file)
 
     async def close(self) -> None:
         """Stop making it."""
@@ -107,22 +108,13 @@ def _encoded(headers: tuple[tuple[str, str], ...]) -> Headers:
     return [(name.encode(), value.encode()) for name, value in headers]
 
 
-async def _send_file(scope: Scope, send: Send, headers: Headers, path: Path) -> None:
+async def _send_list(scope: Scope, client: Client, headers: Headers, path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise StoreUnreadable(str(path), error.strerror or "it cannot be opened") from error
     try:
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        if "http.response.pathsend" in (scope.get("extensions") or {}):
-            await send({"type": "http.response.pathsend", "path": str(path)})
-            return
-        start, size = 0, os.fstat(descriptor).st_size
-        while start < size:
-            chunk = await asyncio.to_thread(os.pread, descriptor, _CHUNK_BYTES, start)
-            if not chunk:
-                raise StoreUnreadable(str(path), "the file ends before its end")
-            start += len(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": start < size})
+        await client({"type": "http.response.start", "status": 200, "headers": headers})
+        await send_file(scope, client, path, descriptor, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Self
 from pypim.core.errors import StoreUnreadable
 
 if TYPE_CHECKING:
-    from pypim.web.answers import Message, Receive, Send
+    from pathlib import Path
+
+    from pypim.web.answers import Message, Receive, Scope, Send
 
 _PART_BYTES = 16 << 10
 """The server below keeps some twenty messages of each answer in memory, however slow its client is."""
@@ -55,6 +57,14 @@ async def send_part(client: Client, descriptor: int, start: int, stop: int) -> N
             raise StoreUnreadable(str(descriptor), "the file ends before its end")
         start += len(chunk)
         await client({"type": "http.response.body", "body": chunk, "more_body": start < stop})
+
+
+async def send_file(scope: Scope, client: Client, path: Path, descriptor: int, size: int) -> None:
+    """Send all of an open file as a body; the server below reads it itself where it can."""
+    if "http.response.pathsend" in (scope.get("extensions") or {}):
+        await client({"type": "http.response.pathsend", "path": str(path)})
+    else:
+        await send_part(client, descriptor, 0, size)
 
 
 def _ready(descriptor: int, size: int, start: int) -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from pypim.web.answers import Scope, Send
+    from pypim.web.answers import Receive, Scope, Send
     from pypim.web.lists import ReadyLists
     from pypim.web.pages import Pages
 
@@ -28,7 +28,7 @@ class SimpleApi:
         self._pages = pages
         self._lists = lists
 
-    async def answer(self, scope: Scope, send: Send, index: str, name: NormalizedName | None) -> None:
+    async def answer(self, scope: Scope, receive: Receive, send: Send, index: str, name: NormalizedName | None) -> None:
         """Send the list of an index, or the page of a project. Raises NotAcceptable and what the index raises."""
         accept = header(scope, b"accept")
         query: bytes = scope["query_string"]
@@ -37,7 +37,7 @@ class SimpleApi:
         if content_type is None:
             raise NotAcceptable(accept or "")
         if name is None and index in self._lists:
-            await self._lists[index].answer(scope, send, content_type)
+            await self._lists[index].answer(scope, receive, send, content_type)
             return
         page = self._pages.current(index, name) or await self._pages.page(index, name)
         form = page.form(content_type) or await self._pages.form(index, name, page, content_type)

@@ -23,10 +23,10 @@ from pypim.core.hosted import HostedFile, Standing, upload_time
 from pypim.core.upload import (
     Accepted,
     AlreadyHeld,
-    Policy,
     Received,
     Rejected,
     UploadForm,
+    UploadPolicy,
     decide,
     named_project,
     release_name,
@@ -67,7 +67,7 @@ class UploadStore(msgspec.Struct, frozen=True, kw_only=True):
 class UploadSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What one hosted index takes from whom."""
 
-    policy: Policy = Policy()
+    policy: UploadPolicy = UploadPolicy()
     creators: frozenset[str] | None = None
     """Users and groups that may begin a project; None: everybody who may upload."""
     max_upload_size: int | None = None
