@@ -229,6 +229,9 @@ class _Chunks:
             chunk = await self._read()
         except PyreqwestError as error:
             raise transport_fault(error, self._url) from error
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            # A read that ends just as it is cancelled keeps the cancellation to itself.
+            raise asyncio.CancelledError
         if chunk is None:
             raise StopAsyncIteration
         # Only the time spent waiting for the upstream counts: a slow disk on our side is not its fault.
