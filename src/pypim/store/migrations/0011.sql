@@ -1,0 +1,3 @@
+-- Schema 11.
+
+PRAGMA user_version = 11;

@@ -1,0 +1,3 @@
+-- Schema 12.
+
+PRAGMA user_version = 12;
