@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
-import random
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import TYPE_CHECKING
@@ -18,11 +16,8 @@ from tests.worlds import faults
 from tests.worlds.world import World, project, release, sdist, wheel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import ServeWorld
     from tests.web.conftest import Running
-    from tests.worlds.server import WorldServer
 
 WORLD = World.of(
     project("big", release("1.0", wheel(payload=2_000_000))),
@@ -256,78 +251,3 @@ def test_the_list_of_a_group_shows_what_is_uploaded_at_once(serve: ServeWorld, r
     assert answer.status == 200, answer
     assert names() == {"big", "small", "local", "ours"}
     assert len(upstream.asked("/simple/")) == 1
-
-
-# --- under attack ---------------------------------------------------------------------------------------------------
-MISCHIEF = (
-    faults.cut_after(500),
-    faults.cut_after(1_200_000),
-    faults.wrong_bytes(),
-    faults.shorter(7),
-    faults.longer(7),
-    faults.no_answer(),
-    faults.status(503),
-    faults.status(404),
-    faults.instead(b"<html>welcome to the hotel</html>", "text/html"),
-    faults.announce_only(2_500_000),
-    faults.drip(1 << 16, 0.003),
-)
-
-
-def _mischief(upstream: WorldServer, chance: random.Random) -> None:
-    """For a while, one request in three is answered wrongly."""
-    for fault in chance.sample(MISCHIEF, len(MISCHIEF)):
-        upstream.misbehave("*", fault, times=1)
-        upstream.misbehave("*", lambda response: response, times=1)
-
-
-def test_whatever_the_upstream_does_no_wrong_byte_is_a_whole_file_and_it_heals(
-    serve: ServeWorld, running: Running, tmp_path: Path
-) -> None:
-    upstream = serve(WORLD)
-    server = running(configuration(upstream.url, 'max-age = "0 seconds"\nmax-size = "1 MB"\n'))
-    paths = {
-        entry["url"].removeprefix(server.url): entry["hashes"]["sha256"]
-        for name in ("big", "small", "local")
-        for entry in files_of(f"{server.url}/simple/{name}/").values()
-    }
-    chance = random.Random(4)
-    stop = threading.Event()
-
-    def attack() -> None:
-        while not stop.wait(0.05):
-            upstream.behave()
-            _mischief(upstream, chance)
-        upstream.behave()
-
-    outcomes: list[int] = []
-
-    def request(number: int) -> None:
-        own = random.Random(number)
-        path = own.choice(list(paths))
-        try:
-            if own.random() < 0.3:
-                answer = ask(f"{server.url}/simple/{own.choice(['big', 'small', 'local'])}/", Accept=JSON)
-                assert answer.status in {200, 502, 503, 504}
-                assert answer.status != 200 or answer.document["files"]
-            else:
-                answer = ask(server.url + path)
-                assert answer.status in {200, 502, 503, 504}
-                assert answer.status != 200 or content_of(answer) == paths[path]
-            outcomes.append(answer.status)
-        except (http.client.HTTPException, ConnectionError):
-            outcomes.append(0)
-
-    attacker = threading.Thread(target=attack)
-    attacker.start()
-    try:
-        with ThreadPoolExecutor(16) as clients:
-            list(clients.map(request, range(400)))
-    finally:
-        stop.set()
-        attacker.join()
-    assert len(outcomes) == 400
-    for path, digest in paths.items():
-        assert content_of(ask(server.url + path)) == digest, "it heals without a restart"
-    for path in (tmp_path / "server" / "data").rglob("packages/*/*/*/*.whl"):
-        assert hashlib.sha256(path.read_bytes()).hexdigest() in paths.values(), "nothing wrong is kept"
