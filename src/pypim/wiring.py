@@ -39,6 +39,7 @@ from pypim.index.sizes import RemoteSizes
 from pypim.index.undecided import UndecidedIndex
 from pypim.net.fetchers import open_fetcher
 from pypim.store import atomic
+from pypim.store.audit import FileAudit
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
 from pypim.store.catalog_plans import LatePlans
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from pypim.config.model import Config, MirrorIndex, Upstream
-    from pypim.ports import Accounts, Capabilities, Epochs, Fetcher, MetadataCache, Pages, Plans, Reporter, Sizes
+    from pypim.ports import Accounts, Audit, Capabilities, Epochs, Fetcher, MetadataCache, Pages, Plans, Reporter, Sizes
     from pypim.ports import Index as IndexPort
     from pypim.store.catalog_plans import CatalogPlans
     from pypim.sync.held import Held
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 CATALOG_NAME = "catalog.sqlite"
+AUDIT_NAME = "audit.jsonl"
 STAGING_NAME = "staging"
 LARGEST_FILE_BYTES = 20 * 1024**3
 """Where neither the upstream nor `max-file-size` says anything, an endless body must still end somewhere."""
@@ -167,6 +169,11 @@ def open_accounts(config: Config, *, writable: bool) -> Iterator[Accounts]:
         atomic.make_folder(config.store.path)
     with Catalog.open(config.store.path / CATALOG_NAME, writable=writable) as catalog:
         yield catalog.accounts
+
+
+def audit_of(config: Config) -> Audit:
+    """The log of every write and refusal that concerns the server: that of `audit-log`, or of the store."""
+    return FileAudit(config.server.audit_log or config.store.path / AUDIT_NAME)
 
 
 @asynccontextmanager

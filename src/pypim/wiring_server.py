@@ -31,7 +31,6 @@ from pypim.index.proxy import Catalogs, ProxyIndex, ProxyParts
 from pypim.index.published import PublishedIndex
 from pypim.net.fetchers import open_fetcher
 from pypim.store import atomic
-from pypim.store.audit import FileAudit
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
 from pypim.store.epochs import LocalEpochs
@@ -39,7 +38,7 @@ from pypim.store.keeping import Keeping
 from pypim.store.own import own_folder
 from pypim.store.turns import LocalTurns
 from pypim.sync.silent import SilentReporter
-from pypim.wiring import CATALOG_NAME, SystemClock
+from pypim.wiring import CATALOG_NAME, SystemClock, audit_of
 from pypim.wiring_proxy import all_members, limits_of, proxy_settings
 from pypim.wiring_told import StoreTelling
 
@@ -64,7 +63,6 @@ STAGING_NAME = "serving"
 """Folder of what is on its way in through the server, with one for each process; a sync has its own elsewhere."""
 TURNS_NAME = "turns"
 LISTS_NAME = "lists"
-AUDIT_NAME = "audit.jsonl"
 
 
 class BackgroundThread:
@@ -176,7 +174,7 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
         turns=LocalTurns(path / TURNS_NAME),
         background=background,
         clock=SystemClock(),
-        audit=FileAudit(config.server.audit_log or path / AUDIT_NAME),
+        audit=audit_of(config),
         provenance={},
         lists={},
         config_file=config.source,

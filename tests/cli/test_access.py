@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -212,6 +213,25 @@ def test_a_token_is_revoked(place: Place) -> None:
     assert split_token(other)
     revoked = place.run("token", "revoke", other).stdout
     assert other.partition(".")[2] not in revoked
+
+
+def test_the_audit_log_has_every_change_and_no_secret(place: Place) -> None:
+    place.add()
+    place.run("user", "password", "alice", "--password-stdin", text="another " + PASSWORD + "\n")
+    token = place.create("--may", "read")
+    token_id, secret = split_token(token) or ("", "")
+    place.run("token", "revoke", token_id)
+    place.run("user", "remove", "alice")
+    place.run("user", "remove", "alice", status=3)
+    text = (place.store / "audit.jsonl").read_text()
+    entries = [json.loads(line) for line in text.splitlines()]
+    deeds = ["add-user", "set-password", "create-token", "revoke-token", "remove-user"]
+    assert [entry["action"] for entry in entries] == deeds
+    assert {entry["outcome"] for entry in entries} == {"done"}
+    assert all(entry["peer"].startswith("local") for entry in entries)
+    assert entries[2]["reason"] == entries[3]["reason"] == f"token {token_id}"
+    assert secret not in text
+    assert PASSWORD not in text
 
 
 def test_a_run_that_holds_the_store_is_not_in_the_way(place: Place) -> None:

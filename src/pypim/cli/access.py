@@ -5,9 +5,11 @@ They write to the catalog only, so that a server or a sync may have the store in
 
 from __future__ import annotations
 
+import getpass
 import secrets
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from pypim.cli.options import WorkspaceArguments
 from pypim.cli.output import Session, counted, table
 from pypim.core.access import EVERY, Action, scope_of
 from pypim.core.account_rows import TokenRow, token_row, user_row
+from pypim.core.audit import AuditEntry
 from pypim.core.errors import Conflict, InvalidUsage, NotFound
 from pypim.core.tokens import ID_BYTES, PREFIX, SECRET_BYTES, User, ends_at, made_token, parse_user_name
 
@@ -37,6 +40,25 @@ _stdin_option = click.option(
 def _config(session: Session, to: str | None) -> Config:
     folder = None if to is None else Path(to).absolute()
     return session.workspace(WorkspaceArguments(to=folder), is_about_mirrors=False).config
+
+
+def _tell(config: Config, action: str, sentence: str) -> None:
+    """Tell the audit log, as the server's API does of the same deeds; here nobody is known but the system's user."""
+    from pypim.wiring import audit_of
+
+    time_text = datetime.now(UTC).isoformat(timespec="milliseconds")
+    entry = AuditEntry(
+        time=time_text, visitor="", action=action, index="", outcome="done", reason=sentence, peer=_system_user()
+    )
+    audit_of(config).append(entry)
+
+
+def _system_user() -> str:
+    """Who runs this on this machine."""
+    try:
+        return f"local:{getpass.getuser()}"
+    except (KeyError, OSError):  # a number without a name, as in some containers
+        return "local"
 
 
 # --- users ----------------------------------------------------------------------------------------------------------
@@ -82,6 +104,7 @@ def user_add(session: Session, *, to: str | None, password_stdin: bool, name: st
         if accounts.user(parsed) is not None:
             raise Conflict(f"there is a user {name!r}", hint=f"To change the password: `pypim user password {name}`.")
         _set_password(parsed, accounts.keep_user, from_stdin=password_stdin)
+    _tell(config, "add-user", f"user {name}")
     return session.emit({"command": "user add", "name": name}, f"added user {name}")
 
 
@@ -100,10 +123,12 @@ def user_password(session: Session, *, to: str | None, password_stdin: bool, nam
     """Set the password of a user anew. The user's tokens stay."""
     from pypim.wiring import open_accounts
 
-    with open_accounts(_config(session, to), writable=True) as accounts:
+    config = _config(session, to)
+    with open_accounts(config, writable=True) as accounts:
         if accounts.user(name) is None:
             raise _no_user(name)
         _set_password(name, accounts.keep_user, from_stdin=password_stdin)
+    _tell(config, "set-password", f"user {name}")
     return session.emit({"command": "user password", "name": name}, f"changed the password of user {name}")
 
 
@@ -150,10 +175,12 @@ def user_remove(session: Session, *, to: str | None, name: str) -> int:
     """Remove a user, with all of the user's tokens. What the user uploaded stays."""
     from pypim.wiring import open_accounts
 
-    with open_accounts(_config(session, to), writable=True) as accounts:
+    config = _config(session, to)
+    with open_accounts(config, writable=True) as accounts:
         tokens = sum(token.user == name for token in accounts.tokens())
         if not accounts.remove_user(name):
             raise _no_user(name)
+    _tell(config, "remove-user", f"user {name} and {counted(tokens, 'token')}")
     document = {"command": "user remove", "name": name, "tokens": tokens}
     return session.emit(document, f"removed user {name} and {counted(tokens, 'token')}")
 
@@ -249,6 +276,7 @@ def token_create(session: Session, /, *, to: str | None, expires: str | None, **
     with open_accounts(config, writable=True) as accounts:
         accounts.keep_token(kept)
     row = token_row(kept, now)
+    _tell(config, "create-token", f"token {row.id}")
     session.note(_description(row))
     return session.emit({"command": "token create", "token": text, "kept": row}, lambda: session.say(text))
 
@@ -310,9 +338,11 @@ def token_revoke(session: Session, *, to: str | None, token_id: str) -> int:
     from pypim.wiring import open_accounts
 
     plain = token_id.removeprefix(PREFIX).partition(".")[0]
-    with open_accounts(_config(session, to), writable=True) as accounts:
+    config = _config(session, to)
+    with open_accounts(config, writable=True) as accounts:
         if not accounts.revoke_token(plain, time.time()):
             raise NotFound(f"there is no token {plain!r}", hint="See `pypim token list --all`.")
+    _tell(config, "revoke-token", f"token {plain}")
     return session.emit({"command": "token revoke", "id": plain}, f"revoked token {plain}")
 
 
