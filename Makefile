@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: install demo test clients slow live check format lock bench docs clean
+.PHONY: install demo test clients slow live check format lock bench bench-report docs clean
 
 install: .venv/installed
 
@@ -47,6 +47,11 @@ docs: install
 
 bench: install
 	$(BIN)/python -m bench
+
+# A row that misses its goal is a finding, and no failure of the report.
+bench-report: install
+	-$(BIN)/python -m bench --keep
+	$(BIN)/python -m bench.page
 
 clean:
 	rm -rf .venv .clients .mypy_cache .ruff_cache .pytest_cache demo-mirror demo-venv bench/out

@@ -1,4 +1,4 @@
-"""The command: `python -m bench [row …] [--runs N] [--json FILE]`; without rows, all of them."""
+"""The command: `python -m bench [row …] [--runs N] [--keep] [--json FILE]`; without rows, all of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.page import keep
 from bench.peers import OUT
 from bench.rows import ROWS
 
@@ -18,6 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures pypim beside its peers.")
     parser.add_argument("rows", nargs="*", metavar="row", help=f"of {', '.join(ROWS)} (default: all)")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each contestant (default: 3)")
+    parser.add_argument("--keep", action="store_true", help="also keep what is found in bench/results/")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every run to this file")
     arguments = parser.parse_args()
     if unknown := [row for row in arguments.rows if row not in ROWS]:
@@ -27,6 +29,8 @@ def main() -> int:
         report = ROWS[row](arguments.runs)
         reports.append(report)
         print(report, flush=True)
+        if arguments.keep:
+            keep(report)
         if not report.failures:  # what a failed run left behind is wanted
             shutil.rmtree(OUT / "runs" / row, ignore_errors=True)
     if arguments.json:

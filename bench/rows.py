@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import peers, plan_rows, recipes, serving, serving_cold
+from bench import catalog_rows, following_rows, many, peers, plan_rows, recipes, serving, serving_cold
 from bench.nginx import Served
 from bench.report import OURS, Figure, Report, attempt, fresh
 from bench.upstream import Upstream
@@ -54,12 +54,12 @@ def race(report: Report, commands: Commands, runs: int, *, expected: dict[str, i
 
 
 def sync(runs: int) -> Report:
-    """Row 8: a full sync on loopback."""
+    """A full sync on loopback."""
     return _full_sync("sync", runs, is_delayed=False)
 
 
 def sync_latency(runs: int) -> Report:
-    """Row 8 with 25 ms of round trip."""
+    """A full sync with 25 ms of round trip."""
     return _full_sync("sync-latency", runs, is_delayed=True)
 
 
@@ -99,7 +99,7 @@ def memory(runs: int) -> Report:
 
 
 def spread(runs: int) -> Report:
-    """Row 8, slope: one project of 2,064 files beside 2,064 projects of one, with 25 ms of round trip."""
+    """One project of 2,064 files beside 2,064 projects of one, with 25 ms of round trip."""
     report = Report("spread")
     for _ in range(runs):
         for name, label in (("one", OURS), ("many", "pypim, many projects")):
@@ -111,7 +111,7 @@ def spread(runs: int) -> Report:
 
 
 def noop(runs: int) -> Report:
-    """Row 9: a second sync when nothing has changed."""
+    """A second sync when nothing has changed."""
     report = Report("noop")
     with served("large", counts_requests=True) as running:
         folders = _synced(report, running, ["bandersnatch", OURS])
@@ -128,7 +128,7 @@ def noop(runs: int) -> Report:
 
 
 def changed(runs: int) -> Report:
-    """Row 9: a sync after 1 % has changed: three projects, 22 new files."""
+    """A sync after 1 % has changed: three projects, 22 new files."""
     report = Report("change")
     with served("large", counts_requests=True) as running:
         folders = _synced(report, running, ["bandersnatch", OURS])
@@ -168,7 +168,7 @@ def _synced(report: Report, running: Served[Upstream], names: Iterable[str]) -> 
 
 
 def verify(runs: int) -> Report:
-    """Row 10: hash again all that is held, beside sha256sum over the same files."""
+    """Hash again all that is held, beside sha256sum over the same files."""
     report = Report("verify")
     with served("large") as running:
         ready = _synced(report, running, [OURS, "bandersnatch"])
@@ -186,7 +186,7 @@ def verify(runs: int) -> Report:
 
 
 def dependencies(runs: int) -> Report:
-    """Row 11: 30 roots and what they need, with 25 ms of round trip."""
+    """30 roots and what they need, with 25 ms of round trip."""
     report = Report("dependencies")
     with served("dependencies", is_delayed=True) as running:
         root = running.delayed
@@ -228,6 +228,9 @@ ROWS: dict[str, Callable[[int], Report]] = {
     **plan_rows.ROWS,
     **serving.ROWS,
     **serving_cold.ROWS,
+    **following_rows.ROWS,
+    **catalog_rows.ROWS,
+    "sync-changed": many.sync_changed,
     "memory": memory,
     "startup": startup,
 }

@@ -147,17 +147,17 @@ def skip(report: Report) -> bool:
 
 
 def small(runs: int) -> Report:
-    """Row 1: a page of ten files."""
+    """A page of ten files."""
     return _pages("serve-small", "small", {"devpi": 40, "proxpi": 20, NGINX: 0.3}, runs)
 
 
 def large(runs: int) -> Report:
-    """Row 2: a page of 2,064 files."""
+    """A page of 2,064 files."""
     return _pages("serve-large", "large", {"devpi": 100, "proxpi": 12, NGINX: 0.5}, runs)
 
 
 def unchanged(runs: int) -> Report:
-    """Row 3: a page that the client has already, beside the same page sent whole."""
+    """A page that the client has already, beside the same page sent whole."""
     report = Report("serve-304")
     if skip(report):
         return report
@@ -179,7 +179,7 @@ def unchanged(runs: int) -> Report:
 
 
 def files(runs: int) -> Report:
-    """Rows 4 and 5: wheels of 100 KB and of 20 MB."""
+    """Wheels of 100 KB and of 20 MB."""
     report = Report("serve-files")
     if skip(report):
         return report

@@ -34,7 +34,7 @@ _GRACE_S = 0.010
 
 # --- installs ---------------------------------------------------------------------------------------------------------
 def install(runs: int) -> Report:
-    """Row 6: uv installs 40 projects, the proxy cold and then warm."""
+    """Uv installs 40 projects, the proxy cold and then warm."""
     report = Report("serve-install")
     with upstream() as running:
         root = running.direct
@@ -75,7 +75,7 @@ def _install(report: Report, name: str, simple: str, folder: Path) -> None:
 
 # --- files that are not there yet -------------------------------------------------------------------------------------
 def streaming(runs: int) -> Report:
-    """Row 7: the first byte of a cold file of 20 MB, and 64 clients that want the same one."""
+    """The first byte of a cold file of 20 MB, and 64 clients that want the same one."""
     report = Report("serve-streaming")
     with upstream(counts_requests=True) as running:
         theirs, ours, counted, peaks = [], [], [], []
@@ -143,7 +143,7 @@ def _all_at_once(url: str) -> list[int]:
 
 # --- the list of everything -------------------------------------------------------------------------------------------
 def whole_list(runs: int) -> Report:
-    """Row 15: 700,000 names, through a proxy, beside devpi; a first page before it must not have loaded them."""
+    """700,000 names, through a proxy, beside devpi; a first page before it must not have loaded them."""
     report = Report("serve-list")
     with upstream(counts_requests=True) as running:
         _write_list(running.pages, list(running.upstream.names))

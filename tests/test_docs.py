@@ -19,6 +19,7 @@ import click
 import msgspec
 import pytest
 
+from bench.page import PAGE, kept, page
 from pypim.cli.main import program
 from pypim.config.describe import TABLES, keys
 from pypim.config.load import load_text
@@ -247,6 +248,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
         mirror.sync()
         mirror.configure(server.url, packages={**wanted, "absent": "latest"})
         mirror.sync("--keep-going", status=1)
+        mirror.run("metadata", "--all").expect()
         yield mirror
 
 
@@ -282,6 +284,7 @@ JSON_CALLS: dict[str, tuple[str, ...]] = {
     "metadata": ("--keep-going",),
     "list": ("flask",),
     "status": (),
+    "status --completeness": (),
     "why": ("markupsafe",),
     "why-not": ("flask<2",),
     "prove": (),
@@ -313,7 +316,21 @@ def test_documents_have_the_keys_that_the_reference_lists(command: str, asked: M
 def test_init_and_errors_have_the_keys_that_the_reference_lists(tmp_path: Path) -> None:
     matches(pypim("init", tmp_path, "--json").expect().document, DOCUMENTS["init"], "init")
     matches(pypim("init", tmp_path, "--json").document, DOCUMENTS["an error"], "an error")
-    assert {*JSON_CALLS, *ACCESS_CALLS, "init", "an error", GRAPH} == set(DOCUMENTS)
+    assert {*JSON_CALLS, *ACCESS_CALLS, "init", "an error", "adopt", "doctor --rebuild", GRAPH} == set(DOCUMENTS)
+
+
+def test_a_rebuild_has_the_keys_that_the_reference_lists(asked: Mirror) -> None:
+    (asked.store / "catalog.sqlite").unlink()
+    found = asked.run("doctor", "--rebuild", "--json").document
+    matches(found, DOCUMENTS["doctor --rebuild"], "doctor --rebuild")
+    assert found["rebuilt"]["indexes"]
+
+
+def test_an_adoption_has_the_keys_that_the_reference_lists(asked: Mirror, tmp_path: Path) -> None:
+    (tmp_path / "flask-3.0-py3-none-any.whl").write_bytes(b"")
+    found = asked.run("adopt", tmp_path, "--offline", "--dry-run", "--json").document
+    matches(found, DOCUMENTS["adopt"], "adopt")
+    assert found["report"]["unmatched"]
 
 
 def test_users_and_tokens_have_the_keys_that_the_reference_lists(
@@ -416,3 +433,9 @@ def test_every_tricky_case_has_a_test() -> None:
     numbers = [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
     assert numbers == list(range(1, 83))
     assert set(numbers) - _quoted_cases() == set()
+
+
+def test_the_page_about_performance_shows_what_the_rows_found() -> None:
+    found = kept()
+    assert found, "no row was ever kept: python -m bench ROW --keep"
+    assert PAGE.read_text() == page(found), "write it anew: python -m bench.page"

@@ -48,7 +48,7 @@ def test_functions_are_short_and_names_say_what_things_are(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=identify)
 def test_only_atomic_writes_and_renames(path: Path) -> None:
-    if path == SOURCE / "store" / "atomic.py":
+    if path in {SOURCE / "store" / "atomic.py", SOURCE / "store" / "linking.py"}:
         return
     for number, line in enumerate(path.read_text().splitlines(), 1):
         assert not WRITES.search(line), f"{path}:{number} writes: {line.strip()}"

@@ -10,10 +10,14 @@ import msgspec
 from packaging.utils import NormalizedName
 
 from pypim.cli.doctor import Check
+from pypim.cli.followed import FollowedStatus, ToDoStatus
 from pypim.cli.inspect import IndexStatus
 from pypim.cli.inventory import ListedFile, ListedRelease
-from pypim.cli.sync import MetadataDocument, UpdateDocument
+from pypim.cli.known import KnownStatus
+from pypim.cli.metadata import GatheredDocument, MetadataDocument
+from pypim.cli.update import UpdateDocument
 from pypim.core.account_rows import TokenRow, UserRow
+from pypim.core.adoption import AdoptReport, Unmatched
 from pypim.core.chains import Chain, IndexKept, Kept, Link
 from pypim.core.explain import FileVerdict
 from pypim.core.faults import ConfigFault
@@ -21,13 +25,19 @@ from pypim.core.graph import Graph, GraphEdge, GraphFile, GraphNode, GraphRoot
 from pypim.core.model import DistFile
 from pypim.core.names import SafeFilename
 from pypim.core.plan import Plan, PlannedFile, PlannedRelease
+from pypim.core.rebuilt import Rebuilt, RebuiltIndex, RebuiltTable
+from pypim.core.required import KnownRequirement
 from pypim.core.selection import Problem, Reason
+from pypim.index.file_hosts import FileHostReport
 from pypim.index.group_said import GroupSaid, MemberSaid
+from pypim.sync.completeness import Completeness, Missing
 from pypim.sync.model import Report
-from pypim.sync.prove import Proof, ProveReport
+from pypim.sync.opinions import Proof
+from pypim.sync.prove import ProveReport
+from pypim.sync.reading import Damage
 from pypim.sync.remove import PruneReport
 from pypim.sync.unchosen import Conflict
-from pypim.sync.verify import Damage, VerifyReport
+from pypim.sync.verify import VerifyReport
 from pypim.sync.why_not import Objections
 from tools.wording import Notation, fields_of, type_words
 
@@ -62,14 +72,25 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "plan": SYNC,
     "plan --graph FILE.json": {"indexes": tuple[Graph, ...]},
     "update": {"command": str, "indexes": tuple[UpdateDocument, ...]},
-    "metadata": {"command": str, "indexes": tuple[MetadataDocument, ...]},
-    "list": {"command": str, "releases": tuple[ListedRelease, ...]},
+    "metadata": {"command": str, "indexes": tuple[MetadataDocument, ...], "upstreams": tuple[GatheredDocument, ...]},
+    "list": {
+        "command": str,
+        "releases": tuple[ListedRelease, ...],
+        "requirements": tuple[KnownRequirement, ...],
+    },
     "status": {"command": str, "indexes": tuple[IndexStatus, ...], "free_bytes": int | None},
+    "status --completeness": {
+        "command": str,
+        "indexes": tuple[IndexStatus, ...],
+        "free_bytes": int | None,
+        "completeness": tuple[Completeness, ...],
+    },
     "why": {"command": str, "kept": tuple[IndexKept, ...], "groups": tuple[GroupSaid, ...]},
     "why-not": {"command": str, "indexes": tuple[Objections, ...]},
     "prove": {"command": str, "indexes": tuple[ProveReport, ...]},
     "verify": {"command": str, "indexes": tuple[IndexVerifyReport, ...]},
     "prune": {"command": str, "report": PruneReport},
+    "adopt": {"command": str, "report": AdoptReport},
     "user add": {"command": str, "name": str},
     "user password": {"command": str, "name": str},
     "user list": {"command": str, "users": tuple[UserRow, ...]},
@@ -80,6 +101,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "init": {"path": str, "converted_from": str | None, "not_carried_over": tuple[str, ...]},
     "config check": {"source": str, "is_valid": bool, "indexes": tuple[str, ...]},
     "doctor": {"command": str, "checks": tuple[Check, ...]},
+    "doctor --rebuild": {"command": str, "rebuilt": Rebuilt},
     "completion": {"shell": str, "script": str},
     "an error": {"error": ErrorDocument},
 }
@@ -88,6 +110,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     kind.__name__: kind
     for kind in (
+        AdoptReport,
         Chain,
         Check,
         ConfigFault,
@@ -95,17 +118,24 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
         Damage,
         DistFile,
         ErrorDocument,
+        FileHostReport,
         FileVerdict,
+        FollowedStatus,
         Graph,
         GraphEdge,
         GraphFile,
         GraphNode,
         GraphRoot,
+        GatheredDocument,
         GroupSaid,
         IndexKept,
+        Completeness,
+        Missing,
         IndexStatus,
         IndexVerifyReport,
         Kept,
+        KnownRequirement,
+        KnownStatus,
         Link,
         ListedFile,
         ListedRelease,
@@ -118,10 +148,15 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
         Problem,
         Proof,
         ProveReport,
+        Rebuilt,
+        RebuiltIndex,
+        RebuiltTable,
         PruneReport,
         Reason,
         Report,
+        ToDoStatus,
         TokenRow,
+        Unmatched,
         UpdateDocument,
         UserRow,
         VerifyReport,

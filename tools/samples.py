@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pypim.core import access_errors, errors, request_errors, upload_errors
+from pypim.core import access_errors, errors, request_errors, upload_errors, upstream_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ SAMPLES: tuple[errors.PypimError, ...] = (
     ),
     errors.InvalidRequirement("requirements.txt:3", "flask>=", "this is not a requirement"),
     errors.InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it."),
+    upstream_errors.MassRemoval(_INDEX, 14_001, 700_000),
     errors.UpstreamUnavailable(_INDEX, "the server answers 503 Service Unavailable", hint="Try again later."),
     errors.UpstreamTimeout(_INDEX, "no byte came for 30 seconds", hint="Try again later, or raise read-timeout."),
     errors.UpstreamMalformed(

@@ -9,57 +9,53 @@ import sys
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import msgspec
 
 from pypim import __version__
-from pypim.config.access import fetch_options
 from pypim.config.asked import asked_of
 from pypim.config.environment import environment
 from pypim.config.model import Layout
-from pypim.core.errors import InvalidConfig, NotFound, ProjectNotFound
-from pypim.core.filenames import project_of
+from pypim.config.owners import owner_of
+from pypim.core.errors import InvalidConfig, InvalidUsage, NotFound, ProjectNotFound
 from pypim.core.freshness import Trust
 from pypim.core.names import parse_name
 from pypim.core.policy import Policy
 from pypim.core.target import environments
-from pypim.core.urls import split_user_info
-from pypim.index.conditional import Belief
-from pypim.index.flat import FlatIndex
-from pypim.index.known import KeptFacts
+from pypim.core.urls import root_url, split_user_info
+from pypim.index.download import Downloads
+from pypim.index.gather import Gatherer
 from pypim.index.metadata import RemoteMetadata
-from pypim.index.offline import OfflineFetcher
-from pypim.index.remote import RemoteIndex
 from pypim.index.sizes import RemoteSizes
-from pypim.index.undecided import UndecidedIndex
-from pypim.net.fetchers import open_fetcher
 from pypim.store import atomic
+from pypim.store.apart import BlobsApart
 from pypim.store.audit import FileAudit
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
-from pypim.store.catalog_plans import LatePlans
 from pypim.store.epochs import LocalEpochs, MemoryEpochs
 from pypim.store.keeping import Keeping
 from pypim.store.lock import StoreLock
-from pypim.store.memory import OverlayCapabilities, OverlayMetadataCache, OverlayPages, OverlaySizes
 from pypim.store.tree import LocalTree
 from pypim.sync.model import Pattern, Request, Stack
 from pypim.sync.recall import inputs_of, recall
+from pypim.wiring_fetching import open_fetching
+from pypim.wiring_upstream import knowledge_of, layout_of, upstream_parts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
-    from pypim.config.model import Config, MirrorIndex, Upstream
-    from pypim.ports import Accounts, Audit, Capabilities, Epochs, Fetcher, MetadataCache, Pages, Plans, Reporter, Sizes
-    from pypim.ports import Index as IndexPort
-    from pypim.store.catalog_plans import CatalogPlans
+    from pypim.config.model import Config, MirrorIndex, ProxyIndex, Upstream
+    from pypim.ports import (
+        Accounts,
+        Audit,
+        Epochs,
+        Reporter,
+    )
+    from pypim.store.catalog import OwnCatalog
     from pypim.sync.held import Held
-    from pypim.sync.prove import Judge
+    from pypim.sync.opinions import Judge
     from pypim.sync.recall import RecalledPlan
 
 _Result = TypeVar("_Result")
@@ -134,6 +130,10 @@ class OpenStore(msgspec.Struct, frozen=True):
     is_writable: bool
     epochs: Epochs
 
+    def of(self, index: MirrorIndex | ProxyIndex) -> OwnCatalog:
+        """What an index has of its own, and what its upstream said."""
+        return self.catalog.of(owner_of(self.config, index))
+
 
 @contextmanager
 def open_store(config: Config, *, writable: bool) -> Iterator[OpenStore]:
@@ -178,66 +178,64 @@ def audit_of(config: Config) -> Audit:
 
 @asynccontextmanager
 async def open_stack(
-    store: OpenStore, index: MirrorIndex, reporter: Reporter, trust: Trust = Trust.NOTHING
+    store: OpenStore,
+    index: MirrorIndex,
+    reporter: Reporter,
+    trust: Trust = Trust.NOTHING,
+    *,
+    needs_pages_once: bool = False,
 ) -> AsyncIterator[Stack]:
     """The ports of one index, with its upstream's client open. Raises InvalidConfig where that cannot be set up.
 
+    With `needs_pages_once` none stays in memory.
     With `Trust.KEPT` there is no client, but for a folder of this machine, which is nobody who could be asked.
     """
-    catalog, clock = store.catalog, SystemClock()
-    plans: Plans = catalog.plans
-    pages: Pages = catalog.pages
-    cache: MetadataCache = catalog.metadata
-    sizes: Sizes = catalog.sizes
-    capabilities: Capabilities = catalog.capabilities
-    if not store.is_writable:
-        overlays = (
-            OverlayPages(pages),
-            OverlayMetadataCache(cache),
-            OverlaySizes(sizes),
-            OverlayCapabilities(capabilities),
-        )
-        pages, cache, sizes, capabilities = overlays
-        open_plans = partial(_plans_for_writing, store.config)
-        plans = LatePlans(catalog.plans, store.config.store.path / CATALOG_NAME, open_plans, overlays)
-    upstream = index.upstream
+    catalog, clock, upstream = store.catalog, SystemClock(), index.upstream
+    own = store.of(index)
+    path, remembers = store.config.store.path / CATALOG_NAME, not index.is_each_alone
+    knowledge = knowledge_of(catalog, own, path, is_writable=store.is_writable, remembers=remembers)
     address = split_user_info(upstream.url)[0]
     if store.is_writable:
-        catalog.pages.forget_elsewhere(upstream.name, address)
-    async with _open_fetcher(upstream, trust) as fetcher:
-        flat = FlatIndex(upstream.name, upstream.page_url, fetcher)
-        simple = RemoteIndex(upstream.name, upstream.url, fetcher, pages, capabilities, Belief(clock, trust))
-        by_layout: dict[Layout, IndexPort] = {
-            Layout.FLAT: flat,
-            Layout.SIMPLE: simple,
-            Layout.AUTO: UndecidedIndex(simple, flat, address, capabilities),
-        }
-        layout = _layout_of(upstream)
-        known = Belief(clock, Trust.NOTHING if layout is Layout.FLAT else trust)
+        own.pages.forget_elsewhere(upstream.name, address)
+        own.pages.forget_unsaid(root_url(upstream.url))
+    async with open_fetching(upstream, trust, reporter) as (fetcher, hosts):
+        parts = upstream_parts(index, fetcher, knowledge, clock, trust, needs_pages_once=needs_pages_once)
+        blobs = BlobsApart(store.blobs, owner_of(store.config, index).known_as)
+        downloads = Downloads(fetcher, blobs, hosts)
         yield Stack(
-            index=by_layout[layout],
-            metadata=RemoteMetadata(address, fetcher, cache, capabilities, store.blobs),
-            sizes=RemoteSizes(fetcher, sizes),
-            known=KeptFacts(upstream.url, pages, cache, known),
+            index=parts.pages,
+            upstream_url=parts.root_url,
+            following=knowledge.following,
+            follows=parts.follows,
+            backlog=knowledge.backlog,
+            metadata=RemoteMetadata(address, fetcher, knowledge.metadata, knowledge.capabilities, downloads),
+            sizes=RemoteSizes(fetcher, knowledge.sizes),
+            known=parts.known,
             fetcher=fetcher,
-            blobs=store.blobs,
-            holdings=catalog.holdings,
+            blobs=blobs,
+            holdings=own.holdings,
             generations=catalog.generations,
             published=catalog.published,
             findings=catalog.findings,
-            plans=plans,
+            walks=catalog.walks,
+            plans=knowledge.plans,
             runs=catalog.runs,
             clock=clock,
             reporter=reporter,
             tree=published_tree(store.config, index),
             epochs=store.epochs,
+            file_hosts=hosts,
         )
 
 
-@contextmanager
-def _plans_for_writing(config: Config) -> Iterator[CatalogPlans]:
-    with Catalog.open(config.store.path / CATALOG_NAME) as catalog:
-        yield catalog.plans
+def gatherer_of(store: OpenStore, index: MirrorIndex, stack: Stack) -> Gatherer:
+    """Who learns all projects of the upstream of an index, by thousands. Raises InvalidUsage where it has no pages."""
+    if stack.follows is None:
+        hint = "Without --all, --pattern and names, `pypim metadata` reads what is asked for."
+        message = f"{index.upstream.name} is a page that lists files, and has no page for a project"
+        raise InvalidUsage(message, hint=hint)
+    name, url = index.upstream.name, stack.upstream_url
+    return Gatherer(name, url, stack.fetcher, store.of(index).facts, store.catalog.capabilities, stack.clock)
 
 
 def recalled_plan(store: OpenStore, index: MirrorIndex, trust: Trust) -> RecalledPlan | None:
@@ -251,24 +249,6 @@ def recalled_plan(store: OpenStore, index: MirrorIndex, trust: Trust) -> Recalle
         return recall(store.catalog.plans, index.name, _digest_of(index, []), read, trust, now)
     except InvalidConfig:
         return None  # a file cannot be read any more: whoever makes the plan says so
-
-
-@asynccontextmanager
-async def _open_fetcher(upstream: Upstream, trust: Trust) -> AsyncIterator[Fetcher]:
-    if trust is Trust.KEPT and not upstream.url.startswith("file:"):
-        yield OfflineFetcher()
-        return
-    async with open_fetcher(upstream.url, fetch_options(upstream, environment())) as fetcher:
-        yield fetcher
-
-
-def _layout_of(upstream: Upstream) -> Layout:
-    """What is known of it; a folder of this machine can be looked at: one with distribution files is no Simple API."""
-    if upstream.layout is not Layout.AUTO or not upstream.url.startswith("file:"):
-        return upstream.layout
-    folder = Path(url2pathname(urlsplit(upstream.url).path))
-    has_files = folder.is_dir() and any(project_of(path.name) for path in folder.iterdir() if path.is_file())
-    return Layout.FLAT if has_files else Layout.SIMPLE
 
 
 def published_tree(config: Config, index: MirrorIndex) -> LocalTree | None:
@@ -324,7 +304,7 @@ def _plain_url(upstream: Upstream) -> str:
     """The URL of an upstream that is a Simple API for certain and wants no login; empty for others."""
     secrets = (upstream.username, upstream.password, upstream.token, upstream.client_certificate, upstream.proxy)
     is_plain = not any(one is not None for one in secrets) and upstream.ca_file is None and not upstream.headers
-    return upstream.url if is_plain and _layout_of(upstream) is Layout.SIMPLE else ""
+    return upstream.url if is_plain and layout_of(upstream) is Layout.SIMPLE else ""
 
 
 def find_program(name: str) -> Path | None:
@@ -353,6 +333,8 @@ def request_of(config: Config, index: MirrorIndex) -> Request:
         inputs=inputs_of(asked.texts),
         digest=_digest_of(index, [*(text for _, text in asked.texts), *(root.text for root in asked.roots)]),
         jobs=index.jobs,
+        max_seconds=index.max_seconds,
+        max_bytes=index.max_bytes,
         limit_bytes=policy.max_file_size_bytes or LARGEST_FILE_BYTES,
         notes=asked.notes,
     )
@@ -360,6 +342,7 @@ def request_of(config: Config, index: MirrorIndex) -> Request:
 
 def _digest_of(index: MirrorIndex, texts: list[str]) -> str:
     """What the configuration says of an index, its requirements files (with variables filled in) and this program."""
-    told = (__version__, index, texts)
+    chosen = msgspec.structs.replace(index, jobs=1, max_seconds=None, max_bytes=None)  # they decide nothing
+    told = (__version__, chosen, texts)
     encoded = msgspec.json.encode(told, enc_hook=str, order="deterministic")
     return hashlib.sha256(encoded).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+from multiprocessing.sharedctypes import RawValue
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +22,7 @@ from pypim.wiring_server import STAGING_NAME, open_app
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable, Mapping
+    from ctypes import c_byte
     from pathlib import Path
 
     from pypim.config.model import Config, Server
@@ -64,7 +66,7 @@ def serve(read: Callable[[], Config], announce: Callable[[str], None], *, is_ver
     ):
         _make_way(config)
         loader = _Loader(config, read)
-        supervisor = Supervisor(config, listener, loader.renew, is_verbose=is_verbose)
+        supervisor = Supervisor(config, listener, loader.renew, loader.has_started, is_verbose=is_verbose)
         address = _address(settings, listener)
         # Not before signals are heard: who reads this may send one.
         supervisor.on_startup(lambda: announce(f"{', '.join(config.indexes)} at {address}"))
@@ -107,10 +109,16 @@ class _Loader:
     def __init__(self, config: Config, read: Callable[[], Config]) -> None:
         self._config = config
         self._read = read
+        # Without a lock, which a worker that is killed would keep.
+        self._started = RawValue("b", 0)
+
+    def has_started(self) -> bool:
+        """Whether any worker was ever ready."""
+        return bool(self._started.value)
 
     def __call__(self) -> _Worker:
         """What a new worker is to run."""
-        return _Worker(self._config)
+        return _Worker(self._config, self._started)
 
     def renew(self) -> bool:
         """Read the configuration again; False, and a line in the log, where it cannot be served."""
@@ -130,8 +138,10 @@ class _Loader:
 class _Worker:
     """The application of one worker, open from the server's start to its stop (ASGI lifespan)."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, started: c_byte) -> None:
+        """`started` becomes 1 once it is ready."""
         self._config = config
+        self._started = started
         self._app: App | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -145,6 +155,7 @@ class _Worker:
         await receive()
         try:
             async with open_app(self._config) as self._app:
+                self._started.value = 1
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except Exception as error:  # noqa: BLE001 - the boundary: a worker that is not open must not answer

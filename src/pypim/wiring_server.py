@@ -27,19 +27,23 @@ from pypim.index.believing import BeliefRules
 from pypim.index.group import GroupIndex, Member
 from pypim.index.hosted import HostedIndex
 from pypim.index.provenance import RemoteProvenance
-from pypim.index.proxy import Catalogs, ProxyIndex, ProxyParts
+from pypim.index.proxy import ProxyIndex, ProxyParts
 from pypim.index.published import PublishedIndex
 from pypim.net.fetchers import open_fetcher
 from pypim.store import atomic
+from pypim.store.apart import BlobsApart
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
 from pypim.store.epochs import LocalEpochs
 from pypim.store.keeping import Keeping
 from pypim.store.own import own_folder
+from pypim.store.ready import try_store
 from pypim.store.turns import LocalTurns
 from pypim.sync.silent import SilentReporter
+from pypim.web.audited import LoudAudit
 from pypim.wiring import CATALOG_NAME, SystemClock, audit_of
-from pypim.wiring_proxy import all_members, limits_of, proxy_settings
+from pypim.wiring_fetching import Paces, open_file_hosts
+from pypim.wiring_proxy import all_members, catalogs_of, limits_of, owners_of, proxy_settings
 from pypim.wiring_told import StoreTelling
 
 if TYPE_CHECKING:
@@ -50,7 +54,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from pypim.config.model import Config, Index
-    from pypim.ports import Audit, Background, Blobs, Clock, Epochs, Fetcher, Served, Turns
+    from pypim.core.records import Owner
+    from pypim.ports import Background, Blobs, Clock, Epochs, Fetcher, Served, Turns
     from pypim.web.app import App
     from pypim.web.context import Context
     from pypim.web.lists import ReadyLists
@@ -63,6 +68,8 @@ STAGING_NAME = "serving"
 """Folder of what is on its way in through the server, with one for each process; a sync has its own elsewhere."""
 TURNS_NAME = "turns"
 LISTS_NAME = "lists"
+_PAGE_SECONDS = 600
+"""So long clients may take a mirror's page for the newest one."""
 
 
 class BackgroundThread:
@@ -106,9 +113,12 @@ class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns
     background: Background
     clock: Clock
-    audit: Audit
+    audit: LoudAudit
     provenance: dict[str, Callable[[str], Awaitable[bytes]]]
     """By the proxy whose upstream is read."""
+    paces: Paces
+    owners: dict[str, Owner]
+    """By the mirror or proxy."""
     lists: dict[str, ReadyLists]
     """Of proxies that ask their upstream."""
     config_file: str
@@ -174,8 +184,10 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
         turns=LocalTurns(path / TURNS_NAME),
         background=background,
         clock=SystemClock(),
-        audit=audit_of(config),
+        audit=LoudAudit(audit_of(config)),
         provenance={},
+        paces=Paces(config.server.workers),
+        owners=owners_of(config),
         lists={},
         config_file=config.source,
     )
@@ -206,7 +218,8 @@ async def _open_indexes(config: Config, shared: ServerStack, stack: AsyncExitSta
 async def _open_index(index: Index, shared: ServerStack, others: dict[str, Served], stack: AsyncExitStack) -> Served:
     match index:
         case MirrorIndex():
-            return PublishedIndex(index.name, shared.reader.serving, shared.blobs, shared.epochs)
+            serving = shared.reader.of(shared.owners[index.name]).serving
+            return PublishedIndex(index.name, serving, shared.blobs, shared.epochs)
         case HostedConfig():
             return HostedIndex(index.name, shared.reader.hosted, shared.blobs, shared.epochs, index.reserved)
         case GroupConfig():
@@ -234,16 +247,20 @@ def _member(served: Served) -> Member:
 async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitStack) -> ProxyIndex:
     upstream = index.upstream
     options = fetch_options(upstream, environment())
+    pace = shared.paces.pace(upstream, options)
     settings = proxy_settings(index)
+    owner = shared.owners[index.name]
+    shared.writer.of(owner).pages.forget_unsaid(owner.upstream)
     parts = ProxyParts(
-        read=_catalogs(shared.reader),
-        write=_catalogs(shared.writer),
-        blobs=shared.blobs,
+        read=catalogs_of(shared.reader, owner),
+        write=catalogs_of(shared.writer, owner),
+        blobs=BlobsApart(shared.blobs, owner.known_as),
         shared=shared.keeping.shared,
         alone=shared.keeping.alone,
-        fetcher=await stack.enter_async_context(open_fetcher(upstream.url, options)),
-        file_fetcher=await stack.enter_async_context(open_fetcher(upstream.url, options)),
-        turns=shared.turns,
+        fetcher=await stack.enter_async_context(open_fetcher(upstream.url, options, pace=pace)),
+        file_fetcher=await stack.enter_async_context(open_fetcher(upstream.url, options, pace=pace)),
+        file_hosts=await stack.enter_async_context(open_file_hosts(upstream, options, pace, LogReporter())),
+        turns=LocalTurns(shared.path / TURNS_NAME, owner.known_as),
         epochs=shared.epochs,
         background=shared.background,
         clock=shared.clock,
@@ -262,17 +279,22 @@ def _prepare_lists(config: Config, shared: ServerStack, stack: AsyncExitStack) -
         proxies = [member for member in members if isinstance(member, ProxyConfig) and not member.is_offline]
         if proxies:
             others = [member.name for member in members if not isinstance(member, ProxyConfig)]
-            _prepare_list(index.name, limits_of(proxies[0]), others, shared, stack)
+            # What an upstream lists for one it does not list for all: another folder for other credentials.
+            whose = "".join(f"@{one}" for member in proxies if (one := shared.owners[member.name].credentials))
+            folder = shared.path / LISTS_NAME / f"{index.name}{whose}"
+            _prepare_list(index.name, folder, limits_of(proxies[0]), others, (shared, stack))
 
 
-def _prepare_list(name: str, limits: Limits, others: list[str], shared: ServerStack, stack: AsyncExitStack) -> None:
+def _prepare_list(
+    name: str, folder: Path, limits: Limits, others: list[str], opened: tuple[ServerStack, AsyncExitStack]
+) -> None:
     """`others` are those members whose changes are to be seen at once."""
     from pypim.web.lists import ReadyLists, make_in_process
 
+    shared, stack = opened
     reporter = LogReporter()
     later = Later(shared.background, reporter)
     rules = BeliefRules(limits, shared.turns, shared.clock, reporter, later, is_offline=False)
-    folder = shared.path / LISTS_NAME / name
 
     def state() -> str:
         return " ".join(f"{other}={shared.epochs.epoch(other)}" for other in others)
@@ -280,10 +302,6 @@ def _prepare_list(name: str, limits: Limits, others: list[str], shared: ServerSt
     make = partial(make_in_process, "pypim.wiring_list", shared.config_file, name, folder)
     shared.lists[name] = ReadyLists(name, folder, make, rules, state)
     stack.push_async_callback(shared.lists[name].close)
-
-
-def _catalogs(catalog: Catalog) -> Catalogs:
-    return Catalogs(catalog.pages, catalog.metadata, catalog.capabilities, catalog.cached)
 
 
 def _uploads(config: Config, index: Index, shared: ServerStack) -> Uploads:
@@ -335,7 +353,7 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
         cache_controls={index.name: cache_control_of(index) for index in config.indexes.values()},
         doorkeeper=doorkeeper,
         background=shared.background,
-        check_store=partial(_check, shared.writer),
+        check_store=partial(_check, shared, config.store.files),
         clock=shared.clock,
         hosted={taker.name: shared.reader.hosted for taker in uploads.values()},
         provenance=shared.provenance,
@@ -357,6 +375,12 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
     )
 
 
+def _check(shared: ServerStack, files: Path) -> None:
+    """Whether the store can be used, and the audit log has every line. Raises StoreFault."""
+    try_store(shared.writer, {shared.path, files})
+    shared.audit.check()
+
+
 def _open_issuer(url: str) -> AbstractAsyncContextManager[Fetcher]:
     from pypim.core.records import FetchOptions
 
@@ -367,13 +391,8 @@ def cache_control_of(index: Index) -> str:
     """What changes by uploads must not be kept; what strangers may not see must not be kept by a cache between."""
     if isinstance(index, HostedConfig | GroupConfig):
         return "no-cache"
-    return "max-age=600, public" if index.read is Read.ANYONE else "max-age=600, private"
-
-
-def _check(catalog: Catalog) -> None:
-    """Whether the catalog can be read and written. Raises StoreFault."""
-    with catalog.database.transaction(is_durable=False):
-        catalog.database.schema_version()
+    seconds = int(index.max_age_seconds) if isinstance(index, ProxyConfig) else _PAGE_SECONDS
+    return f"max-age={seconds}, {'public' if index.read is Read.ANYONE else 'private'}"
 
 
 def _routes(context: Context) -> list[BaseRoute]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pypim.config.model import GroupIndex, HostedIndex, MirrorIndex, ProxyIndex
+from pypim.config.owners import credentials_of, owner_of
 from pypim.core.errors import ProjectNotFound
 from pypim.core.index_state import IndexState
 from pypim.core.measures import describe_time
-from pypim.core.urls import split_user_info
-from pypim.sync.why import kept_of
+from pypim.core.records import Owner
+from pypim.core.urls import root_url
+from pypim.sync.why import chosen_for, kept_of
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -107,14 +109,20 @@ class StoreTelling:
                 return []
 
     def _serial(self, upstream: Upstream) -> int | None:
-        return self._catalog.pages.last_serial(split_user_info(upstream.url)[0].rstrip("/") + "/")
+        """The highest that its list, its changelog or any of its pages has told."""
+        url = root_url(upstream.url)
+        own = self._catalog.of(Owner(index="", upstream=url, credentials=credentials_of(upstream)))
+        state = own.following.state(url)
+        told = (own.pages.last_serial(url), state.serial if state is not None else None)
+        return max((serial for serial in told if serial is not None), default=None)
 
     def why(self, name: str, project: NormalizedName, version: str | None) -> list[IndexKept]:
         """What keeps a project in a mirror. Raises ProjectNotFound where it is not kept, or the index is none."""
         index: Index = self._config.indexes[name]
-        selection = self._catalog.generations.current_selection(name) if isinstance(index, MirrorIndex) else None
+        selection = chosen_for(index, self._catalog.generations, project) if isinstance(index, MirrorIndex) else None
         if isinstance(index, MirrorIndex) and selection is not None:
-            kept = kept_of(index, selection, self._catalog.metadata, project, version)
+            own = self._catalog.of(owner_of(self._config, index))
+            kept = kept_of(index, selection, own.metadata, project, version)
             if kept:
                 return kept
         raise ProjectNotFound(project, name)

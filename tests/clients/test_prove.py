@@ -86,6 +86,24 @@ def test_a_judge_and_the_builtin_resolver_agree_on_what_fails(server: WorldServe
 
 
 @pytest.mark.parametrize("judge", JUDGES)
+def test_a_judge_is_asked_for_the_root_as_written_where_no_held_release_will_do(
+    serve: ServeWorld, mirror: Mirror, judge: str
+) -> None:
+    """It refuses the held release from the upstream too, and installs the root from there all the same."""
+    world = World.of(project("app", release("1.0"), release("2.0", requires=["nobody-has-it"])))
+    server = serve(world)
+    newest: Document = {"dependencies": {"versions": "newest"}}
+    mirror.configure(server.url, targets=MACHINE, packages={"app": "latest"}, **newest)
+    mirror.run("sync", "--keep-going").expect(1)
+    outcome = prove(mirror, "--with", judge, status=9)
+    assert states(outcome) == {"app 2.0 on here": "fails"}
+    assert "from the upstream, by releases that this index does not hold" in outcome.stdout
+    mirror.configure(server.url, targets=MACHINE, packages={"app": "==2.0"}, **newest)
+    mirror.run("sync", "--keep-going")
+    assert states(prove(mirror, "--with", judge)) == {"app 2.0 on here": "impossible"}
+
+
+@pytest.mark.parametrize("judge", JUDGES)
 def test_a_judge_uses_constraints_prereleases_and_extras(serve: ServeWorld, mirror: Mirror, judge: str) -> None:
     world = World.of(
         project("app", release("1.0", requires=["lib>1", "pre>0; extra == 'x'"])),

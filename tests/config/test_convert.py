@@ -131,6 +131,7 @@ enabled =
     latest_release
     prerelease_release
     size_project_metadata
+    version_range_project_metadata
     regex_project
 [blocklist]
 packages =
@@ -144,6 +145,8 @@ packages =
     .+-evil$
 [latest_release]
 keep = 3
+[size_project_metadata]
+max_package_size = 1G
 """
 
 
@@ -159,12 +162,13 @@ def test_bandersnatch() -> None:
     assert index.filters.exclude == ("example1", "example2>=1.4")
     assert index.filters.exclude_tags == ("win*", "cp39", "py39", "pp39")
     assert (index.filters.keep_latest, index.filters.prereleases) == (3, False)
+    assert index.filters.max_project_size == 1_000_000_000
     (pattern,) = index.patterns
     assert pattern.expression.fullmatch("flask")
     assert not pattern.expression.fullmatch("very-evil")
     assert [line.partition(":")[0] for line in converted.lost] == [
         "[mirror] hash-index",
-        "plugin size_project_metadata",
+        "plugin version_range_project_metadata",
     ]
 
 

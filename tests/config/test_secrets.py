@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pypim.config.access import fetch_options
+from pypim.config.environment import netrc_path
 from pypim.config.load import load_text
 from pypim.config.show import masked_url, shown, shown_as_toml
 from pypim.core.errors import InvalidConfig
@@ -64,3 +66,20 @@ def test_masking_leaves_other_urls_alone() -> None:
     assert masked_url("https://index.example/simple/") == "https://index.example/simple/"
     assert masked_url("https://me:x@index.example:81/s/") == "https://me:********@index.example:81/s/"
     assert masked_url("https://me@index.example/") == "https://me@index.example/"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the rights of folders are those of POSIX here")
+def test_a_home_that_is_not_ours_to_see_has_no_netrc(tmp_path: Path) -> None:
+    """As of a service that runs with the HOME of another user."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".netrc").touch()
+    home.chmod(0)
+    before = os.geteuid()
+    os.seteuid(before or 65534)
+    try:
+        assert netrc_path({"HOME": str(home)}) is None
+    finally:
+        os.seteuid(before)
+        home.chmod(0o700)
+    assert netrc_path({"HOME": str(home)}) == home / ".netrc"

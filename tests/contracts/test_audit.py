@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from pypim.store.memory_hosted import MemoryAudit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pypim.ports import Audit
 
@@ -38,6 +38,23 @@ def test_every_entry_is_one_line_behind_the_others(audit: tuple[Audit, Callable[
     for reason in reasons:
         audit[0].append(entry(reason))
     assert audit[1]() == reasons
+
+
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    """Also where an older pypim, or whoever rotates it, made it for others as well."""
+    path = tmp_path / "audit.jsonl"
+    FileAudit(path).append(entry("one"))
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    FileAudit(path).append(entry("two"))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_plain_file_keeps_its_mode() -> None:
+    device = Path("/dev/null")
+    mode = device.stat().st_mode
+    FileAudit(device).append(entry("one"))
+    assert device.stat().st_mode == mode
 
 
 def test_a_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pypim.core.errors import DigestMismatch, OutOfSpace
+from pypim.core.errors import CorruptBlob, DigestMismatch, OutOfSpace
+from pypim.core.examine import state_of
 from pypim.store import atomic
+from pypim.store.apart import BlobsApart
 from pypim.store.blobs import LocalBlobs
 from tests.store import values
 
@@ -29,9 +31,9 @@ def open_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], L
     return lambda: LocalBlobs(tmp_path, tmp_path / ".pypim" / "staging", is_durable=request.param)
 
 
-@pytest.fixture
-def blobs(open_blobs: Callable[[], LocalBlobs]) -> Blobs:
-    return open_blobs()
+@pytest.fixture(params=["store", "apart"])
+def blobs(request: pytest.FixtureRequest, open_blobs: Callable[[], LocalBlobs]) -> Blobs:
+    return open_blobs() if request.param == "store" else BlobsApart(open_blobs(), "https://index.example/simple/")
 
 
 def files_under(folder: Path) -> set[str]:
@@ -51,6 +53,54 @@ async def test_a_kept_file_stands_where_pypi_would_have_it(blobs: Blobs, tmp_pat
     assert path.read_bytes() == CONTENT
     assert path.with_name(path.name + ".metadata").read_bytes() == METADATA
     assert files_under(tmp_path / ".pypim") == set()
+
+
+@pytest.mark.parametrize("copies", [False, True])
+async def test_a_file_that_stands_elsewhere_gets_a_place_here_too(
+    blobs: Blobs, tmp_path: Path, *, copies: bool
+) -> None:
+    """By a link or as a copy, durable once it is confirmed; the file itself is only read."""
+    source = tmp_path / "elsewhere.whl"
+    source.write_bytes(CONTENT)
+    state = state_of(source.stat())
+    assert state is not None
+    holding = values.holding(CONTENT, metadata=METADATA)
+    for _ in range(2):  # again is not an error
+        assert blobs.place(source, state, holding, METADATA, copies=copies) is not copies
+    await blobs.confirm([holding])
+    path = blobs.path(holding)
+    assert path.read_bytes() == source.read_bytes() == CONTENT
+    assert path.with_name(path.name + ".metadata").read_bytes() == METADATA
+    assert path.samefile(source) is not copies
+    assert blobs.found(holding)
+    assert files_under(tmp_path / ".pypim") == set()
+    blobs.delete(holding)
+    assert source.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("copies", [False, True])
+async def test_a_file_that_has_changed_gets_no_place(blobs: Blobs, tmp_path: Path, *, copies: bool) -> None:
+    source = tmp_path / "elsewhere.whl"
+    source.write_bytes(CONTENT)
+    state = state_of(source.stat())
+    assert state is not None
+    source.write_bytes(CONTENT + b"more")
+    with pytest.raises(CorruptBlob, match="changed while it was read"):
+        blobs.place(source, state, values.holding(CONTENT), None, copies=copies)
+    assert files_under(tmp_path) == {"elsewhere.whl"}
+
+
+async def test_a_link_that_is_put_in_the_place_of_a_file_gets_no_place(blobs: Blobs, tmp_path: Path) -> None:
+    """What is linked is what was hashed, and never what a symbolic link leads to."""
+    source, other = tmp_path / "elsewhere.whl", tmp_path / "other.whl"
+    source.write_bytes(CONTENT)
+    other.write_bytes(CONTENT)
+    state = state_of(source.stat())
+    assert state is not None
+    source.unlink()
+    source.symlink_to(other)
+    with pytest.raises(CorruptBlob, match="changed while it was read"):
+        blobs.place(source, state, values.holding(CONTENT), None, copies=False)
 
 
 async def test_nothing_has_its_name_before_keep(blobs: Blobs, tmp_path: Path) -> None:
@@ -230,3 +280,14 @@ async def test_a_closed_blob_takes_no_bytes(blobs: Blobs) -> None:
     staged.close()
     with pytest.raises(ValueError, match="closed"):
         staged.write(b"x")
+
+
+def test_what_one_upstream_began_to_send_is_not_gone_on_with_by_another(open_blobs: Callable[[], LocalBlobs]) -> None:
+    one, other = (BlobsApart(open_blobs(), f"https://{name}.example/simple/") for name in ("one", "other"))
+    staged = one.stage("flask")
+    staged.write(CONTENT)
+    staged.close()
+    fresh, again = other.stage("flask"), one.stage("flask")
+    assert (fresh.size, again.size) == (0, len(CONTENT))
+    fresh.discard()
+    again.discard()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FLASK, CLICK = parse_name("flask"), parse_name("click")
 WHEEL = values.holding(b"wheel", metadata=b"Name: flask")
 SDIST = values.holding(b"a longer sdist", "flask-3.0.0.tar.gz")
+OWNER = values.owner("up")
 OTHER = values.holding(b"other", "click-8.0.tar.gz")
 
 
@@ -43,7 +44,8 @@ class Store:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "catalog":
         with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
-            yield Store(catalog.cached, catalog.holdings, catalog.metadata)
+            own = catalog.of(OWNER)
+            yield Store(own.cached, own.holdings, own.metadata)
     else:
         holdings = MemoryHoldings()
         cached = MemoryCached(holdings)
@@ -106,12 +108,13 @@ def test_what_metadata_can_be_given_out(store: Store) -> None:
 
 def test_what_a_generation_lists_stays_held_when_a_proxy_drops_it(tmp_path: Path) -> None:
     with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
-        catalog.cached.record("up", [("one", FLASK, WHEEL)], 5.0)
+        cached = catalog.of(OWNER).cached
+        cached.record("up", [("one", FLASK, WHEEL)], 5.0)
         assert catalog.generations.listed() == {"one"}, "prune must not take what a proxy keeps"
         assert catalog.generations.listed(besides="main") == {"one"}
         selection = values.selection()
         identity = selection.releases[0].files[0].identity
         catalog.generations.begin("main", selection, 1.0)
-        catalog.cached.record("up", [(identity, FLASK, SDIST)], 5.0)
-        assert catalog.cached.drop("up", ["one", identity]) == [WHEEL]
-        assert catalog.cached.held(FLASK) == {identity: SDIST}
+        cached.record("up", [(identity, FLASK, SDIST)], 5.0)
+        assert cached.drop("up", ["one", identity]) == [WHEEL]
+        assert cached.held(FLASK) == {identity: SDIST}

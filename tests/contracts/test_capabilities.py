@@ -70,6 +70,13 @@ def test_an_answer_older_than_seven_days_is_not_believed(capabilities: Capabilit
     assert capabilities.capability("main", "ranges") is None
 
 
+def test_an_answer_of_the_future_is_not_believed(capabilities: Capabilities, hands: Hands) -> None:
+    """It was found before the clock was set back, and would be believed for as long."""
+    capabilities.keep_capability("main", "ranges", is_offered=True)
+    hands.seconds -= 3600
+    assert capabilities.capability("main", "ranges") is None
+
+
 def test_an_overlay_reads_the_other_and_never_writes_to_it() -> None:
     under = MemoryCapabilities()
     under.keep_capability("main", "ranges", is_offered=True)

@@ -11,7 +11,7 @@ import pytest
 from pypim.core.errors import UpstreamFault, UpstreamMalformed
 from pypim.core.records import FetchOptions
 from pypim.net.fetchers import open_fetcher
-from tests.net.server import Server
+from tests.net.server import Server, answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -106,6 +106,36 @@ async def test_a_conditional_request_for_what_has_not_changed_is_answered_304(si
         asked = {"If-None-Match": first.headers["etag"]}
         second = await fetcher.fetch(root + "a%20b+c.bin", asked, limit_bytes=len(CONTENT))
     assert (second.status, second.body) == (304, b"")
+
+
+async def test_what_is_sent_goes_as_it_is_and_its_answer_is_streamed() -> None:
+    """POST, as XML-RPC wants it; a file takes nothing."""
+    async with Server() as server, open_fetcher(server.url, OPTIONS) as fetcher:
+        server.files["/pypi"] = CONTENT
+        headers = {"Content-Type": "text/xml", "Accept-Encoding": "gzip"}
+        async with fetcher.open(server.url + "/pypi", headers, b"<x/>") as incoming:
+            assert b"".join([chunk async for chunk in incoming.chunks()]) == CONTENT
+        (request,) = server.requests
+        sent = (request.method, request.headers["content-length"], request.headers["content-type"])
+        assert sent == ("POST", "4", "text/xml")
+        assert request.headers["accept-encoding"] == "gzip", "in place of the one that says that it comes as it is"
+
+
+@pytest.mark.parametrize(("status", "asked"), [(301, 1), (302, 1), (303, 1), (307, 2), (308, 2)])
+async def test_a_redirect_that_would_lose_what_is_sent_is_an_answer(status: int, asked: int) -> None:
+    """RFC 9110, 15.4: only 307 and 308 keep the method."""
+    async with Server() as server, open_fetcher(server.url, OPTIONS) as fetcher:
+        server.scripts["/pypi"] = answer(status, Location="/other")
+        server.files["/other"] = CONTENT
+        async with fetcher.open(server.url + "/pypi", {}, b"<x/>") as incoming:
+            assert incoming.status == (status if asked == 1 else 200)
+        assert [request.method for request in server.requests] == ["POST"] * asked
+
+
+async def test_nothing_can_be_sent_to_a_file(tmp_path: Path) -> None:
+    async with open_fetcher(tmp_path.as_uri() + "/", OPTIONS) as fetcher:
+        with pytest.raises(UpstreamMalformed, match="nothing can be sent"):
+            fetcher.open(tmp_path.as_uri() + "/x", {}, b"<x/>")
 
 
 async def test_an_answer_may_be_left_before_its_end(site: Site) -> None:

@@ -94,6 +94,44 @@ def test_a_name_is_given_once_unless_that_was_decided(hosted: Both) -> None:
     assert actions(hosted)[-2:] == ["remove file ours-1.0.tar.gz", "add source file ours-1.0.tar.gz"]
 
 
+@pytest.mark.parametrize("change", ["another file", "another status", "a deletion", "a yank"])
+def test_whatever_has_changed_of_the_project_is_decided_again(hosted: Both, change: str) -> None:
+    """Sizes, one sdist for each release, a status: all that was looked at must still be so."""
+    first = file_of()
+    add(hosted, first)
+    decided_on = hosted.standing(INDEX, PROJECT, "ours-2.0.tar.gz")
+    match change:
+        case "another file":
+            add(hosted, file_of("ours-1.0-py3-none-any.whl", b"two"))
+        case "another status":
+            hosted.mark(INDEX, PROJECT, ProjectStatus.ARCHIVED, None, 2.0)
+        case "a deletion":
+            hosted.remove(INDEX, first.filename, "", 2.0)
+        case _:
+            hosted.yank(INDEX, PROJECT, "1.0", 2.0, yanked=True)
+    before = hosted.standing(INDEX, PROJECT)
+    assert not hosted.add(INDEX, file_of("ours-2.0.tar.gz", b"three"), decided_on)
+    assert hosted.standing(INDEX, PROJECT) == before
+    assert add(hosted, file_of("ours-2.0.tar.gz", b"three"))
+
+
+def test_the_deleted_names_of_a_project_are_told_to_whoever_adds(hosted: Both) -> None:
+    for name in ("ours-2.0.tar.gz", "ours-1.0.tar.gz"):
+        add(hosted, file_of(name))
+        hosted.remove(INDEX, name, "", 2.0)
+    add(hosted, file_of("ours-3.0.tar.gz"), "other")
+    hosted.remove("other", "ours-3.0.tar.gz", "", 2.0)
+    assert hosted.standing(INDEX, PROJECT, "x").deleted == ("ours-1.0.tar.gz", "ours-2.0.tar.gz")
+    assert hosted.standing(INDEX, parse_name("theirs"), "x").deleted == ()
+
+
+def test_bytes_may_be_there_again(hosted: Both) -> None:
+    add(hosted, file_of())
+    before, serial = hosted.standing(INDEX, PROJECT), hosted.last_serial(INDEX)
+    hosted.hold(file_of())
+    assert (hosted.standing(INDEX, PROJECT), hosted.last_serial(INDEX)) == (before, serial)
+
+
 def test_two_indexes_know_nothing_of_each_other(hosted: Both) -> None:
     assert add(hosted, file_of())
     assert add(hosted, file_of(content=b"two"), "other")

@@ -9,15 +9,21 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from pypim.core.errors import MetadataNotFound, ProjectNotFound, UpstreamFault
+from pypim.core.followed import FollowRules
 from pypim.core.model import MetadataSource
 from pypim.core.records import FetchOptions
+from pypim.core.urls import root_url
 from pypim.index.conditional import Belief
+from pypim.index.download import Downloads
 from pypim.index.flat import FlatIndex
+from pypim.index.follower import Follower
 from pypim.index.metadata import RemoteMetadata
 from pypim.index.remote import RemoteIndex
+from pypim.index.watching import PageWatch
 from pypim.net.fetchers import open_fetcher
 from pypim.store.blobs import LocalBlobs
 from pypim.store.memory import MemoryCapabilities, MemoryMetadataCache, MemoryPages
+from pypim.store.memory_following import MemoryBacklog, MemoryFollowing
 from pypim.wiring import SystemClock
 from tests.worlds.specs import project, release, sdist, wheel
 from tests.worlds.tree import write_tree
@@ -46,8 +52,11 @@ async def opened(url: str, folder: Path, *, is_flat: bool) -> AsyncIterator[tupl
     capabilities = MemoryCapabilities()
     async with open_fetcher(url, FetchOptions(proxy="", retries=0)) as fetcher:
         blobs = LocalBlobs(folder / "files", folder / "staging")
-        reader = RemoteMetadata("up", fetcher, MemoryMetadataCache(), capabilities, blobs)
-        remote = RemoteIndex("up", url, fetcher, MemoryPages(), capabilities, Belief(SystemClock()))
+        reader = RemoteMetadata("up", fetcher, MemoryMetadataCache(), capabilities, Downloads(fetcher, blobs))
+        belief = Belief(SystemClock())
+        follower = Follower(root_url(url), fetcher, MemoryFollowing(), capabilities, belief, FollowRules())
+        watch = PageWatch("main", MemoryBacklog(), follower, capabilities, belief)
+        remote = RemoteIndex("up", fetcher, MemoryPages(), capabilities, belief, watch)
         yield (FlatIndex("up", url, fetcher) if is_flat else remote), reader
 
 

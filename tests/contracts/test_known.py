@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pypim.core.followed import Followed, Way
 from pypim.core.freshness import Trust
 from pypim.core.names import parse_name
 from pypim.index.conditional import Belief
 from pypim.index.known import KeptFacts
 from pypim.store.memory import MemoryMetadataCache, MemoryPages
+from pypim.store.memory_following import MemoryFollowing
 from tests.store import values
 
 if TYPE_CHECKING:
@@ -40,12 +42,11 @@ def pages() -> MemoryPages:
     return found
 
 
-def known(pages: MemoryPages, trust: Trust) -> Known:
+def known(pages: MemoryPages, trust: Trust, following: MemoryFollowing | None = None) -> Known:
     cache = MemoryMetadataCache()
     cache.keep_metadata("a" * 64, values.core_metadata(), None)
-    return KeptFacts(
-        f"https://someone:secret@{ROOT.removeprefix('https://')}", pages, cache, Belief(AtTwoHundred(), trust)
-    )
+    url = f"https://someone:secret@{ROOT.removeprefix('https://')}"
+    return KeptFacts(url, pages, cache, following or MemoryFollowing(), Belief(AtTwoHundred(), trust))
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,6 @@ def test_the_first_page_that_ends_decides_how_long_all_are_fresh(pages: MemoryPa
     assert facts.fresh_until([FLASK, CLICK], with_list=False) == 150.0
     assert facts.fresh_until([FLASK, parse_name("never-seen")], with_list=False) == 0.0
     assert facts.fresh_until([FLASK], with_list=True) == 0.0
+    following = MemoryFollowing()
+    following.keep_state(ROOT, Followed(way=Way.JSON, asked_at=100.0, fresh_until=250.0))
+    assert known(pages, Trust.FRESH, following).fresh_until([FLASK], with_list=True) == 250.0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pypim.core.names import parse_name
 from pypim.store.catalog import Catalog
 from pypim.store.memory import MemoryMetadataCache, OverlayMetadataCache
 from tests.store import values
@@ -24,7 +25,7 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MetadataCa
     match request.param:
         case "catalog":
             with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
-                yield catalog.metadata
+                yield catalog.of(values.owner(credentials="c0ffee")).metadata
         case "memory":
             yield MemoryMetadataCache()
         case _:
@@ -65,3 +66,48 @@ def test_an_overlay_reads_the_other_and_never_writes_to_it() -> None:
     overlay.keep_metadata(KEY, values.core_metadata("flask", "new"), None)
     assert overlay.metadata(KEY) == values.core_metadata("flask", "new")
     assert under.metadata(KEY) == kept
+
+
+def test_what_checked_bytes_say_stays_whatever_an_upstream_says_later(cache: MetadataCache) -> None:
+    """Anybody can list any hash; bytes that have it say for certain what is in them."""
+    cache.keep_metadata(KEY, values.core_metadata("flask", "said"), b"said")
+    true = values.core_metadata("flask", "true")
+    cache.keep_metadata(KEY, true, b"true", is_checked=True)
+    cache.keep_metadata(KEY, values.core_metadata("flask", "said-again"), b"said again")
+    assert cache.metadata(KEY) == true
+    assert cache.metadata_of([KEY, "unknown"]) == {KEY: true}
+
+
+def test_what_an_upstream_says_counts_for_that_upstream_only(tmp_path: Path) -> None:
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        good = catalog.of(values.owner("good", "https://good.example/simple/")).metadata
+        same = catalog.of(values.owner("same", "https://good.example/simple/")).metadata
+        evil = catalog.of(values.owner("evil", "https://evil.example/simple/")).metadata
+        told = catalog.of(values.owner("good", "https://good.example/simple/", "c0ffee")).metadata
+        evil.keep_metadata(KEY, values.core_metadata("flask", "evil"), b"evil")
+        assert (good.metadata(KEY), good.metadata_of([KEY])) == (None, {})
+        good.keep_metadata(KEY, values.core_metadata("flask", "good"), b"good")
+        assert good.metadata(KEY) == same.metadata(KEY) == values.core_metadata("flask", "good")
+        assert evil.metadata(KEY) == values.core_metadata("flask", "evil")
+        assert told.metadata(KEY) is None
+        true = values.core_metadata("flask", "true")
+        same.keep_metadata(KEY, true, b"true", is_checked=True)
+        assert {cache.metadata(KEY) == true for cache in (good, same, evil, told)} == {True}
+
+
+def test_what_an_upstream_says_of_requirements_is_asked_for_as_that_upstreams(tmp_path: Path) -> None:
+    """`exclude-dependents` asks who requires a project: an upstream must not take projects out of another's mirror."""
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        good = catalog.of(values.owner("good", "https://good.example/simple/"))
+        evil = catalog.of(values.owner("evil", "https://evil.example/simple/"))
+        evil.metadata.keep_metadata(KEY, values.core_metadata("flask", "banned"), b"evil")
+        banned = parse_name("banned")
+        assert [one.project for one in evil.facts.requiring(banned)] == ["flask"]
+        assert [one.project for one in catalog.facts.requiring(banned)] == ["flask"]
+        assert good.facts.requiring(banned) == []
+        assert good.facts.required_by(parse_name("flask")) == []
+        good.metadata.keep_metadata(KEY, values.core_metadata("flask", "click"), b"true", is_checked=True)
+        assert catalog.facts.requiring(banned) == [], "the bytes themselves say something else"
+        evil.metadata.keep_metadata(KEY, values.core_metadata("flask", "banned"), b"evil again")
+        assert catalog.facts.requiring(banned) == []
+        assert [one.project for one in evil.facts.requiring(parse_name("click"))] == ["flask"]

@@ -23,7 +23,7 @@ def pages(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pages]:
     match request.param:
         case "catalog":
             with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
-                yield catalog.pages
+                yield catalog.of(values.owner(credentials="c0ffee")).pages
         case "memory":
             yield MemoryPages()
         case _:

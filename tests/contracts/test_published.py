@@ -57,3 +57,26 @@ def test_a_file_that_waits_may_be_given_again(published: Published) -> None:
     published.keep_removals("main", [Removal("one#1", FLASK, 10.0)], [])
     published.keep_removals("main", [Removal("one#1", FLASK, 30.0)], [])
     assert published.removals("main") == {"one#1": Removal("one#1", FLASK, 30.0)}
+
+
+def test_pages_that_go_are_told_from_those_that_stay(published: Published) -> None:
+    """A page loses its place in the list before it goes: its digest is empty until then."""
+    published.keep_page_digests("main", {FLASK: "one", CLICK: "two", parse_name("app"): ""})
+    assert published.page_digests_of("main", [FLASK, parse_name("app"), parse_name("never")]) == {
+        FLASK: "one",
+        parse_name("app"): "",
+    }
+    assert published.page_names("main", "", 9) == [CLICK, FLASK]
+    assert published.page_names("main", "click", 9) == [FLASK]
+    assert published.page_names("main", "", 1) == [CLICK]
+    assert published.leaving("main") == ["app"]
+    assert published.leaving("other") == []
+
+
+def test_it_is_known_whether_the_list_is_that_of_the_pages(published: Published) -> None:
+    assert published.list_digest("main") is None
+    published.keep_list_digest("main", "one")
+    published.keep_list_digest("main", "two")
+    assert (published.list_digest("main"), published.list_digest("other")) == ("two", None)
+    published.keep_list_digest("main", None)
+    assert published.list_digest("main") is None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from pypim.ports import Serving
 
+OWNER = values.owner()
+
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
@@ -29,7 +31,7 @@ def publish(catalog: Catalog, selection: Selection, *, holds: bool = True) -> in
     generation = catalog.generations.begin("main", selection, 1.0)
     if holds:
         files = {file.identity: (release.project, file) for release in selection.releases for file in release.files}
-        catalog.holdings.record(
+        catalog.of(OWNER).holdings.record(
             (identity, project, values.holding(identity.encode(), file.filename))
             for identity, (project, file) in files.items()
         )
@@ -38,7 +40,7 @@ def publish(catalog: Catalog, selection: Selection, *, holds: bool = True) -> in
 
 
 def test_nothing_is_served_before_the_first_sync(catalog: Catalog) -> None:
-    serving: Serving = catalog.serving
+    serving: Serving = catalog.of(OWNER).serving
     assert serving.generation("main") is None
     catalog.generations.begin("main", values.selection(), 1.0)
     assert serving.generation("main") is None
@@ -48,7 +50,7 @@ def test_the_pages_are_those_that_a_sync_publishes(catalog: Catalog) -> None:
     selection = values.selection()
     number = publish(catalog, selection)
     expected = pages_of(selection, dict(catalog.holdings.holdings()))
-    serving: Serving = catalog.serving
+    serving: Serving = catalog.of(OWNER).serving
     assert serving.generation("main") == number
     assert {name: serving.page(number, name) for name in expected} == expected
     assert serving.names(number) == sorted(name for name, page in expected.items() if page.files)
@@ -57,12 +59,22 @@ def test_the_pages_are_those_that_a_sync_publishes(catalog: Catalog) -> None:
 def test_only_what_is_held_is_listed(catalog: Catalog) -> None:
     selection = values.selection()
     number = publish(catalog, selection, holds=False)
-    assert catalog.serving.names(number) == []
+    assert catalog.of(OWNER).serving.names(number) == []
     assert all(
-        page is None or not page.files for page in (catalog.serving.page(number, p.name) for p in selection.projects)
+        page is None or not page.files
+        for page in (catalog.of(OWNER).serving.page(number, p.name) for p in selection.projects)
     )
 
 
 def test_a_project_that_is_not_there_has_no_page(catalog: Catalog) -> None:
     number = publish(catalog, values.selection())
-    assert catalog.serving.page(number, parse_name("nothing")) is None
+    assert catalog.of(OWNER).serving.page(number, parse_name("nothing")) is None
+
+
+def test_what_came_to_another_index_is_not_listed(catalog: Catalog) -> None:
+    """A file that somebody uploaded, or that came from another upstream, is nobody else's."""
+    selection = values.selection()
+    number = publish(catalog, selection)
+    stranger = catalog.of(values.owner("other", "https://elsewhere.example/simple/")).serving
+    assert stranger.names(number) == []
+    assert all(page is None or not page.files for page in (stranger.page(number, p.name) for p in selection.projects))

@@ -36,7 +36,7 @@ def sizes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sizes]:
     match request.param:
         case "catalog":
             with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
-                yield catalog.sizes
+                yield catalog.of(values.owner(credentials="c0ffee")).sizes
         case "memory":
             yield MemorySizes()
         case _:

@@ -100,3 +100,21 @@ def test_each_process_has_a_folder_of_its_own_and_takes_over_that_of_one_that_en
         with own_folder(tmp_path) as again:
             assert again == other
             assert (again / "left.part").exists()
+
+
+async def test_who_has_the_turn_leaves_word_for_those_that_wait(turns: Turns) -> None:
+    assert turns.told("key") == ""
+    async with turns.turn("key"), turns.turn("another"):
+        assert turns.told("key") == ""
+        turns.tell("key", "/a/very/long/path")
+        assert (turns.told("key"), turns.told("another")) == ("/a/very/long/path", "")
+        turns.tell("key", "/b")
+        assert turns.told("key") == "/b"
+    assert turns.told("key") == ""
+
+
+async def test_the_same_key_is_another_for_another_upstream(tmp_path: Path) -> None:
+    one, other = LocalTurns(tmp_path, "one"), LocalTurns(tmp_path, "other")
+    async with one.turn("key"), asyncio.timeout(5), other.turn("key"):
+        one.tell("key", "a")
+        assert (one.told("key"), other.told("key")) == ("a", "")

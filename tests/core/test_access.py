@@ -112,6 +112,16 @@ def test_through_a_group_nobody_reads_what_a_right_keeps_to_others() -> None:
     assert more.decide(user("bob", more), READ, "all", APP) is ALLOWED
 
 
+def test_a_right_to_administer_closes_nothing_to_others() -> None:
+    """Only a right that gives reading makes reading a matter of rights."""
+    for actions, expected in (({ADMIN}, ALLOWED), ({ADMIN, READ}, REFUSED), ({UPLOAD}, ALLOWED)):
+        rules = Rules(rights=(Right(("carol",), Scope(actions=frozenset(actions))),), members={"all": (CLOSED,)})
+        for index in (CLOSED, "all"):
+            assert rules.decide(user("alice", rules), READ, index, APP) is expected
+            assert rules.decide(None, READ, index, APP) is NEEDED
+    assert rules.decide(user("carol", rules), READ, CLOSED, APP) is ALLOWED
+
+
 def test_a_token_without_a_user_may_what_its_scope_says() -> None:
     token = Visitor(name="ci", token="ab", scope=Scope(indexes=(CLOSED,), actions=frozenset({UPLOAD})))
     assert RULES.decide(token, UPLOAD, CLOSED, OTHER) is ALLOWED

@@ -64,14 +64,23 @@ def test_metadata_is_read_byte_for_byte(method: int) -> None:
         ("a/__init__.py", b""), ("a/_vendor/b-1.dist-info/METADATA", b"no"), (WHEEL_PATH, data), method=method
     )
     assert read_wheel(wheel) == data
-    assert read_wheel(wheel, "whatever-2.0-py3-none-any.whl") == data
+    assert read_wheel(wheel, "A-2.0-py3-none-any.whl") == data
 
 
-def test_of_several_folders_the_one_of_the_project_counts() -> None:
-    wheel = make_zip(("b-2.dist-info/METADATA", b"no"), ("A.b-1.0.dist-info/METADATA", METADATA))
+@pytest.mark.parametrize("folder", ["A.b-1.0", "a_b-2.0", "a-b", "a_b_c-none"])
+def test_the_folder_of_the_metadata_begins_with_the_name_of_the_project(folder: str) -> None:
+    """As for pip and uv, which mind no version there."""
+    wheel = make_zip((f"{folder}.dist-info/METADATA", METADATA))
     assert read_wheel(wheel, "a_b-1.0-py3-none-any.whl") == METADATA
-    with pytest.raises(CorruptBlob, match="METADATA"):
+    with pytest.raises(CorruptBlob, match="so not its own"):
         read_wheel(wheel, "c-1.0-py3-none-any.whl")
+
+
+def test_of_several_folders_with_metadata_none_counts() -> None:
+    """uv passes over such a wheel, and pip takes it for broken."""
+    wheel = make_zip(("b-2.dist-info/METADATA", b"no"), ("A.b-1.0.dist-info/METADATA", METADATA))
+    with pytest.raises(CorruptBlob, match="it has 2 METADATA"):
+        read_wheel(wheel, "a_b-1.0-py3-none-any.whl")
 
 
 def test_a_comment_and_bytes_before_the_archive_do_not_hide_it() -> None:

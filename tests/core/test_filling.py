@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from packaging.utils import NormalizedName
 
-from pypim.core.filling import Unusable, Wanted, file_named, read_wanted, wanted_files
+from pypim.core.filling import Ignored, Unusable, Wanted, file_named, read_wanted, wanted_files
 from pypim.core.model import DistFile, Page, ProjectStatus
 from pypim.core.names import parse_safe_filename
 
@@ -28,6 +28,15 @@ def test_lines_are_requirements_or_say_what_is_wrong() -> None:
     reasons = [one.reason for one in found if isinstance(one, Unusable)]
     assert len(reasons) == 3
     assert reasons[0] == "other.txt is another file: send it by itself"
+
+
+def test_options_are_said_to_be_ignored() -> None:
+    """Who names an index must know that its files are not the ones that are held; a password in it is not repeated."""
+    found = read_wanted("-i https://u:secret@index.example/simple\nfoo\n--no-index --pre\n")
+    ignored = [one for one in found if isinstance(one, Ignored)]
+    assert [one.text for one in ignored] == ["--index-url", "--no-index", "--pre"]
+    assert "the index that was asked" in ignored[0].reason
+    assert "installer" in ignored[2].reason
 
 
 @pytest.mark.parametrize(
@@ -60,7 +69,7 @@ def test_the_release_is_the_one_that_an_installer_takes(requirement: str, versio
     assert wanted_files(wanted, locked) == ("", ())
 
 
-@pytest.mark.parametrize("asked", ["Foo-1.0.tar.gz", "foo-1.0.tar.gz", "FOO-1.0.tar.gz"])
+@pytest.mark.parametrize("asked", ["Foo-1.0.tar.gz", "foo-1.0.tar.gz", "FOO-1.0.tar.gz", "FOO-1.0.TAR.GZ"])
 def test_a_file_is_found_however_its_project_is_spelled(asked: str) -> None:
     found = file_named(page("foo-1.0.zip", "foo-1.0.tar.gz"), asked)
     assert found is not None
@@ -69,7 +78,9 @@ def test_a_file_is_found_however_its_project_is_spelled(asked: str) -> None:
 
 def test_another_file_is_not_found() -> None:
     listed = page("foo-1.0-py2.7.egg", "foo-1.0-py3-none-any.whl")
-    assert file_named(listed, "Foo-1.0-py2.7.egg") == listed.files[0]
+    for asked in ("Foo-1.0-py2.7.egg", "FOO-1.0-PY2.7.EGG"):
+        assert file_named(listed, asked) == listed.files[0]
+    assert file_named(listed, "FOO-1.0-Py3-None-Any.WHL") == listed.files[1]
     for asked in ("foo-1.0-py2.6.egg", "foo-1.0-cp312-none-any.whl", "nonsense", "foo-1.1.tar.gz"):
         assert file_named(listed, asked) is None
     locked = msgspec.structs.replace(listed, status=ProjectStatus.QUARANTINED)

@@ -152,7 +152,8 @@ def test_a_file_as_mirrors_read_it() -> None:
     }
     assert info["description"].strip() == "# Foo"
     assert info["project_urls"] == {"Docs": "https://docs.example"}
-    assert info["release_url"] == "https://here.example/main/project/foo/1.0/"
+    assert info["package_url"] == info["project_url"] == "https://here.example/main/simple/foo/"
+    assert info["release_url"] == "https://here.example/main/pypi/foo/1.0/json"
     assert (info["yanked"], info["yanked_reason"]) == (True, "broken <it>")
 
 

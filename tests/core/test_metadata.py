@@ -40,14 +40,24 @@ def test_folded_headers_are_unfolded() -> None:
     assert metadata.requires_dist == ("b >=1, <2",)
 
 
-def test_old_files_with_odd_lines_are_read_to_the_end() -> None:
-    """Duplicate single-use fields, lines that are no field, Latin-1, a byte order mark, and UNKNOWN occur."""
-    body = b"\xef\xbb\xbfMetadata-Version: 1.0\nName: a\nName: c\nVersion: 1\nSummary: caf\xe9\nno field\n"
+def test_old_files_hold_odd_things() -> None:
+    """Duplicate single-use fields, Latin-1, UNKNOWN, and a first line that goes on with nothing."""
+    body = b" odd\nMetadata-Version: 1.0\nName: a\nName: c\nVersion: 1\nSummary: caf\xe9\n"
     metadata = parse_metadata(body + b"Requires-Dist: b\nRequires-Python: UNKNOWN\n", MetadataSource.WHEEL)
     assert (metadata.name, metadata.requires_dist, metadata.requires_python) == ("a", ("b",), None)
 
 
-@pytest.mark.parametrize("body", [b"", b"<!DOCTYPE html><html></html>", b"\x00\xff" * 100, b"\n\n\nVersion: 1\n"])
+def test_headers_end_where_installers_see_their_end() -> None:
+    """At a line that is no field: what stands behind it, in an old description, is required by nobody."""
+    metadata = read("Metadata-Version: 1.0\nName: a\nVersion: 1\nno field\nRequires-Dist: b\n")
+    assert (metadata.name, metadata.requires_dist) == ("a", ())
+    assert read("\ufeffMetadata-Version: 1.0\nName: a\n").name is None
+    assert read("From me\nName: a\nMetadata-Version: 1.0\n").name == "a"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<!DOCTYPE html><html></html>", b"\x00\xff" * 100, b"\n\n\nName: a\nVersion: 1\n"]
+)
 def test_what_is_no_metadata_has_no_name_and_says_so(body: bytes) -> None:
     metadata = parse_metadata(body, MetadataSource.SIDECAR)
     assert metadata.name is None

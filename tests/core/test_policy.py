@@ -279,7 +279,8 @@ def test_the_keys_are_those_of_the_configuration() -> None:
     keys = {field.encode_name for field in msgspec.structs.fields(Filters)}
     assert keys == {
         *("exclude", "allow", "formats", "extensions", "python-tags", "exclude-tags"),
-        *("keep-latest", "prereleases", "max-file-size", "min-age"),
+        *("keep-latest", "prereleases", "max-file-size", "min-age", "exclude-dependents"),
+        *("max-project-size", "max-releases", "exclude-statuses", "exclude-classifiers", "exclude-licenses"),
     }
     with pytest.raises(msgspec.ValidationError, match="keep_latest"):
         msgspec.convert({"keep_latest": 3}, Filters)

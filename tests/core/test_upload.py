@@ -16,11 +16,21 @@ from pypim.core.hosted import HostedFile, HostedProject, Standing
 from pypim.core.model import ProjectStatus
 from pypim.core.names import parse_name, parse_safe_filename
 from pypim.core.patterns import TagPatterns
-from pypim.core.upload import Accepted, AlreadyHeld, Received, Rejected, UploadPolicy, decide, named_project, read_form
+from pypim.core.upload import (
+    Accepted,
+    AlreadyHeld,
+    Received,
+    Rejected,
+    UploadForm,
+    UploadPolicy,
+    decide,
+    named_project,
+    read_form,
+)
 from pypim.core.upload_archive import ArchiveFacts, examine
 from pypim.core.upload_errors import ActionGone, FileExistsDiffers, InvalidUpload, UploadRefused
 from pypim.core.upload_metadata import read_declared
-from tests.web.uploading import Upload, changed, sdist, wheel
+from tests.web.uploading import Upload, changed, egg, sdist, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,6 +181,102 @@ def test_a_release_has_one_sdist() -> None:
     assert isinstance(outcome_of(wheel(), standing_with(sdist())), Accepted)
 
 
+SPELLINGS = [
+    ("proj_x-1.0-py3-none-any.whl", "Proj_X-1.0-py3-none-any.whl"),
+    ("proj_x-1.0-py3-none-any.whl", "proj.x-1.0-py3-none-any.whl"),
+    ("proj_x-1.0-py3-none-any.whl", "proj_x-1.0.0-py3-none-any.whl"),
+    ("proj_x-1.0-1-py3-none-any.whl", "proj_x-1.0-01-py3-none-any.whl"),
+    ("proj_x-1.0-py2.py3-none-any.whl", "proj_x-1.0-py3.py2-none-any.whl"),
+    ("proj_x-1.0-py3-none-any.whl", "proj_x-1.0-PY3-none-any.whl"),
+]
+
+
+@pytest.mark.parametrize(("name", "respelled"), SPELLINGS)
+def test_a_name_that_is_spelled_otherwise_is_the_same(name: str, respelled: str) -> None:
+    """One file for each project, version, build and tags, listed or deleted: an installer may take either."""
+    content = wheel("proj-x", "1.0").content
+    listed, other = (Upload(one, content, "proj-x", "1.0") for one in (name, respelled))
+    file = held(listed, parse_name("proj-x"))
+    project = HostedProject(name=parse_name("proj-x"), serial=1)
+    outcome = outcome_of(changed(other), Standing(project=project, files=(file,)))
+    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome.error, FileExistsDiffers)
+    assert name in outcome.error.message
+    gone = Standing(project=project, deleted=(parse_safe_filename(name),))
+    assert "was deleted" in issues_of(outcome_of(other, gone))
+    assert "was deleted" in issues_of(outcome_of(listed, gone))
+
+
+def test_another_build_or_other_tags_are_another_file() -> None:
+    content = wheel("proj-x", "1.0").content
+    names = ["proj_x-1.0-py3-none-any.whl", "proj_x-1.0-1-py3-none-any.whl", "proj_x-1.0-py2.py3-none-any.whl"]
+    project = HostedProject(name=parse_name("proj-x"), serial=1)
+    for name in names:
+        others = [Upload(one, content, "proj-x", "1.0") for one in names if one != name]
+        files = tuple(held(one, parse_name("proj-x")) for one in others)
+        standing = Standing(project=project, files=files, deleted=(parse_safe_filename("proj_x-1.0.tar.gz"),))
+        assert isinstance(outcome_of(Upload(name, content, "proj-x", "1.0"), standing), Accepted)
+
+
+def test_a_deleted_sdist_is_not_replaced_by_one_that_is_spelled_otherwise() -> None:
+    for upload in (sdist(version="1.0.0"), Upload("Ours-1.0.tar.gz", sdist().content, "ours", "1.0")):
+        gone = Standing(project=HostedProject(name=OURS, serial=1), deleted=(parse_safe_filename(sdist().filename),))
+        assert "was deleted" in issues_of(outcome_of(upload, gone))
+
+
+def test_a_development_release_is_replaced_under_its_own_name_only() -> None:
+    policy = UploadPolicy(replaces_development=True)
+    upload = wheel(version="1.0.dev3")
+    respelled = Upload("Ours-1.0.dev3-py3-none-any.whl", upload.content, "ours", "1.0.dev3")
+    assert isinstance(outcome_of(respelled, standing_with(upload), policy), Rejected)
+
+
+def test_eggs_come_only_the_way_that_is_for_them() -> None:
+    upload = egg()
+    received = received_of(upload)
+    for takes_eggs, kind in ((True, Accepted), (False, Rejected)):
+        form = UploadForm(filename=upload.filename, takes_eggs=takes_eggs)
+        assert isinstance(decide(form, received, EMPTY, UploadPolicy(), may_create=True), kind)
+    listed = standing_with(sdist(), wheel())
+    form = UploadForm(filename=upload.filename, takes_eggs=True)
+    assert isinstance(decide(form, received, listed, UploadPolicy(), may_create=True), Accepted)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"X-A: b\n" * 1_100_000,
+        b"".join(b"X-%d: b\n" % number for number in range(300)),
+        b"Classifier: a\n" * 20_000,
+        b"Requires-Dist: a\n" * 215_000,
+        b"Summary: a\n" + b" b\n" * 60_000,
+        b"Keywords: " + b"a" * (3 << 20) + b"\n",
+        b"X-A: b\r" * 1_100_000,
+    ],
+    ids=["fields", "kinds", "classifiers", "requirements", "folded", "bytes", "carriage-returns"],
+)
+def test_metadata_with_more_than_anything_real_is_not_read(lines: bytes) -> None:
+    """A wheel of 12 KB can unpack to a million lines, each of which costs time and memory."""
+    declared, issues = read_declared(b"Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n" + lines, "METADATA")
+    assert declared is None
+    assert "which no real one needs" in issues[0]
+
+
+def test_metadata_as_large_as_real_ones_is_taken() -> None:
+    """Two thousand fields, and a description of megabytes, which may even stand among them."""
+    head = b"Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n"
+    fields = b"".join(b"Provides-Extra: e%d\nRequires-Dist: b%d>=1; extra == 'e%d'\n" % (n, n, n) for n in range(1000))
+    for body in (
+        head + fields + b"\n" + b"A line of a description: it has a colon\n" * 100_000,
+        head + fields.replace(b"\n", b"\r\n") + b"\r\n" + b"text\r\n" * 100_000,
+        head + b"Description: first\n" + b"        another line of what very old tools wrote\n" * 20_000 + fields,
+    ):
+        declared, issues = read_declared(body, "METADATA")
+        assert issues == ()
+        assert declared is not None
+        assert declared.version.public == "1.0"
+
+
 def test_the_project_tells_where_an_old_name_divides() -> None:
     """Case 48: the project tells where an old name divides."""
     upload = sdist("foo-bar", "1.0.post1")
@@ -203,6 +309,7 @@ def test_a_field_that_matters_is_given_once() -> None:
         ("Requires-Dist: b; unheard_of == '1'", ""),
         ("Requires-Dist: ???", "cannot be read"),
         ("Requires-Python: latest", "not a version specifier"),
+        ("Requires-Python: " + ",".join(["!=3.1"] * 1000), "not a version specifier"),
         ("Requires-Python: >=3\nRequires-Python: >=4", "more than once"),
         ("Provides-Extra: a b", "not a name"),
         ("Name: theirs", "more than once"),
@@ -248,7 +355,8 @@ def test_license_files_must_be_there() -> None:
     metadata = b"Metadata-Version: 2.4\nName: ours\nVersion: 1.0\nLicense-File: LICENSE\n"
     form = read_form(wheel().fields(), wheel().filename)
     for path, is_there in (("ours-1.0.dist-info/licenses/LICENSE", True), ("ours-1.0.dist-info/LICENSE", False)):
-        archive = ArchiveFacts(metadata=metadata, paths=frozenset({path}), faults=())
+        declared, _ = read_declared(metadata, "METADATA")
+        archive = ArchiveFacts(metadata=metadata, declared=declared, paths=frozenset({path}), faults=())
         received = msgspec.structs.replace(received_of(wheel()), archive=archive)
         outcome = decide(form, received, EMPTY, UploadPolicy(), may_create=True)
         assert isinstance(outcome, Accepted) == is_there

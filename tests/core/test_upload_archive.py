@@ -8,6 +8,7 @@ import struct
 import tarfile
 import warnings
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypim.core.upload_archive import examine
-from tests.web.uploading import sdist, wheel
+from tests.web.uploading import egg, sdist, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -203,6 +204,59 @@ def test_methods_that_no_wheel_has() -> None:
     assert "compressed with the method" in faults_of(
         rezipped(lambda archive: archive.writestr("x", b"x" * 99, zipfile.ZIP_BZIP2))
     )
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("size", [50, 5_000_000])
+def test_every_entry_has_its_checksum(method: int, size: int) -> None:
+    """An installer would find out; until then the file is listed and cannot be installed."""
+    right = rezipped(lambda archive: archive.writestr("ours/data.bin", b"A" * size, method))
+    assert faults_of(right) == ""
+    checksum = struct.pack("<L", zlib.crc32(b"A" * size))
+    assert right.count(checksum) == 2
+    assert "checksum" in faults_of(right.replace(checksum, b"\1\2\3\4"))
+
+
+def test_an_entry_unpacks_to_what_its_header_says() -> None:
+    """Some readers stop at the size that the header says, others at the end of what is compressed."""
+    content = b"A" * 5555
+    right = rezipped(lambda archive: archive.writestr("ours/data.bin", content, zipfile.ZIP_DEFLATED))
+    checksum, size = struct.pack("<L", zlib.crc32(content)), struct.pack("<L", 5555)
+    for said, fault in ((4000, "more than"), (6000, "its header says")):
+        wrong = right.replace(checksum, struct.pack("<L", zlib.crc32(content[:said])))
+        assert fault in faults_of(wrong.replace(size, struct.pack("<L", said)))
+
+
+def test_nothing_stands_behind_the_end_of_compressed_content() -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(b"A" * 5000) + packer.flush()
+    for content, fault in ((packed + b"evil", "behind its end"), (packed[:-1], "cut short")):
+        stored = rezipped(lambda archive, content=content: archive.writestr("x", content, zipfile.ZIP_STORED))  # type: ignore[misc]
+        pretending = bytearray(
+            stored.replace(struct.pack("<L", zlib.crc32(content)), struct.pack("<L", zlib.crc32(b"A" * 5000)))
+        )
+        for place, method_at, size_at in ((b"PK\x03\x04", 8, 22), (b"PK\x01\x02", 10, 24)):
+            start = stored.rindex(place)
+            struct.pack_into("<H", pretending, start + method_at, zipfile.ZIP_DEFLATED)
+            struct.pack_into("<L", pretending, start + size_at, 5000)
+        assert fault in faults_of(bytes(pretending))
+
+
+def test_no_two_names_of_the_dist_info_are_one_on_some_systems() -> None:
+    """`METADATA` beside `metadata`: where case does not count, the last one that is unpacked stays."""
+    for path in (f"{INFO}/metadata", f"{INFO.upper()}/RECORD".replace(".DIST-INFO", ".dist-info")):
+        assert faults_of(rezipped(lambda archive, path=path: archive.writestr(path, b"Name: theirs")))  # type: ignore[misc]
+    assert "one file on some systems" in faults_of(rezipped(lambda a: a.writestr(f"{INFO}/metadata", b"Name: theirs")))
+    assert "one .dist-info" in faults_of(rezipped(lambda a: a.writestr(f"{INFO[:-9]}DIST-INFO/METADATA", b"Name: b")))
+
+
+def test_an_egg_has_its_pkg_info() -> None:
+    upload = egg()
+    facts = facts_of(upload.content, upload.filename)
+    assert facts.faults == ()
+    assert facts.declared is not None
+    assert facts.declared.name == "ours"
+    assert "one EGG-INFO/PKG-INFO" in faults_of(WHEEL.content, upload.filename)
 
 
 def test_what_unpacks_to_far_more_than_it_is() -> None:

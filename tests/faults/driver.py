@@ -15,6 +15,7 @@ import re
 import resource
 import select
 import signal
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -30,6 +31,9 @@ import pypim.cli.sync
 import pypim.sync.run
 import pypim.wiring
 from pypim.store import atomic
+from tests.faults import uploads
+from tests.faults.power import Recorder
+from tests.faults.system_calls import Supervisor, announce
 
 DIED = 99
 """The status of a run that was stopped before an operation, as a power cut stops it: no cleaning up."""
@@ -51,6 +55,18 @@ class Order:
     """Seconds until SIGKILL."""
     seconds: float = 120.0
     """Longer than this no run may take."""
+    calls: list[str] = field(default_factory=list)
+    """The kinds of system calls that are counted: see `system_calls`."""
+    calls_below: str = ""
+    """Where they count, of files."""
+    call_at: int | None = None
+    """The number of the system call, from 1 on, that is broken."""
+    call_error: int | None = None
+    """An errno: it fails with it. None: the process is killed instead."""
+    power_lost: str = ""
+    """Where to write what the folder `calls_below` may look like after the power went where the run was stopped."""
+    uploads: list[str] = field(default_factory=list)
+    """With these the run is a server (the argument is its configuration) that is sent them, `made` by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +81,9 @@ class Outcome:
     operations: list[str]
     """What was announced, when the run reached its end or its stop; else nothing."""
     stopped_at: str
-    """The operation that was stopped, or empty."""
+    """The operation or the system call that was stopped or broken, or empty."""
+    calls: int
+    """How many system calls counted."""
     stdout: str
     stderr: str
 
@@ -76,10 +94,11 @@ class Tap:
     Operations are those of the one place that writes files, and the beginnings and ends of the catalog's transactions.
     """
 
-    def __init__(self, order: Order, report: int) -> None:
+    def __init__(self, order: Order, report: int, recorder: Recorder | None) -> None:
         self._passed: list[str] = []
         self._order = order
         self._report = report
+        self._recorder = recorder
         self._lock = threading.Lock()
         self._is_spent = False
 
@@ -90,6 +109,8 @@ class Tap:
             is_it = not self._is_spent and self._is_wanted(announced)
             if is_it:
                 self._is_spent = True
+                if self._recorder is not None:  # before it is told, for then the process may be ended
+                    self._recorder.lose_power(Path(self._order.power_lost))
                 self._tell(announced)
                 if self._order.raises is None:
                     os._exit(DIED)
@@ -114,15 +135,21 @@ class Tap:
     def connect(self, *arguments: Any, **options: Any) -> sqlite3.Connection:
         """Take the place of `sqlite3.connect`: the connection is real, and announces its transactions here."""
         tap = self
-        last = ""
+        last, is_full = "", True
 
         class Announcing(sqlite3.Connection):
             def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
                 nonlocal last
+                nonlocal is_full
                 if statement in {"COMMIT", "BEGIN IMMEDIATE"}:
                     tap.announce_statement(statement, last if statement == "COMMIT" else "")
                 last = statement
-                return super().execute(statement, parameters)
+                if statement.startswith("PRAGMA synchronous"):
+                    is_full = statement.endswith("FULL")
+                cursor = super().execute(statement, parameters)
+                if statement == "COMMIT" and is_full and tap._recorder is not None:
+                    tap._recorder.committed()
+                return cursor
 
             def executemany(self, statement: str, parameters: Any, /) -> sqlite3.Cursor:
                 nonlocal last
@@ -141,15 +168,23 @@ class Tap:
             raise fault from None
 
 
-def run_in_child(order: Order, report: int, outputs: tuple[int, int]) -> int:
+def run_in_child(order: Order, report: int, outputs: tuple[int, int], channel: socket.socket) -> int:
     """The whole life of a run after the fork; its exit status."""
     for number, descriptor in enumerate(outputs, start=1):
         os.dup2(descriptor, number)
     os.environ.update(order.environment)
     tempfile.tempdir = None
-    tap = Tap(order, report)
+    recorder = None
+    if order.power_lost:
+        recorder = Recorder(Path(order.calls_below))
+        recorder.install()
+    if order.calls:
+        announce(channel)
+    tap = Tap(order, report, recorder)
     sqlite3.connect = tap.connect  # type: ignore[assignment] # the same call, without its overloads
     with atomic.observed(tap):
+        if order.uploads:
+            uploads.serve(Path(order.arguments[0]), report)
         status = pypim.cli.main.run(order.arguments)
     gc.collect()  # so that what nobody waited for complains, as it would at the end of a process
     sys.stdout.flush()
@@ -162,17 +197,25 @@ def carry_out(order: Order) -> Outcome:
     """Fork, wait or kill, and report."""
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         reading, writing = os.pipe()
+        ours, theirs = socket.socketpair()
         begun = time.perf_counter()
         child = os.fork()
         if child == 0:
             status = 70
             try:
-                status = run_in_child(order, writing, (stdout.fileno(), stderr.fileno()))
+                status = run_in_child(order, writing, (stdout.fileno(), stderr.fileno()), theirs)
             finally:
                 os._exit(status)
         os.close(writing)
-        told = _wait(child, reading, order)
+        theirs.close()
+        supervisor = Supervisor(
+            ours, child, order.calls_below, frozenset(order.calls), order.call_at, order.call_error,
+            is_armed=not order.uploads,
+        )  # fmt: skip
+        supervisor.start()
+        told = _upload(child, reading, order, supervisor) if order.uploads else _wait(child, reading, order)
         _, state, usage = os.wait4(child, 0)
+        supervisor.stop()
         seconds = time.perf_counter() - begun
         # A run that is killed while it tells has told nothing.
         operations, stopped_at = json.loads(told) if told.endswith(b"\n") else ([], "")
@@ -185,7 +228,8 @@ def carry_out(order: Order) -> Outcome:
         seconds=seconds,
         peak_mib=usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10),
         operations=operations,
-        stopped_at=stopped_at,
+        stopped_at=stopped_at or supervisor.broken,
+        calls=len(supervisor.calls),
         stdout=texts[0],
         stderr=texts[1],
     )
@@ -206,6 +250,24 @@ def _wait(child: int, reading: int, order: Order) -> bytes:
             told += piece
     finally:
         os.close(reading)
+
+
+def _upload(child: int, reading: int, order: Order, supervisor: Supervisor) -> bytes:
+    """Send the uploads once the server listens, and end it; what became of each, as operations."""
+    try:
+        url, _, told = os.read(reading, 1 << 20).decode().partition("\n")
+        supervisor.is_armed = True
+        has_begun = url.startswith("http")
+        answers = uploads.send_all(url, order.uploads) if has_begun else ["the server did not start"]
+        supervisor.is_armed = False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        while piece := os.read(reading, 1 << 20):
+            told += piece.decode()
+    finally:
+        os.close(reading)
+    stopped_at = json.loads(told)[1] if told.endswith("\n") else "" if has_begun else url
+    return json.dumps([answers, stopped_at]).encode() + b"\n"
 
 
 def main() -> int:

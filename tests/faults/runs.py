@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.faults.driver import DIED, Order, Outcome
 
@@ -59,10 +59,10 @@ class Driver:
         self._process.wait()
         self._process.stdout.close()
 
-    def run(self, *arguments: str, home: Path | None = None, **disturbance: str | float | None) -> Outcome:
+    def run(self, *arguments: str, home: Path | None = None, **disturbance: Any) -> Outcome:
         """Run `pypim` with these arguments, in another home if need be; disturbances are the fields of an Order."""
         environment = surroundings(home or self._home)
-        order = Order(arguments=list(arguments), environment=environment, **disturbance)  # type: ignore[arg-type]
+        order = Order(arguments=list(arguments), environment=environment, **disturbance)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")

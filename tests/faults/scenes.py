@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.faults.invariants import Mirror, content_of, held, violations
 from tests.faults.runs import Driver, Outcome, complaints
@@ -43,8 +43,7 @@ platforms = ["linux"]
 kind = "mirror"
 upstream = "main"
 targets = ["here"]
-publish = "{publish}"
-on-removal = "prune"
+{publish}on-removal = "{removal}"
 [indexes.main.packages]
 app = "latest"
 util = "latest"
@@ -57,6 +56,8 @@ class Scene:
     """One mirror that exists many times over; a context manager that serves its upstream and runs its driver."""
 
     name: str
+    """`first`, `second`, `linked`: a sync, into a folder, with a configuration, and into a tree of links. `publish`: a
+    sync of what is all held and nowhere published. `prune`: what a sync has left to it."""
     folder: Path
     """Empty; all that is made is under it."""
     server: WorldServer = field(init=False)
@@ -91,15 +92,29 @@ class Scene:
         template.mkdir()
         if self.name == "first":
             return
-        self._configure(template, "gone = 'latest'")
-        outcome = self.run(template)
+        self._configure(template, "gone = 'latest'", publish={"publish": ""}.get(self.name))
+        outcome = self._sync(template)
         assert outcome.status == 0, outcome
+        if self.name == "publish":
+            self._configure(template, "gone = 'latest'")
+            return
         self.server.world = SECOND
         self._configure(template, "")
+        if self.name == "prune":
+            assert self._sync(template).status == 0
+            stray = template / "data" / "packages" / "00" / "11" / ("2" * 60)
+            stray.mkdir(parents=True)
+            (stray / "stray-1.0.tar.gz").write_bytes(b"left by a run that was killed")
 
-    def _configure(self, folder: Path, more: str) -> None:
-        publish = {"second": "data", "linked": "public"}[self.name]
-        text = _CONFIG.format(url=self.server.url, publish=publish, more=more)
+    def _sync(self, folder: Path) -> Outcome:
+        return self.driver.run("-c", str(folder / "pypim.toml"), "sync")
+
+    def _configure(self, folder: Path, more: str, publish: str | None = None) -> None:
+        """`prune` has something to delete, since the syncs leave it for a month."""
+        if publish is None:
+            publish = 'publish = "data"\n' if self.name == "second" else 'publish = "public"\n'
+        removal = "prune-after 30 days" if self.name == "prune" else "prune"
+        text = _CONFIG.format(url=self.server.url, publish=publish, more=more, removal=removal)
         (folder / "pypim.toml").write_text(text)
 
     def copy(self, name: str) -> Path:
@@ -111,18 +126,20 @@ class Scene:
         if self.name == "first":
             return Mirror.inline(folder)
         data = folder / "data"
-        tree = folder / "public" if self.name == "linked" else data
+        tree = data if self.name == "second" else folder / "public"
         return Mirror(tree=tree, files=data, catalog=data / "catalog.sqlite")
 
     def command(self, folder: Path) -> list[str]:
-        """The sync that is disturbed, and that is repeated until it gets through."""
+        """The command that is disturbed, and that is repeated until it gets through."""
+        if self.name == "prune":
+            return ["-c", str(folder / "pypim.toml"), "prune"]
         if self.name == "first":
             targets = ["--python", "3.12", "--platform", "linux"]
             return ["sync", "app", "gone", "--to", str(folder), "--upstream", self.server.url, *targets]
         return ["-c", str(folder / "pypim.toml"), "sync"]
 
-    def run(self, folder: Path, **disturbance: str | float | None) -> Outcome:
-        """Sync, disturbed or not."""
+    def run(self, folder: Path, **disturbance: Any) -> Outcome:
+        """Do it, disturbed or not."""
         return self.driver.run(*self.command(folder), home=None, **disturbance)
 
     def finish(self, folder: Path) -> Iterable[str]:

@@ -6,21 +6,28 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from pypim.core.followed import FollowRules
 from pypim.core.records import FetchOptions
+from pypim.core.urls import root_url
 from pypim.index.conditional import Belief
+from pypim.index.download import Downloads
+from pypim.index.follower import Follower
 from pypim.index.metadata import RemoteMetadata
 from pypim.index.remote import RemoteIndex
+from pypim.index.watching import PageWatch
 from pypim.net.fetchers import open_fetcher
 from pypim.store.blobs import LocalBlobs
 from pypim.store.memory import MemoryCapabilities, MemoryMetadataCache, MemoryPages
+from pypim.store.memory_following import MemoryBacklog, MemoryFollowing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from pypim.ports import Fetcher
+    from pypim.ports import Fetcher, MetadataCache
 
 
 class StoppedClock:
@@ -43,7 +50,10 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.pages = MemoryPages()
         self.capabilities = MemoryCapabilities()
-        self.cache = MemoryMetadataCache()
+        self.cache: MetadataCache = MemoryMetadataCache()
+        self.following = MemoryFollowing()
+        self.backlog = MemoryBacklog()
+        self.rules = FollowRules()
         self.clock = StoppedClock()
         self.blobs = LocalBlobs(folder / "files", folder / "staging")
 
@@ -53,12 +63,18 @@ class Kept:
         async with open_fetcher(url, options, sleep=no_sleep) as fetcher:
             yield fetcher
 
+    def remote(self, url: str, fetcher: Fetcher) -> RemoteIndex:
+        belief, rules = Belief(self.clock), msgspec.structs.replace(self.rules, pause_seconds=0.0)
+        follower = Follower(root_url(url), fetcher, self.following, self.capabilities, belief, rules)
+        watch = PageWatch("main", self.backlog, follower, self.capabilities, belief)
+        return RemoteIndex("up", fetcher, self.pages, self.capabilities, belief, watch)
+
     @asynccontextmanager
     async def run(self, url: str) -> AsyncIterator[tuple[RemoteIndex, RemoteMetadata]]:
         async with self.fetcher(url) as fetcher:
             yield (
-                RemoteIndex("up", url, fetcher, self.pages, self.capabilities, Belief(self.clock)),
-                RemoteMetadata("up", fetcher, self.cache, self.capabilities, self.blobs),
+                self.remote(url, fetcher),
+                RemoteMetadata("up", fetcher, self.cache, self.capabilities, Downloads(fetcher, self.blobs)),
             )
 
 

@@ -14,7 +14,7 @@ import msgspec
 from pypim.core.freshness import Limits
 from pypim.core.names import parse_name
 from pypim.core.policy import Filters, Policy
-from pypim.core.records import FetchOptions
+from pypim.core.records import FetchOptions, Owner
 from pypim.index.proxy import Catalogs, ProxyIndex, ProxyParts, ProxySettings
 from pypim.net.fetchers import open_fetcher
 from pypim.store.blobs import LocalBlobs
@@ -80,8 +80,13 @@ async def no_sleep(_: float) -> None:
     """Stands in for sleep between retries."""
 
 
+OWNER = Owner(index="proxy", upstream="https://index.example/simple/")
+"""Who the proxy is to the catalog."""
+
+
 def _ports(catalog: Catalog) -> Catalogs:
-    return Catalogs(catalog.pages, catalog.metadata, catalog.capabilities, catalog.cached)
+    own = catalog.of(OWNER)
+    return Catalogs(own.pages, own.metadata, catalog.capabilities, own.cached, catalog.backlog)
 
 
 class Home:

@@ -294,13 +294,46 @@ async def test_two_processes_on_one_store_make_one_request(server: WorldServer, 
     assert len(server.asked("*.whl")) == 1
 
 
+async def test_what_another_process_receives_is_given_out_as_it_comes(server: WorldServer, home: Home) -> None:
+    server.misbehave("*.whl", faults.drip(1 << 15, 0.02))
+    async with home.open(server.url) as one, home.open(server.url) as other:
+        file = await big(one)
+        first = await one.content(APP, file)
+        second = await other.content(APP, file)
+        assert not isinstance(first, Path)
+        assert not isinstance(second, Path)
+        assert BIG.content.startswith(await second.read(0, 1000))
+        assert home.held_files() == [], "it has not come to its end"
+        assert list(await asyncio.gather(everything(first), everything(second))) == [BIG.content, BIG.content]
+        await other.settle()
+    assert len(server.asked("*.whl")) == 1
+    assert BIG.filename in home.held_files()
+    assert not list(home.folder.glob("staging-*/*")), "no copy stays"
+
+
+async def test_where_another_process_fails_this_one_goes_on_from_there(server: WorldServer, home: Home) -> None:
+    server.misbehave("*.whl", faults.drip(1 << 15, 0.02))
+    async with home.open(server.url) as other:
+        async with home.open(server.url) as one:
+            file = await big(one)
+            first = await one.content(APP, file)
+            assert not isinstance(first, Path)
+            second = await other.content(APP, file)
+            assert not isinstance(second, Path)
+            await second.read(0, 1)
+            first.close()
+        assert await everything(second) == BIG.content
+    requests = server.asked("*.whl")
+    assert [bool(request.headers.get("range")) for request in requests] == [False, True]
+
+
 @pytest.mark.parametrize("hashes", ["sha256", "md5", "none"])
 async def test_a_file_of_which_nobody_says_the_size(serve: ServeWorld, home: Home, hashes: str) -> None:
     server = serve(WORLD, hashes=hashes, sizes=False, json_api=False, pypi_shaped=False, advertise_metadata=False)
     server.misbehave("*.whl", faults.chunked())
     async with home.open(server.url, learns_metadata=False) as proxy:
         reader = await arriving(proxy)
-        assert reader.size is None
+        assert reader.size == BIG.size, "nothing is sent before that is known"
         assert await everything(reader) == BIG.content
         await proxy.settle()
         assert BIG.filename in home.held_files()

@@ -12,11 +12,16 @@ from packaging.utils import canonicalize_name
 
 from pypim.core.errors import DigestMismatch, MetadataNotFound, SizeMismatch, UpstreamUnavailable
 from pypim.core.model import CoreMetadata, DistFile, MetadataSource
+from pypim.core.names import parse_name
+from pypim.core.records import Owner
+from pypim.store.catalog import Catalog
 from tests.worlds import faults
 from tests.worlds.specs import FileSpec, legacy, project, release, sdist, wheel
 from tests.worlds.world import World
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import ServeWorld
     from tests.index.conftest import Kept
     from tests.worlds.server import WorldServer
@@ -216,6 +221,25 @@ async def test_metadata_of_another_project_is_worth_nothing(serve: ServeWorld, k
     server = serve(world(liar))
     with pytest.raises(MetadataNotFound, match="metadata of other"):
         await learn(kept, server)
+
+
+@pytest.mark.parametrize(("spec", "is_read"), [(wheel(), False), (sdist(), True)])
+async def test_what_checked_bytes_say_counts_for_every_upstream(
+    serve: ServeWorld, kept: Kept, tmp_path: Path, spec: FileSpec, *, is_read: bool
+) -> None:
+    """A whole file has the sha256 that is listed; a `.metadata` beside it is only what an upstream says."""
+    server = serve(world(spec))
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        other = catalog.of(Owner(index="other", upstream="https://elsewhere.example/simple/")).metadata
+        own = kept.cache = catalog.of(Owner(index="main", upstream=server.url)).metadata
+        _, file = await learn(kept, server)
+        assert file.sha256 is not None
+        assert own.metadata(file.sha256) is not None
+        assert (other.metadata(file.sha256) is not None) is is_read
+        async with kept.run(server.url) as (_, reader):
+            said = b"Metadata-Version: 2.1\nName: app\nVersion: 1.0\nRequires-Dist: other\n\n"
+            reader.correct(parse_name("app"), file, said)
+        assert other.metadata(file.sha256) is not None, "what is in the file itself was seen"
 
 
 async def test_an_sdist_is_read_whole_and_left_for_the_transfer(serve: ServeWorld, kept: Kept) -> None:

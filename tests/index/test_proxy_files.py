@@ -12,7 +12,8 @@ import pytest
 from pypim.core.errors import MetadataNotFound, UpstreamFault
 from pypim.core.names import parse_name
 from pypim.core.patterns import ProjectPatterns
-from tests.index.proxies import APP, Home, everything, named
+from pypim.core.records import Owner
+from tests.index.proxies import APP, OWNER, Home, everything, named
 from tests.store import values
 from tests.worlds import faults
 from tests.worlds.world import World, project, release, wheel
@@ -104,8 +105,9 @@ async def test_what_a_mirror_holds_is_not_fetched_again(serve: ServeWorld, home:
         await fetch(proxy, home, "1.0")
     with home.catalog() as catalog:
         held_rows = [(identity, APP, one) for identity, one in catalog.holdings.holdings()]
-        catalog.cached.drop("proxy", [identity for identity, _, _ in held_rows])
-        catalog.holdings.record(held_rows)
+        catalog.of(OWNER).cached.drop("proxy", [identity for identity, _, _ in held_rows])
+        mirror = Owner(index="mirror", upstream=OWNER.upstream)
+        catalog.of(mirror).holdings.record(held_rows)
     server.forget_requests()
     async with home.open(server.url) as proxy:
         await fetch(proxy, home, "1.0")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pypim.core.errors import ProjectNotFound, UpstreamFault
+from pypim.core.followed import Patience
 from pypim.core.freshness import Limits
 from pypim.core.names import parse_name
 from pypim.core.policy import Filters, Policy
@@ -28,6 +29,7 @@ WORLD = World.of(project("app", "1.0", "2.0"), project("lib", "1.0"))
 NEWER = WORLD.having(project("app", "1.0", "2.0", "3.0"))
 LIMITS = Limits(max_age=600, stale_while_revalidate=300, stale_if_error=86_400, negative_max_age=60)
 NEW = parse_name("new")
+DAY = 86_400.0
 
 
 @pytest.fixture
@@ -210,7 +212,7 @@ async def test_a_project_that_was_there_is_gone_only_where_the_upstream_answers_
 ) -> None:
     """A server whose disk is not mounted answers 404 for everything."""
     server = serve(WORLD)
-    async with home.open(server.url) as proxy:
+    async with home.open(server.url, patience=Patience(confirmations=1)) as proxy:
         await proxy.project(APP)
         server.misbehave("/simple/*", faults.status(404))
         home.clock.pass_by(5000)
@@ -220,6 +222,70 @@ async def test_a_project_that_was_there_is_gone_only_where_the_upstream_answers_
         home.clock.pass_by(5000)
         with pytest.raises(ProjectNotFound):
             await proxy.project(APP)
+
+
+async def test_one_404_sends_nobody_elsewhere(serve: ServeWorld, home: Home) -> None:
+    """Case 42: a project is missing once; what is held stays, until that was confirmed N times over some days."""
+    server = serve(WORLD)
+    patience = Patience(confirmations=3, confirmed_over_seconds=2 * DAY)
+    async with home.open(server.url, patience=patience) as proxy:
+        content = await everything(await proxy.content(APP, (await proxy.project(APP)).files[0]))
+        await proxy.settle()
+    server.world = WORLD.without("app")
+    asked = len(server.asked("/simple/app/"))
+    for _ in range(2):  # restarts change nothing
+        async with home.open(server.url, patience=patience) as proxy:
+            for _ in range(4):
+                home.clock.pass_by(6 * 3600.0 - 1)
+                page = await proxy.project(APP)
+                assert versions(page) == {"1.0", "2.0"}
+                assert proxy.mark(APP) == proxy.mark(APP), "and it counts for a while, as any page"
+                assert await everything(await proxy.content(APP, page.files[0])) == content
+            await proxy.settle()
+    assert len(server.asked("/simple/app/")) == asked + 8
+    with home.catalog() as catalog:
+        (item,) = catalog.backlog.todo("proxy").values()
+        assert (item.project, item.code, item.attempts) == (APP, "unconfirmed-absence", 2)
+    home.clock.pass_by(DAY)
+    async with home.open(server.url, patience=patience) as proxy:
+        with pytest.raises(ProjectNotFound):
+            await proxy.project(APP)
+        await proxy.settle()
+    with home.catalog() as catalog:
+        assert catalog.backlog.todo("proxy") == {}
+
+
+async def test_a_project_that_is_back_was_never_gone(serve: ServeWorld, home: Home) -> None:
+    """Case 42: what was confirmed of its absence is forgotten once its page is seen again."""
+    server = serve(WORLD)
+    async with home.open(server.url, patience=Patience(confirmations=2, confirmed_over_seconds=DAY)) as proxy:
+        await proxy.project(APP)
+        for _ in range(3):
+            server.world = WORLD.without("app")
+            home.clock.pass_by(DAY - 1)
+            assert versions(await proxy.project(APP)) == {"1.0", "2.0"}
+            server.world = WORLD
+            home.clock.pass_by(DAY - 1)
+            assert versions(await proxy.project(APP)) == {"1.0", "2.0"}
+            await proxy.settle()
+
+
+async def test_that_names_are_missing_is_kept_in_bounded_room(serve: ServeWorld, home: Home) -> None:
+    server = serve(WORLD)
+    async with home.open(server.url, layout="simple") as proxy:
+        for number in range(20):
+            with pytest.raises(ProjectNotFound):
+                await proxy.project(parse_name(f"nope-{number}"))
+        await proxy.project(APP)
+        home.clock.pass_by(8 * DAY)
+        with pytest.raises(ProjectNotFound):
+            await proxy.project(NEW)
+        await proxy.settle()
+    with home.catalog() as catalog:
+        rows = catalog.database.connection.execute("SELECT url, status FROM responses ORDER BY url").fetchall()
+        assert [(url.rsplit("/", 2)[1], status) for url, status in rows] == [("app", 200), ("new", 404)]
+        catalog.pages.forget_absences(home.clock.now().timestamp() + 1)
+        assert catalog.database.connection.execute("SELECT count(*) FROM responses").fetchone() == (1,)
 
 
 # --- lists ----------------------------------------------------------------------------------------------------------

@@ -79,7 +79,9 @@ async def test_a_second_run_asks_with_the_validators_and_keeps_the_page(
     kept.clock.moment += timedelta(days=1)
     async with kept.run(server.url) as (index, _):
         assert (await index.project(APP), await index.project_list()) == before
-    assert {request.status for request in server.requests} == {304}
+    statuses = {request.path: request.status for request in server.requests}
+    assert statuses.pop("/pypi") == 405, "whether there is a changelog is asked once"
+    assert set(statuses.values()) == {304}
     response = kept.pages.response(server.url + "app/")
     assert response is not None
     assert response.fetched_at == kept.clock.moment.timestamp()
@@ -96,15 +98,39 @@ async def test_a_changed_page_replaces_the_kept_one(serve: ServeWorld, kept: Kep
     assert kept.pages.decoded[server.url + "app/"] == ("up", page)
 
 
-async def test_a_404_is_not_found_and_what_was_kept_stays(serve: ServeWorld, kept: Kept) -> None:
+async def test_one_404_is_not_a_deletion_and_three_over_two_days_are(serve: ServeWorld, kept: Kept) -> None:
     server = serve(world())
     async with kept.run(server.url) as (index, _):
-        await index.project(APP)
+        before = await index.project(APP)
     server.misbehave("*/simple/app/", faults.status(404))
+    for _ in range(4):
+        async with kept.run(server.url) as (index, _):
+            page = await index.project(APP)
+        assert page.files == before.files
+        assert page.dropped[-1].startswith("app: it was there, now it is not (404)")
+        kept.clock.moment += timedelta(hours=11)
+    assert [(item.code, item.attempts) for item in kept.backlog.todo("main").values()] == [("unconfirmed-absence", 4)]
+    async with kept.run(server.url) as (index, _):
+        await index.project(APP)
+    kept.clock.moment += timedelta(hours=5)
     async with kept.run(server.url) as (index, _):
         with pytest.raises(ProjectNotFound):
             await index.project(APP)
-    assert kept.pages.response(server.url + "app/") is not None
+    assert kept.backlog.todo("main") == {}
+
+
+async def test_a_project_that_comes_back_is_missing_no_more(serve: ServeWorld, kept: Kept) -> None:
+    server = serve(world())
+    async with kept.run(server.url) as (index, _):
+        before = await index.project(APP)
+    server.misbehave("*/simple/app/", faults.status(404), times=1)
+    async with kept.run(server.url) as (index, _):
+        await index.project(APP)
+    assert len(kept.following.missing(server.url)) == 1
+    async with kept.run(server.url) as (index, _):
+        assert await index.project(APP) == before
+    assert kept.following.missing(server.url) == []
+    assert kept.backlog.todo("main") == {}
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from pypim.core.errors import NotAuthorised, ProjectNotFound, UpstreamUnavailable
-from pypim.index.conditional import Belief
 from pypim.index.flat import FlatIndex
-from pypim.index.remote import RemoteIndex
 from pypim.index.undecided import UndecidedIndex
 from tests.worlds import faults
 from tests.worlds.specs import project, sdist, wheel
@@ -33,7 +31,7 @@ def world() -> World:
 @asynccontextmanager
 async def opened(kept: Kept, url: str) -> AsyncIterator[UndecidedIndex]:
     async with kept.fetcher(url) as fetcher:
-        simple = RemoteIndex("up", url, fetcher, kept.pages, kept.capabilities, Belief(kept.clock))
+        simple = kept.remote(url, fetcher)
         yield UndecidedIndex(simple, FlatIndex("up", url, fetcher), url, kept.capabilities)
 
 

@@ -96,6 +96,7 @@ class Server:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ")
         headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:] if line}
+        await reader.readexactly(int(headers.get("content-length", "0")))
         request = Request(method, target, headers)
         self.requests.append(request)
         script = self.scripts.get(request.path)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypim.core.errors import UpstreamUnavailable
-from pypim.net.gate import Gate
+from pypim.core.records import FetchOptions
+from pypim.net.gate import Pace
 from pypim.net.retry import LONGEST_WAIT_SECONDS, Retrier, backoff_seconds, retry_after_seconds
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,10 +59,10 @@ async def test_the_pace_is_kept_and_a_pause_is_no_credit() -> None:
     async def sleep(seconds: float) -> None:
         naps.append(seconds)
 
-    gate = Gate(1, 2.0, sleep, lambda: moment)
-    await gate.pace()
-    await gate.pace()
+    pace = Pace(FetchOptions(requests_per_second=2.0), sleep, lambda: moment)
+    await pace.begin()
+    await pace.begin()
     moment += 60
-    await gate.pace()
-    await gate.pace()
+    await pace.begin()
+    await pace.begin()
     assert naps == [0.5, 0.5]

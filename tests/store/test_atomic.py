@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pypim.core.errors import OutOfSpace, StoreUnwritable
-from pypim.store import atomic
+from pypim.store import atomic, linking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,10 +91,10 @@ def test_a_link_or_a_copy_replaces_the_target(tmp_path: Path, *, can_link: bool)
 
     def link() -> None:
         if can_link:
-            atomic.link_or_copy(source, target)
+            linking.link_or_copy(source, target)
             return
         with atomic.observed(failing("link", errno.EXDEV)):
-            atomic.link_or_copy(source, target)
+            linking.link_or_copy(source, target)
 
     link()
     link()
@@ -111,13 +111,13 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
             raise OSError(errno.EXDEV if operation == "link" else errno.EDQUOT, "broken on purpose")
 
     with atomic.observed(broken), pytest.raises(OutOfSpace):
-        atomic.link_or_copy(tmp_path / "source", tmp_path / "target")
+        linking.link_or_copy(tmp_path / "source", tmp_path / "target")
     assert {entry.name for entry in tmp_path.iterdir()} == {"source"}
 
 
 def test_linking_what_is_not_there_names_the_place(tmp_path: Path) -> None:
     with pytest.raises(StoreUnwritable):
-        atomic.link_or_copy(tmp_path / "none", tmp_path / "target")
+        linking.link_or_copy(tmp_path / "none", tmp_path / "target")
 
 
 def test_empty_folders_go_up_to_the_stop(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import sqlite3
@@ -22,6 +23,7 @@ from pypim.core.selection import ChosenRelease, Problem, ProblemKind, Reason, Se
 from pypim.store.catalog import Catalog
 from pypim.store.catalog_generations import CatalogGenerations
 from pypim.store.database import Database
+from pypim.store.functions import offer_functions
 from pypim.store.sql import load_migrations
 from tests.store import values
 
@@ -126,9 +128,11 @@ def test_requirements_are_rows(path: Path, person: sqlite3.Connection) -> None:
     with Catalog.open(path) as catalog:
         catalog.metadata.keep_metadata("key", values.core_metadata("flask", "click>=8", "jinja2"), b"Name: flask")
         catalog.metadata.keep_metadata("other", values.core_metadata("click"), None)
-    assert person.execute("SELECT * FROM requirements").fetchall() == [
-        ("key", "flask", "3.0.0", 0, "click>=8"),
-        ("key", "flask", "3.0.0", 1, "jinja2"),
+    found = person.execute("SELECT * FROM requirements WHERE project = 'flask' ORDER BY position").fetchall()
+    assert found == [
+        ("click", "flask", "3.0.0", "key", 0, "click>=8", "", ">=8", None, 0, 0),
+        ("jinja2", "flask", "3.0.0", "key", 1, "jinja2", "", "", None, 0, 0),
+        ("flit-core", "flask", "3.0.0", "key", 2, "flit_core >=3", "", ">=3", None, 1, 0),
     ]
     (body,) = person.execute("SELECT body FROM metadata WHERE key = 'key'").fetchone()
     assert gzip.decompress(body) == b"Name: flask"
@@ -148,7 +152,7 @@ def test_a_dropped_generation_leaves_no_rows(path: Path, person: sqlite3.Connect
     with Catalog.open(path) as catalog:
         catalog.generations.finish(catalog.generations.begin("main", values.selection(), 1.0), 2.0)
         catalog.generations.finish(catalog.generations.begin("main", Selection(), 3.0), 4.0)
-    for table in ("releases", "selected", "reasons", "selected_projects", "problems", "warnings"):
+    for table in ("states", "releases", "selected", "reasons", "problems", "warnings"):
         assert person.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
 
 
@@ -216,6 +220,24 @@ def test_reading_a_missing_catalog_makes_no_file(path: Path) -> None:
         with pytest.raises(StoreUnwritable):
             catalog.holdings.record([HELD])
     assert not path.parent.exists()
+
+
+def test_only_its_owner_reads_the_catalog(path: Path) -> None:
+    """It has what passwords and tokens are checked against; also where an older pypim made it for everybody."""
+
+    def modes() -> set[int]:
+        return {one.stat().st_mode & 0o777 for one in path.parent.glob("catalog.sqlite*")}
+
+    with Catalog.open(path) as catalog:
+        catalog.holdings.record([HELD])
+        assert len(list(path.parent.glob("catalog.sqlite*"))) == 3
+        assert modes() == {0o600}
+        for one in path.parent.glob("catalog.sqlite*"):
+            one.chmod(0o644)
+        with Catalog.open(path, writable=False):
+            assert modes() == {0o644}
+        with Catalog.open(path):
+            assert modes() == {0o600}
 
 
 def test_reading_changes_nothing_on_disk(path: Path) -> None:
@@ -287,6 +309,10 @@ def test_the_current_selection_is_whole_though_a_sync_flips_while_it_is_read(pat
             reader.close()
 
 
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @pytest.mark.parametrize("writable", [True, False])
 def test_what_schema_1_lacks_is_learned_again(path: Path, *, writable: bool) -> None:
     """It knew nothing of builds: wheels and reasons stay, what was learned of sdists is forgotten."""
@@ -296,7 +322,7 @@ def test_what_schema_1_lacks_is_learned_again(path: Path, *, writable: bool) -> 
     row = "INSERT INTO metadata (key, source, is_lower_bound, decoded) VALUES (?, ?, 0, ?)"
     for source in MetadataSource:
         decoded = {"name": "flask", "version": None, "source": source}
-        older.execute(row, (source, source, json.dumps(decoded)))
+        older.execute(row, (digest(source), source, json.dumps(decoded)))
     older.execute("INSERT INTO generations VALUES (1, 'main', 1.0, 2.0)")
     older.execute("INSERT INTO releases VALUES (1, 0, 'flask', '1.0')")
     older.execute(
@@ -305,16 +331,57 @@ def test_what_schema_1_lacks_is_learned_again(path: Path, *, writable: bool) -> 
     older.commit()
     older.close()
     with Catalog.open(path, writable=writable) as catalog:
-        known = {source for source in MetadataSource if catalog.metadata.metadata(source) is not None}
-        assert known == {
-            MetadataSource.ADVERTISED,
-            MetadataSource.SIDECAR,
-            MetadataSource.RANGES,
-            MetadataSource.WHEEL,
-        }
+        known = {source for source in MetadataSource if catalog.metadata.metadata(digest(source)) is not None}
+        assert known == {MetadataSource.WHEEL}, "and what upstreams said may have been said by another one"
         (release,) = catalog.generations.selection(1).releases
         assert release.reasons == (Reason(origin="packages.flask", requirement="latest", environments=("any",)),)
         assert release.shares == ()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_generations_of_schema_11_are_carried_over_project_by_project(path: Path, *, writable: bool) -> None:
+    """The current one and one that was not finished, with their order and their reasons."""
+    path.parent.mkdir()
+    older = sqlite3.connect(path)
+    offer_functions(older)
+    for version in range(1, 12):
+        older.executescript(load_migrations()[version])
+    older.execute("INSERT INTO holdings VALUES ('a#1', 'a', 'a-1.tar.gz', '', '', 7, NULL, 0)")
+    older.executemany("INSERT INTO generations VALUES (?, 'main', 1.0, ?)", [(1, 2.0), (2, None)])
+    for number, releases in ((1, [("a", "1"), ("a", "2"), ("b", "1")]), (2, [("b", "1"), ("b", "2")])):
+        for at, (project, release) in enumerate(releases):
+            older.execute("INSERT INTO releases VALUES (?, ?, ?, ?)", (number, at, project, release))
+            name = f"{project}-{release}.tar.gz"
+            file = json.dumps({"filename": name, "url": ""})
+            row = (number, at, 0, project, release, name, f"{project}#{release}", "", None, 9, file)
+            older.execute("INSERT INTO selected VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            reason = (number, at, 0, project, release, "packages.x", "", "", f"=={release}", '["any"]', 0, None)
+            older.execute("INSERT INTO reasons VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", reason)
+        older.executemany(
+            "INSERT INTO selected_projects VALUES (?, ?, ?, 'active', NULL)",
+            [(number, at, name) for at, name in enumerate(sorted({name for name, _ in releases}))],
+        )
+        older.execute("INSERT INTO warnings VALUES (?, 0, 'a warning')", (number,))
+    older.commit()
+    older.close()
+    with Catalog.open(path, writable=writable) as catalog:
+        generations = catalog.generations
+        for number, expected in ((1, ["a 1", "a 2", "b 1"]), (2, ["b 1", "b 2"])):
+            selection = generations.selection(number)
+            assert [f"{one.project} {one.version}" for one in selection.releases] == expected
+            for one in selection.releases:
+                assert one.reasons[0].requirement == f"=={one.version}"
+                assert [file.filename for file in one.files] == [f"{one.project}-{one.version}.tar.gz"]
+            assert selection.warnings == ("a warning",)
+        assert generations.is_interrupted("main")
+        assert generations.unfinished("main") == ["a", "b"]
+        tally = generations.tally("main")
+        assert (tally.projects, tally.releases, tally.files, tally.file_bytes) == (2, 3, 3, 27)
+        assert (tally.held_files, tally.held_bytes, tally.complete_projects) == (1, 7, 0)
+        if writable:  # what an older pypim wrote is written again where it is the same, for nobody knows
+            again = generations.begin("main", generations.selection(1), 3.0)
+            generations.finish(again, 4.0)
+            assert [one.project for one in generations.selection(again.number).releases] == ["a", "a", "b"]
 
 
 @pytest.mark.parametrize("writable", [True, False])

@@ -6,8 +6,13 @@ import hashlib
 
 from pypim.core.model import Blob, CoreMetadata, DistFile, Holding, MetadataSource, Page, ProjectStatus
 from pypim.core.names import parse_name, parse_safe_filename
-from pypim.core.records import StoredResponse
+from pypim.core.records import Owner, StoredResponse
 from pypim.core.selection import ChosenRelease, Problem, ProjectFacts, Reason, Selection, Share
+
+
+def owner(index: str = "main", upstream: str = "https://index.example/simple/", credentials: str = "") -> Owner:
+    """An index that reads that upstream."""
+    return Owner(index=index, upstream=upstream, credentials=credentials)
 
 
 def dist_file(filename: str = "flask-3.0.0-py3-none-any.whl", **fields: object) -> DistFile:

@@ -310,3 +310,17 @@ def test_a_wheel_that_unpacks_to_a_gigabyte_costs_nothing(serve: ServeWorld, mir
     assert any("bomb-1.0-py3-none-any.whl: its requirements are not known" in warning for warning in report["warnings"])
     assert mirror.published() == {"app": wheels("app 1.0"), "bomb": wheels("bomb 1.0")}
     assert mirror.page("bomb")["files"][0].get("core-metadata", False) is False
+
+
+def test_a_page_of_a_hotel_is_not_a_project_without_files(serve: ServeWorld, mirror: Mirror) -> None:
+    """A portal that answers every question with its login page: nothing was removed."""
+    server = serve(World.of(project("app", "1.0")))
+    mirror.configure(server.url, packages={"app": "latest"}, on_removal="prune")
+    mirror.sync()
+    before = files_below(mirror.tree)
+    server.misbehave("*", faults.instead(b"<html>Welcome to the hotel</html>", "text/html"))
+    error = mirror.refuses(status=6)
+    assert "an HTML page that is no page of a project came instead" in error["message"]
+    assert files_below(mirror.tree) == before
+    server.behave()
+    assert mirror.sync()["outcome"] == "unchanged"

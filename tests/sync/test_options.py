@@ -101,3 +101,12 @@ def test_one_index_of_several_is_chosen_by_name(serve: ServeWorld, mirror: Mirro
     assert "three" in error["message"]
     assert "one, two" in error["hint"]
     assert "--index" in mirror.run("sync", "deep", "--json").expect(2).error["hint"]
+
+
+def test_a_mirror_that_is_asked_for_nothing_says_so(serve: ServeWorld, mirror: Mirror) -> None:
+    """As by a requirements file that only includes itself."""
+    mirror.configure(serve(World.of(project("app", "1.0"))).url, requirements=["loop.txt"])
+    (mirror.folder / "loop.txt").write_text("-r loop.txt\n")
+    assert "nothing is asked for" in mirror.run("sync").expect().stderr
+    mirror.configure(serve(World.of(project("app", "1.0"))).url, packages={"app": "latest"})
+    assert "nothing is asked for" not in mirror.run("sync").expect().stderr

@@ -23,6 +23,7 @@ CONFLICT = World.of(
     project("right", "1.0", requires=["base>=2"]),
     project("base", "1.0", "2.0"),
 )
+OLDER_WILL_DO = World.of(project("app", release("1.0"), release("2.0", requires=["nobody-has-it"])))
 NEWEST = {"dependencies": {"versions": "newest"}}
 APP: Document = {"packages": {"app": "latest"}}
 
@@ -274,6 +275,20 @@ def test_what_cannot_be_installed_from_the_upstream_either_is_told_apart(serve: 
     assert "torn 1.0 requires base<2" in found["torn 1.0"]["reason"]
     assert "nobody-has-it" in found["orphan 1.0"]["explanation"]
     assert {found[name]["cause"] for name in expected} == {"upstream"}
+
+
+def test_what_the_upstream_satisfies_by_another_release_fails(serve: ServeWorld, mirror: Mirror) -> None:
+    """The held release is impossible everywhere, and the root as it is written is not."""
+    server = serve(OLDER_WILL_DO)
+    mirror.configure(server.url, packages={"app": "latest"}, **NEWEST)
+    mirror.run("sync", "--keep-going").expect(1)
+    (proof,) = proofs(prove(mirror, status=9)).values()
+    assert (proof["version"], proof["state"], proof["cause"]) == ("2.0", "fails", "not-held")
+    assert proof["explanation"].startswith("another release of it would do: ")
+    assert "app 1.0" in proof["explanation"]
+    mirror.configure(server.url, packages={"app": "==2.0"}, **NEWEST)
+    mirror.run("sync", "--keep-going")
+    assert states(prove(mirror)) == {"app 2.0": "impossible"}
 
 
 def test_only_what_fails_asks_the_upstream(serve: ServeWorld, mirror: Mirror) -> None:

@@ -255,7 +255,8 @@ def test_what_the_upstream_deletes_is_unlisted_and_not_forgotten(serve: ServeWor
 def test_a_project_that_is_gone_upstream_stops_a_run_and_unlists_nothing(serve: ServeWorld, mirror: Mirror) -> None:
     """Without --keep-going, a root that is not found any more ends the run with 3, and what is published stays."""
     server = serve(WORLD)
-    mirror.configure(server.url, packages={"app": "latest", "gone": "latest"})
+    upstream = {"removal-confirmations": 1}
+    mirror.configure(server.url, upstream=upstream, packages={"app": "latest", "gone": "latest"})
     mirror.sync()
     before = files_below(mirror.tree)
     server.world = server.world.without("gone")
@@ -264,6 +265,49 @@ def test_a_project_that_is_gone_upstream_stops_a_run_and_unlists_nothing(serve: 
     assert files_below(mirror.tree) == before
     mirror.sync("--keep-going", "--force", status=1)
     assert list(mirror.published()) == ["app", "lib"]
+
+
+def test_one_404_is_not_a_deletion(serve: ServeWorld, mirror: Mirror) -> None:
+    """A project that was there stays as it was until its absence is confirmed; `status` shows that as a to-do."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": "latest", "gone": "latest"})
+    mirror.sync()
+    before = files_below(mirror.tree)
+    server.world = server.world.without("gone")
+    assert mirror.sync()["outcome"] == "unchanged"
+    assert files_below(mirror.tree) == before
+    row = mirror.run("status", "--json").expect().document["indexes"][0]
+    assert [(item["project"], item["code"], item["attempts"]) for item in row["todo"]] == [
+        ("gone", "unconfirmed-absence", 1)
+    ]
+    said = mirror.run("status").expect().stdout
+    assert "to do: 1 project" in said
+    assert "gone: it was there, now it is not (404); confirmed 1 of 3 times (tried 1 time; next try 20" in said
+    server.world = WORLD
+    mirror.sync()
+    assert mirror.run("status", "--json").expect().document["indexes"][0]["todo"] == []
+
+
+def test_keep_and_yank_lists_what_the_upstream_removed_as_yanked(serve: ServeWorld, mirror: Mirror) -> None:
+    """PEP 592: only whoever pins it still installs it; what is merely not chosen any more is not yanked."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": ["1.0", "2.0"]}, on_removal="keep-and-yank")
+    mirror.sync()
+    mirror.configure(server.url, packages={"app": "latest"}, on_removal="keep-and-yank")
+    mirror.sync()
+    assert {file["filename"]: file.get("yanked", False) for file in mirror.page("app")["files"]} == {
+        "app-1.0-py3-none-any.whl": False,
+        "app-2.0-py3-none-any.whl": False,
+    }
+    server.world = server.world.having(project("app", release("2.0", requires=["lib"])))
+    mirror.sync()
+    assert {file["filename"]: file.get("yanked", False) for file in mirror.page("app")["files"]} == {
+        "app-1.0-py3-none-any.whl": "removed from the upstream",
+        "app-2.0-py3-none-any.whl": False,
+    }
+    server.world = WORLD
+    mirror.sync()
+    assert {file.get("yanked", False) for file in mirror.page("app")["files"]} == {False}
 
 
 @pytest.mark.parametrize("on_removal", ["prune", "prune-after 30 days"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import sqlite3
 from datetime import datetime
 from pathlib import Path
@@ -70,11 +69,15 @@ def test_status_says_state_and_size(synced: Mirror) -> None:
     (row,) = document["indexes"]
     size = sum(file.size for file in WORLD.files if file.project != "unrelated")
     assert datetime.fromisoformat(row.pop("last_sync")).tzinfo is not None
+    known = row.pop("known")
+    assert (known["projects"], known["files"], known["file_bytes"]) == (2, 4, size)
     assert row == {
         "index": "main",
         "kind": "mirror",
         "upstream": "world",
         "members": [],
+        "followed": None,
+        "todo": [],
         "state": "published",
         "projects": 2,
         "releases": 3,
@@ -131,13 +134,29 @@ def test_update_asks_for_the_list_and_nothing_else(serve: ServeWorld, mirror: Mi
     server = serve(WORLD)
     mirror.configure(server.url, packages={"app": "latest"})
     document = mirror.run("update", "--json").expect().document
-    assert document == {
-        "command": "update",
-        "indexes": [{"index": "main", "upstream": "world", "projects": 3, "last_serial": 3, "dropped": []}],
+    (row,) = document["indexes"]
+    assert row.pop("seconds") >= 0
+    assert row == {
+        "index": "main",
+        "upstream": "world",
+        "way": "json",
+        "outcome": "first",
+        "projects": 3,
+        "new": 3,
+        "changed": 0,
+        "removed": 0,
+        "missing": 0,
+        "last_serial": 3,
+        "dropped": [],
     }
     assert [request.path for request in server.requests] == ["/simple/"]
-    assert mirror.run("status", "--json").expect().document["indexes"][0]["last_serial"] == 3
-    assert "lists 3 projects, serial 3" in mirror.run("update").expect().stdout
+    (row,) = mirror.run("status", "--json").expect().document["indexes"]
+    asked_at = row["followed"].pop("asked_at")
+    assert datetime.fromisoformat(asked_at).tzinfo is not None
+    assert row["followed"] == {"way": "json", "serial": 3, "projects": 3, "missing": 0, "behind_since": None}
+    assert row["last_serial"] == 3
+    assert "world lists 3 projects, serial 3 (json); nothing new in" in mirror.run("update").expect().stdout
+    assert f"followed by json: 3 projects listed\n  upstream last asked: {asked_at[:10]}" in mirror.run("status").stdout
     assert server.requests[-1].status == 304
     server.misbehave("/simple/", faults.status(500))
     mirror.run("update").expect(6)
@@ -147,7 +166,7 @@ def test_update_asks_for_the_list_and_nothing_else(serve: ServeWorld, mirror: Mi
 def test_metadata_goes_only_up_to_metadata(serve: ServeWorld, mirror: Mirror) -> None:
     """Pages and core metadata of all that is asked for, and no distribution file; problems give exit 1."""
     server = serve(WORLD)
-    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.configure(server.url, upstream={"removal-confirmations": 1}, packages={"app": "latest"})
     document = mirror.run("metadata", "--json").expect().document
     (row,) = document["indexes"]
     assert (row["index"], row["projects"], row["releases"], row["files"]) == ("main", 2, 2, 2)
@@ -265,17 +284,18 @@ def test_doctor_asks_the_upstream(serve: ServeWorld, mirror: Mirror) -> None:
 
 
 def test_a_catalog_that_is_damaged_is_named_and_can_be_made_anew(synced: Mirror) -> None:
-    """Exit 8; and after moving it aside a sync finds the files that are on disk by their hash, and fetches nothing."""
+    """Exit 8; and `doctor --rebuild` finds the files that are on disk by their hash: a sync fetches nothing."""
     before = synced.published()
     catalog = synced.store / "catalog.sqlite"
     catalog.write_bytes(b"this is no database, and it is long enough to be looked at as one" * 100)
     for command in ("sync", "list", "status", "verify"):
         error = synced.run(command, "--json").expect(8).error
         assert error["code"] == "corrupt-catalog"
-        assert "aside" in error["hint"]
+        assert "pypim doctor --rebuild" in error["hint"]
     check = checks_of(synced, "--offline", status=8)["catalog"]
     assert sentences([check])
-    shutil.move(catalog, catalog.with_suffix(".aside"))
+    told = synced.run("doctor", "--rebuild").expect(1)
+    assert "not all of holdings, hosted_changes, users" in told.stdout
     report = synced.sync()
     assert report["fetched_bytes"] == 0
     assert synced.published() == before

@@ -173,6 +173,20 @@ def test_what_is_held_is_not_kept_out(serve: ServeWorld, mirror: Mirror) -> None
     assert "pypim why app" in answer["remedy"]
 
 
+def test_of_very_many_files_only_some_are_named_for_each_reason(serve: ServeWorld, mirror: Mirror) -> None:
+    """The verdict, which comes first, and the remedy, which comes last, stay on the screen."""
+    native = [f"cp{minor}-cp{minor}-win_amd64" for minor in range(30, 60)]
+    releases = (release(f"{n}.0", *(wheel(tag) for tag in native)) for n in range(4))
+    mirror.configure(serve(World.of(project("many", *releases))).url, packages={"many": "latest"})
+    lines = mirror.run("why-not", "many").expect().stdout.splitlines()
+    assert len(lines) < 12
+    assert "… 120 files in all (every one of them with --all)" in lines[-2].strip()
+    assert any(" and 117 more" in line for line in lines)
+    assert len(mirror.run("why-not", "many", "--all").expect().stdout.splitlines()) > 120
+    (answer,) = mirror.run("why-not", "many", "--json").expect().document["indexes"]
+    assert len(answer["files"]) == 120
+
+
 def test_an_extra_that_nothing_asks_for_is_told(serve: ServeWorld, mirror: Mirror) -> None:
     setting = Setting(serve(WORLD).url, {"packages": {"app": "latest"}})
     setting.write(mirror)

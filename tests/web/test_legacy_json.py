@@ -106,7 +106,7 @@ def test_a_project_without_files_has_no_release_to_show(server: ShelfServer, she
 
 
 def test_an_upstream_that_fails_is_never_404(server: ShelfServer, shelf: Shelf) -> None:
-    """Case 42 and 36: a fault is not a deletion."""
+    """Case 36: a fault is not a deletion."""
     shelf.fault = UpstreamUnavailable("https://index.example", "503")
     assert server.ask("/main/pypi/foo/json").status == 502
 

@@ -46,7 +46,7 @@ async def test_others_have_their_turn_while_a_long_page_is_rendered() -> None:
 
 
 async def test_pages_of_which_only_files_are_asked_for_are_bounded_too() -> None:
-    names = [f"project-{number}" for number in range(50)]
+    names = [f"project{number}" for number in range(50)]
     pages = pages_of(*(page_of(name, 10) for name in names), most_bytes=100_000)
     for text in names:
         name = parse_name(text)

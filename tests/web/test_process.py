@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
 import re
@@ -10,7 +11,10 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,11 +23,16 @@ import pytest
 import trustme
 
 from tests.clients.clients import clean_environ
+from tests.conftest import ServeWorld
 from tests.web.asking import JSON, ask, files_of
 from tests.web.process import ServeProcess
 from tests.web.uploading import CONFIG, listed, send, wheel
+from tests.worlds import faults
+from tests.worlds.world import World, project, release
+from tests.worlds.world import wheel as whl
 
 BIG_BYTES = 24 << 20
+CACHE = "[upstreams.up]\nurl = '{url}'\nretries = 0\n[indexes.cache]\nkind = 'proxy'\nupstream = 'up'\n"
 
 
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -239,16 +248,99 @@ def test_a_broken_configuration_changes_nothing(tmp_path: Path) -> None:
         assert ask(f"{server.url}/private/simple/", Accept=JSON).status == 200
 
 
-def test_a_worker_that_dies_is_replaced(server: ServeProcess) -> None:
+def test_a_file_that_breaks_off_is_a_line_in_the_log(serve: ServeWorld, tmp_path: Path) -> None:
+    """Case 30: the connection breaks, and who reads the log need read no traceback."""
+    upstream = serve(World.of(project("big", release("1.0", whl(payload=2_000_000)))), ranges=False)
+    with ServeProcess(tmp_path, CACHE.format(url=upstream.url)) as server:
+        (entry,) = files_of(f"{server.url}/cache/simple/big/").values()
+        upstream.misbehave("*.whl", faults.cut_after(1_000_000))
+        with pytest.raises(http.client.IncompleteRead):
+            ask(entry["url"])
+        server.wait_for("broke off")
+        assert ask(f"{server.url}/healthz").status == 200
+        assert server.stop() == 0
+    assert not [line for line in server.lines if "Traceback" in line or "Application callable" in line]
+
+
+def test_workers_ask_once_for_a_file_that_takes_long(serve: ServeWorld, tmp_path: Path) -> None:
+    """Row: clients of two workers that want one cold file make one request, and have their first byte soon."""
+    upstream = serve(World.of(project("big", release("1.0", whl(payload=2_000_000)))))
+    upstream.misbehave("*.whl", faults.drip(1 << 16, 0.4))
+    config = f"{CACHE.format(url=upstream.url)}[server]\nworkers = 2\n"
+
+    def fetched(url: str) -> tuple[bytes, float]:
+        begun = time.monotonic()
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            first = answer.read(1)
+            waited = time.monotonic() - begun
+            return first + answer.read(), waited
+
+    with ServeProcess(tmp_path, config) as server, ThreadPoolExecutor(32) as clients:
+        (entry,) = files_of(f"{server.url}/cache/simple/big/").values()
+        answers = list(clients.map(fetched, [entry["url"]] * 32))
+    assert {hashlib.sha256(content).hexdigest() for content, _ in answers} == {entry["hashes"]["sha256"]}
+    assert len(upstream.asked("*.whl")) == 1
+    assert max(waited for _, waited in answers) < 6
+
+
+def workers_of(server: ServeProcess) -> set[int]:
+    """The processes that answer."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
     if not children.exists():
         pytest.skip("the system does not tell who the workers are")
-    for child in children.read_text().split():
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-            os.kill(int(child), signal.SIGKILL)
-            break
+    pids = [int(child) for child in children.read_text().split()]
+    return {pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def test_a_worker_that_dies_is_replaced(server: ServeProcess) -> None:
+    assert ask(f"{server.url}/healthz").status == 200
+    os.kill(workers_of(server).pop(), signal.SIGKILL)
     server.wait_for("Unexpected exit")
     assert ask(f"{server.url}/private/simple/", Accept=JSON).status == 200
+
+
+def test_a_worker_that_dies_again_and_again_takes_nobody_with_it(tmp_path: Path) -> None:
+    with ServeProcess(tmp_path, CONFIG.replace("[server]", "[server]\nworkers = 2")) as server:
+        assert ask(f"{server.url}/healthz").status == 200
+        survivor = min(workers_of(server))
+        for times in (1, 2, 3):
+            victims = workers_of(server) - {survivor}
+            os.kill(victims.pop(), signal.SIGKILL)
+            server.wait_for("worker . has died", times)
+            assert ask(f"{server.url}/private/simple/", Accept=JSON).status == 200
+            deadline = time.monotonic() + 20
+            while len(workers_of(server)) < 2 and time.monotonic() < deadline:
+                assert ask(f"{server.url}/healthz").status == 200
+        assert survivor in workers_of(server)
+        assert server.stop() == 0
+
+
+HOPELESS = """
+from pathlib import Path
+from pypim.wiring_process import load_for_serving, serve
+
+HERE = Path(__file__).parent
+
+def read():
+    return load_for_serving(HERE / "pypim.toml", {"port": 0})
+
+def spoil(_):
+    (HERE / "data" / "catalog.sqlite").write_bytes(b"no catalog" * 1000)
+
+if __name__ == "__main__":
+    serve(read, spoil, is_verbose=False)
+"""
+
+
+def test_a_server_none_of_whose_workers_can_start_ends(tmp_path: Path) -> None:
+    (tmp_path / "pypim.toml").write_text(CONFIG)
+    (tmp_path / "hopeless.py").write_text(HOPELESS)
+    command = [sys.executable, str(tmp_path / "hopeless.py")]
+    environ = clean_environ(str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environ)
+    assert done.returncode == 1
+    assert "no worker can be started" in done.stderr
+    assert "catalog.sqlite" in done.stderr
 
 
 # --- where it listens -----------------------------------------------------------------------------------------------

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -108,6 +111,135 @@ def test_an_upstream_that_dies_mid_file_breaks_the_connection(serve: ServeWorld,
         ask(entry["url"])
     upstream.behave()
     assert content_of(ask(entry["url"])) == BIG.sha256
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_file_of_unknown_size_is_never_cut_off_in_silence(serve: ServeWorld, running: Running, version: str) -> None:
+    """Case 30: for a client of HTTP/1.0 the end of the connection is that of the body, so its length is always said.
+
+    Where neither page nor upstream say it, the whole file is waited for.
+    """
+    upstream = serve(WORLD, sizes=False, hashes="none", json_api=False, pypi_shaped=False, advertise_metadata=False)
+    server = running(configuration(upstream.url, "metadata = false"))
+    (entry,) = files_of(f"{server.url}/simple/big/").values()
+    chunked, drip, cut = faults.chunked(), faults.drip(1 << 18, 0.01), faults.cut_after(1_000_000)
+    upstream.misbehave("*.whl", lambda response: cut(drip(chunked(response))))
+    parts = urlsplit(entry["url"])
+    request = f"GET {parts.path} HTTP/{version}\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+
+    def received() -> tuple[bytes, bytes]:
+        with socket.create_connection((parts.hostname, parts.port), timeout=30) as line:
+            line.sendall(request)
+            with line.makefile("rb") as answer:
+                head, _, body = answer.read().partition(b"\r\n\r\n")
+        return head.lower(), body
+
+    assert b" 502 " in received()[0]
+    upstream.behave()
+    upstream.misbehave("*.whl", lambda response: drip(chunked(response)))
+    head, body = received()
+    assert f"content-length: {BIG.size}".encode() in head
+    assert body == BIG.content
+
+
+def test_secrets_in_addresses_of_the_upstream_are_not_passed_on(
+    serve: ServeWorld, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RFC 3986, 3.2.1, and signed URLs: neither an answer nor the log has them."""
+    upstream = serve(WORLD)
+    host = urlsplit(upstream.url).netloc
+
+    def sign(page: dict[str, object]) -> None:
+        for entry in cast("list[dict[str, object]]", page["files"]):
+            entry["url"] = f"http://user:hunter2@{host}/nothing/{entry['filename']}?X-Amz-Signature=hunter3"
+
+    upstream.misbehave("/simple/small/", faults.changed_page(sign))
+    server = running(configuration(upstream.url))
+    for entry in files_of(f"{server.url}/simple/small/").values():
+        answer = ask(entry["url"], Accept="application/json")
+        assert answer.status == 502
+        assert "/nothing/" in answer.text
+        assert "hunter" not in answer.text
+        assert "hunter" not in ask(entry["url"] + ".metadata").text
+    assert "/nothing/" in caplog.text
+    assert "hunter" not in caplog.text
+
+
+def test_clients_keep_a_page_as_long_as_the_proxy_does(serve: ServeWorld, running: Running) -> None:
+    server = running(configuration(serve(WORLD).url, "max-age = '90 seconds'"))
+    assert ask(f"{server.url}/simple/small/").headers["cache-control"] == "max-age=90, public"
+
+
+def odd_page(page: dict[str, object]) -> None:
+    """Entries that are broken, each in another way."""
+    files = cast("list[dict[str, object]]", page["files"])
+    files[0]["requires-python"] = "bogus"
+    files[1]["requires-python"] = ">=3.5.*"
+    files[2]["provenance"] = "http://insecure.example/x"
+    files[3]["provenance"] = "https://index.example/integrity/x"
+    files[4]["provenance"] = "http://127.0.0.1:8080/integrity/x"
+    files.append({**files[0], "filename": "other-1.8.tar.gz"})
+    page["versions"] = ["1.0", "7.0"]
+
+
+@pytest.mark.parametrize("accept", [JSON, HTML])
+def test_what_is_broken_in_entries_is_not_passed_on(serve: ServeWorld, running: Running, accept: str) -> None:
+    """Case 15: a Requires-Python goes as it came: uv passes over a file with one that it cannot read, and pip does not.
+
+    Case 73: provenance only where its origin is secure, or this machine. PEP 700: every file's version is listed.
+    """
+    upstream = serve(WORLD)
+    upstream.misbehave("/simple/small/", faults.changed_page(odd_page))
+    server = running(configuration(upstream.url))
+    text = ask(f"{server.url}/simple/small/", Accept=accept).text
+    assert "bogus" in text
+    assert "3.5.*" in text
+    assert "insecure.example" not in text
+    assert "https://index.example/integrity/x" in text
+    assert "http://127.0.0.1:8080/integrity/x" in text
+    assert "other-1.8" not in text
+    if accept == JSON:
+        assert ask(f"{server.url}/simple/small/", Accept=JSON).document["versions"] == [
+            "1.0", "7.0", "2.0", "3.0", "4.0", "5.0",
+        ]  # fmt: skip
+
+
+def test_what_is_listed_is_served(serve: ServeWorld, running: Running) -> None:
+    """A file may be had if and only if the page lists it, also where the upstream lists another project's files."""
+    upstream = serve(WORLD)
+    upstream.misbehave("/simple/small/", faults.changed_page(odd_page))
+    server = running(configuration(upstream.url))
+    files = files_of(f"{server.url}/simple/small/")
+    assert len(files) == 10
+    for entry in files.values():
+        content_of(ask(entry["url"]))
+
+
+def test_nobody_waits_for_the_page_of_another(serve: ServeWorld, running: Running) -> None:
+    """Case 77: pages that take long to read, by their length or by their tricks, delay no other answer."""
+    upstream = serve(WORLD)
+    mark = b'<meta name="pypi:repository-version" content="1.0">'
+    entry = b'<a href="/packages/%d/small-1.%d.tar.gz#sha256=%064x">small</a>'
+    pages = {
+        "small": mark + b"".join(entry % (number, number, number) for number in range(20_000)),
+        "tags": mark + b"<a " * 4_000_000,
+        "attributes": mark + b'<a href="attributes-1.0.tar.gz" ' + b'a="b" ' * 1_500_000 + b">x</a>",
+        "marks": mark + b"<!" * 3_000_000,
+        "comments": mark + b"<!--" * 2_000_000,
+    }
+    for name, body in pages.items():
+        upstream.misbehave(f"/simple/{name}/", faults.instead(body, "text/html"))
+    server = running(configuration(upstream.url, "metadata = false"))
+    with ThreadPoolExecutor(1) as client:
+        for name in pages:
+            asked = client.submit(ask, f"{server.url}/simple/{name}/", Accept=JSON)
+            longest = 0.0
+            while not asked.done():
+                begun = time.monotonic()
+                assert ask(f"{server.url}/healthz").status == 200
+                longest = max(longest, time.monotonic() - begun)
+            assert asked.result().status in {200, 404}
+            assert longest < 0.5, f"{name}: on a machine that has nothing else to do it is a tenth of a second"
 
 
 def test_wrong_bytes_of_a_small_file_are_502(serve: ServeWorld, running: Running) -> None:

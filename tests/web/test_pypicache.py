@@ -19,6 +19,7 @@ from tests.web.asking import Answer, ask, files_of
 from tests.web.conftest import Running
 from tests.web.serving import RunningServer
 from tests.web.shelves import ShelfServer, context_of, serving
+from tests.web.uploading import egg
 from tests.worlds.specs import project, release, sdist, wheel
 from tests.worlds.world import World
 
@@ -110,6 +111,50 @@ def test_files_are_put_where_their_address_says(server: RunningServer, request: 
     assert put(server, "source/a/acme-tool/acme_tool-1.0.tar.gz", b"other bytes").status in {400, 409}
 
 
+@pytest.mark.parametrize("way", ["put", "form"])
+def test_eggs_are_stored_too(server: RunningServer, way: str) -> None:
+    """`PUT /packages/2.7/M/My-Proj/My_Proj-1.0-py2.7.egg`; names in any case, of the project and of the file."""
+    upload = egg("My-Proj")
+    if way == "put":
+        answer = put(server, f"2.7/M/My-Proj/{upload.filename}", upload.content)
+    else:
+        body, headers = form("sdist", upload.filename, upload.content)
+        answer = ask(f"{server.url}/uploadpackage/", "POST", body, **headers)
+    assert (answer.status, answer.document) == (200, {"uploaded": "ok"})
+    for path in (f"2.7/M/My-Proj/{upload.filename}", "2.7/m/my_proj/MY_PROJ-1.0-PY2.7.EGG"):
+        moved = ask(f"{server.url}/packages/{path}")
+        assert moved.status == 302
+        assert ask(server.url + moved.headers["location"]).body == upload.content
+    assert put(server, "2.7/M/My-Proj/My_Proj-1.1-py2.7.egg", upload.content).status == 400
+    assert put(server, f"2.7/M/My-Proj/{upload.filename}", upload.content[:-1]).status == 400
+
+
+def test_names_of_files_are_found_in_any_case(server: RunningServer) -> None:
+    content = WORLD.file("acme_tool-1.0.tar.gz").content
+    assert put(server, "source/a/acme-tool/acme_tool-1.0.tar.gz", content).status == 200
+    moved = ask(f"{server.url}/packages/source/A/ACME_TOOL/ACME_TOOL-1.0.TAR.GZ")
+    assert moved.status == 302
+    assert ask(server.url + moved.headers["location"]).body == content
+
+
+def test_what_is_nowhere_is_404_though_another_index_is_closed(running: Running) -> None:
+    """Of an index that nobody named, and that is closed to who asks, nothing is said."""
+    config = CONFIG.format(default="private").replace(
+        '[indexes.other]\nkind = "hosted"', '[indexes.other]\nkind = "hosted"\nread = "authenticated"'
+    )
+    server = running(config)
+    content = WORLD.file("acme_tool-1.0.tar.gz").content
+    body, headers = form("content", "acme_tool-1.0.tar.gz", content)
+    fields = b'--x\r\nContent-Disposition: form-data; name=":action"\r\n\r\nfile_upload\r\n'
+    assert ask(f"{server.url}/other/legacy/", "POST", fields + body, **headers).status == 200
+    for name in ("nothing/nothing-1.0.tar.gz", "acme-tool/acme_tool-1.0.tar.gz"):
+        assert ask(f"{server.url}/packages/source/x/{name}").status == 404
+    wrong = ask(f"{server.url}/packages/source/n/nothing/nothing-1.0.tar.gz", Authorization="Bearer nonsense")
+    assert wrong.status == 401
+    closed = running(config.replace('default-index = "private"', 'default-index = "other"'))
+    assert ask(f"{closed.url}/packages/source/n/nothing/nothing-1.0.tar.gz").status == 401
+
+
 def test_local_is_what_was_uploaded(server: RunningServer, request: pytest.FixtureRequest) -> None:
     index = request.node.callspec.params["server"]
     for path, target in {"": "", "Acme.Tool/": "acme-tool/", "Acme.Tool": "acme-tool/"}.items():
@@ -175,4 +220,8 @@ def test_a_file_that_is_here_already_is_held(shelf: tuple[ShelfServer, Shelf], t
     shelf[1].put(Page(name=FOO, files=(SDIST,)))
     answer = shelf[0].ask("/requirements.txt", "POST", body=b"\xef\xbb\xbfFoo.bar\n")
     assert answer.body == b"held Foo.bar: 1.0, 1 files\n"
+    answer = shelf[0].ask("/requirements.txt", "POST", body=b"--index-url https://u:p@index.example/simple\nfoo.bar\n")
+    told = answer.body.decode().splitlines()
+    assert told[0].startswith("ignored --index-url: files come from the index that was asked")
+    assert told[1] == "held foo.bar: 1.0, 1 files"
     assert shelf[0].ask("/requirements.txt", "POST", body=b"#" * (1 << 20) + b"\n").status == 413

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pypim.core.access import Visitor
 from pypim.core.errors import ProjectNotFound, PypimError
 from pypim.core.model import Page, ProjectStatus
-from pypim.core.names import parse_name
+from pypim.core.names import parse_name, parse_safe_filename
 from pypim.core.upload import read_form
 from pypim.core.upload_errors import FileExistsDiffers, InvalidUpload, NotHosted, UploadRefused
 from pypim.index.hosted import HostedIndex
@@ -36,9 +40,23 @@ OURS = parse_name("ours")
 VERSIONS = ("1.0", "1.1", "2.0.dev1")
 CHOICES = [make(version=version) for make in (wheel, sdist) for version in VERSIONS]
 CHOICES += [changed(upload) for upload in CHOICES if upload.filename.endswith(".whl")]
+# Valid names of the same files, which installers take for the same.
+CHOICES += [replace(upload, filename=upload.filename.replace("ours-", "Ours-")) for upload in CHOICES[:6]]
+CHOICES += [
+    replace(upload, filename=upload.filename.replace("-1.0", "-1.0.0"))
+    for upload in CHOICES
+    if "-1.0" in upload.filename
+]
 CLOSED = {ProjectStatus.ARCHIVED, ProjectStatus.QUARANTINED}
 VISITOR = Visitor(name="alice")
 SENDER = Sender(VISITOR, "192.0.2.7", lambda _: VISITOR)
+
+
+def installed_as(filename: str) -> tuple[bool, str]:
+    """What an installer sees of a name: whether it is a wheel, and the version."""
+    is_wheel = filename.endswith(".whl")
+    version = filename.split("-")[1] if is_wheel else filename.removesuffix(".tar.gz").split("-")[1]
+    return is_wheel, version.removesuffix(".0") if version.count(".") == 2 else version
 
 
 class AtOnce:
@@ -85,6 +103,17 @@ class UploadMachine(RuleBasedStateMachine):
 
     @rule(upload=st.sampled_from(CHOICES))
     def upload(self, upload: Upload) -> None:
+        self.upload_and_compare(upload)
+
+    @precondition(lambda self: self.files or self.deleted)
+    @rule(number=st.integers(0, 60))
+    def upload_in_another_spelling(self, number: int) -> None:
+        names = sorted({*self.files, *self.deleted})
+        name = names[number % len(names)]
+        alike = [one for one in CHOICES if installed_as(one.filename) == installed_as(name) and one.filename != name]
+        self.upload_and_compare(alike[number % len(alike)])
+
+    def upload_and_compare(self, upload: Upload) -> None:
         error = self.outcome(self.sent(upload))
         there = self.files.get(upload.filename)
         if self.is_known and self.status in CLOSED:
@@ -92,8 +121,10 @@ class UploadMachine(RuleBasedStateMachine):
         elif there is not None:
             assert (error is None) == (there.content == upload.content)
             assert error is None or isinstance(error, FileExistsDiffers)
-        elif upload.filename in self.deleted:
+        elif installed_as(upload.filename) in map(installed_as, self.deleted):
             assert isinstance(error, InvalidUpload)
+        elif installed_as(upload.filename) in map(installed_as, self.files):
+            assert isinstance(error, FileExistsDiffers if upload.filename.endswith(".whl") else InvalidUpload)
         else:
             assert error is None
             reasons = [self.yanked.get(name) for name, one in self.files.items() if one.version == upload.version]
@@ -134,6 +165,10 @@ class UploadMachine(RuleBasedStateMachine):
         assert (error is None) == self.is_known
         if self.is_known:
             self.status = status
+
+    @invariant()
+    def no_two_files_are_one_to_an_installer(self) -> None:
+        assert len(set(map(installed_as, self.files))) == len(self.files)
 
     @invariant()
     def the_page_is_as_it_must_be(self) -> None:
@@ -186,6 +221,61 @@ class UploadMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.close()
         self.folder.cleanup()
+
+
+class Meanwhile(AtOnce):
+    """A Background before whose first work something else happens: what another worker does while bytes are kept."""
+
+    def __init__(self, first: Callable[[], object]) -> None:
+        self._first: list[Callable[[], object]] = [first]
+
+    async def run(self, work: Callable[[], T]) -> T:
+        while self._first:
+            self._first.pop()()
+        return work()
+
+
+@pytest.mark.parametrize("meanwhile", ["archived", "sdist", "twin", "deleted"])
+async def test_what_was_decided_must_still_be_so(tmp_path: Path, meanwhile: str) -> None:
+    """PEP 792: archived projects MUST NOT accept uploads; one sdist for each release; one file for each spelling."""
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog, closing(LocalEpochs.open(tmp_path)) as epochs:
+        hosted, index = catalog.hosted, "private"
+        store = UploadStore(
+            hosted=hosted,
+            hosting=hosted,
+            blobs=LocalBlobs(tmp_path, tmp_path / "staging", is_durable=False),
+            keeping=Keeping(tmp_path).shared,
+            epochs=epochs,
+            audit=MemoryAudit(),
+        )
+
+        async def sent(uploads: Uploads, upload: Upload) -> None:
+            staged = uploads.stage()
+            staged.write(upload.content)
+            await uploads.take(staged, read_form(upload.fields(), upload.filename), SENDER)
+
+        def uploads_by(background: AtOnce) -> Uploads:
+            return Uploads(index, store, background, SystemClock(), UploadSettings())
+
+        await sent(uploads_by(AtOnce()), wheel(version="1.0"))
+        [listed] = hosted.standing(index, OURS).files
+
+        def intrude() -> None:
+            spelled = {"sdist": "Ours-1.1.tar.gz", "twin": "Ours-1.1-py3-none-any.whl"}
+            name = spelled.get(meanwhile, sdist(version="1.1").filename)
+            other = msgspec.structs.replace(listed, filename=parse_safe_filename(name), version="1.1", sha256="0" * 64)
+            if meanwhile == "archived":
+                hosted.mark(index, OURS, ProjectStatus.ARCHIVED, None, 1.0)
+                return
+            hosted.add(index, other, hosted.standing(index, OURS, other.filename))
+            if meanwhile == "deleted":
+                hosted.remove(index, other.filename, "", 2.0)
+
+        late = wheel(version="1.1") if meanwhile == "twin" else sdist(version="1.1")
+        before = 1 if meanwhile in {"archived", "deleted"} else 2
+        with pytest.raises((UploadRefused, InvalidUpload, FileExistsDiffers)):
+            await sent(uploads_by(Meanwhile(intrude)), late)
+        assert len(hosted.standing(index, OURS).files) == before
 
 
 UploadMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -167,6 +169,16 @@ def test_without_the_slash_there_is_an_absolute_redirect(server: RunningServer) 
     assert answer.headers["location"] == "https://pypi.example/private/legacy/"
 
 
+@pytest.mark.parametrize("host", ["", "Host: evil.example/x?\r\n", "Host: a b\r\n", "Host: user@evil.example\r\n"])
+def test_a_redirect_names_no_host_that_is_none(server: RunningServer, host: str) -> None:
+    """RFC 9110, 7.2: where the request says no host, or none that could be one, the address that it came to counts."""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as line:
+        line.sendall(f"GET /private/legacy HTTP/1.0\r\n{host}\r\n".encode())
+        head = line.makefile("rb").read().partition(b"\r\n\r\n")[0].decode().lower()
+    assert " 400 " in head or f"location: {server.url}/private/legacy/" in head.splitlines()
+
+
 def test_the_default_index_takes_uploads_at_legacy(server: RunningServer) -> None:
     assert send(server, wheel(), "/legacy/").status == 200
     assert listed(server)
@@ -324,7 +336,9 @@ def test_a_release_is_yanked_and_taken_back(server: RunningServer, tmp_path: Pat
     assert request(server, "POST", path, b'{"why": "?"}').status == 400
     for body in (b"\xff", b'{"reason": "\\u0000"}', b'{"reason": "\\ud800"}', b'{"reason": "' + b"x" * 2000 + b'"}'):
         assert request(server, "POST", path, body).status == 400
-    assert [entry["action"] for entry in audit(tmp_path)[2:]] == ["yank", "yank", "unyank", "yank"]
+    told = [(entry["action"], entry["outcome"]) for entry in audit(tmp_path)[2:]]
+    assert told[:4] == [("yank", "done"), ("yank", "done"), ("unyank", "done"), ("yank", "not-hosted")]
+    assert told[4:] == [("yank", "invalid-change")] * 5
 
 
 def test_two_servers_on_one_store_agree(running: Running) -> None:
@@ -341,7 +355,7 @@ def test_two_servers_on_one_store_agree(running: Running) -> None:
 
 def test_versions_that_are_equal_are_one_release(server: RunningServer) -> None:
     """Case 47: 1.0 and 1.0.0 are one release; file names stay as they are."""
-    for upload in (wheel(version="1.0"), wheel(version="1.0.0")):
+    for upload in (wheel(version="1.0"), sdist(version="1.0.0")):
         assert send(server, upload).status == 200
     assert request(server, "POST", "/api/v1/indexes/private/projects/ours/v1/yank").status == 200
     document = page(server).json()
@@ -350,7 +364,7 @@ def test_versions_that_are_equal_are_one_release(server: RunningServer) -> None:
     assert [file["yanked"] for file in document["files"]] == [True, True]
     assert {file["filename"] for file in document["files"]} == {
         "ours-1.0-py3-none-any.whl",
-        "ours-1.0.0-py3-none-any.whl",
+        "ours-1.0.0.tar.gz",
     }
 
 

@@ -88,6 +88,15 @@ def _made(name: str, release: ReleaseSpec, spec: FileSpec) -> Upload:
     return Upload(filename_of(name, release.version, spec), content, name, release.version)
 
 
+def egg(name: str = "ours", version: str = "1.0") -> Upload:
+    """As setuptools made them: PKG-INFO in the folder EGG-INFO."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("EGG-INFO/PKG-INFO", f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n")
+        archive.writestr(f"{name.replace('-', '_')}.py", "x = 1\n")
+    return Upload(f"{name.replace('-', '_')}-{version}-py2.7.egg", buffer.getvalue(), name, version)
+
+
 def changed(upload: Upload) -> Upload:
     """Another wheel of the same name: valid, with other bytes."""
     buffer = io.BytesIO(upload.content)

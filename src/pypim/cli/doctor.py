@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from pypim.cli.command import Command, examples
+from pypim.cli.inventory import some_at_a_time
 from pypim.cli.options import workspace_options
 from pypim.cli.output import format_size
 from pypim.core.errors import PypimError
@@ -60,18 +61,32 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     epilog=examples(
         ("pypim doctor", "With ./pypim.toml."),
         ("pypim doctor --to ./mirror --json", "For a mirror that was made without one."),
+        ("pypim doctor --rebuild", "When the catalog is damaged or lost."),
     ),
 )
 @workspace_options
 @click.option("--offline", is_flag=True, help="Do not ask the upstream.")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Make a damaged or lost catalog anew: from what can be read of it, from the files, and from the audit log.",
+)
 @click.pass_obj
-def doctor(session: Session, workspace: WorkspaceArguments, *, offline: bool) -> int:
+def doctor(session: Session, workspace: WorkspaceArguments, *, offline: bool, rebuild: bool) -> int:
     """Look for what is wrong on this machine: configuration, store, catalog, room, published pages, upstream.
 
     Every check says what was found and what to do. The exit status is 8 when something is wrong; a warning, such as
     little room, does not change it.
+
+    With --rebuild nothing is looked for: the catalog is made anew, and it is said what was found and what could not be
+    had back. The damaged one is kept in a folder beside it. The exit status is 1 when something is lost. Stop the
+    server first, and run `pypim sync` afterwards.
     """
     found = session.workspace(workspace, is_about_mirrors=False)
+    if rebuild:
+        from pypim.cli.rebuild import rebuild as rebuild_catalog
+
+        return rebuild_catalog(session, found.config)
     checks = [
         Check(subject="configuration", state=State.FINE, detail=found.config.source),
         Check(subject="python", state=State.FINE, detail=sys.version.split()[0]),
@@ -95,7 +110,7 @@ def doctor(session: Session, workspace: WorkspaceArguments, *, offline: bool) ->
 
 
 def _store_checks(config: Config, indexes: tuple[MirrorIndex, ...]) -> Iterator[Check]:
-    from pypim.wiring import can_write, open_store
+    from pypim.wiring import CATALOG_NAME, can_write, open_store
 
     problem = can_write(config.store.path)
     yield Check(
@@ -107,7 +122,7 @@ def _store_checks(config: Config, indexes: tuple[MirrorIndex, ...]) -> Iterator[
     try:
         with open_store(config, writable=False) as store:
             yield room_check(store.blobs.free_bytes())
-            yield _catalog_check(store)
+            yield _catalog_check(store, config.store.path / CATALOG_NAME)
             yield from (_missing_check(store, index) for index in indexes)
             yield from (_pages_check(store, index) for index in indexes if index.publish is not None)
     except PypimError as error:
@@ -125,11 +140,14 @@ def room_check(free_bytes: int | None) -> Check:
     return Check(subject="room", state=state, detail=f"{format_size(free_bytes)} free", remedy=remedy)
 
 
-def _catalog_check(store: OpenStore) -> Check:
+def _catalog_check(store: OpenStore, path: Path) -> Check:
+    if not path.exists() and next(store.blobs.iter_files(), None) is not None:
+        remedy = "Run `pypim doctor --rebuild`: it makes a new one from the files and the audit log."
+        return Check(subject="catalog", state=State.FAULT, detail=f"{path} is lost, and there are files", remedy=remedy)
     faults = store.catalog.faults()
     if not faults:
         return Check(subject="catalog", state=State.FINE, detail="every page of it can be read")
-    remedy = "Move it aside and run `pypim sync`: files on disk are found again by their hash."
+    remedy = "Run `pypim doctor --rebuild`: it makes a new one from what can be read of it and from the files."
     return Check(subject="catalog", state=State.FAULT, detail="; ".join(faults[:_MOST_NAMED]), remedy=remedy)
 
 
@@ -143,13 +161,12 @@ def _missing_check(store: OpenStore, index: MirrorIndex) -> Check:
             detail="the last run did not finish",
             remedy="Run `pypim sync` again; it goes on from there.",
         )
-    selection = store.catalog.generations.current_selection(index.name)
-    if selection is None:
+    if store.catalog.generations.current(index.name) is None:
         return Check(subject=subject, state=State.FINE, detail="nothing was mirrored yet")
-    held = dict(store.catalog.holdings.holdings())
-    files = (file for release in selection.releases for file in release.files)
-    listed = [held[file.identity] for file in files if file.identity in held]
-    missing = [holding.filename for holding in listed if not store.blobs.found(holding)]
+    files, missing = 0, []
+    for _, held in some_at_a_time(store, index):
+        files += len(held)
+        missing += [holding.filename for holding in held.values() if not store.blobs.found(holding)]
     if missing:
         named = ", ".join(missing[:_MOST_NAMED])
         return Check(
@@ -158,7 +175,7 @@ def _missing_check(store: OpenStore, index: MirrorIndex) -> Check:
             detail=f"{len(missing)} files are missing or of the wrong size: {named}",
             remedy="Run `pypim verify --repair`.",
         )
-    return Check(subject=subject, state=State.FINE, detail=f"all {len(listed):,} files are there")
+    return Check(subject=subject, state=State.FINE, detail=f"all {files:,} files are there")
 
 
 def _pages_check(store: OpenStore, index: MirrorIndex) -> Check:

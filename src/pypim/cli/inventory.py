@@ -11,7 +11,7 @@ from pypim.config.model import GroupIndex, HostedIndex, MirrorIndex, ProxyIndex
 from pypim.core.filenames import parse_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from packaging.utils import NormalizedName
 
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from pypim.core.hosted import HostedFile
     from pypim.core.model import DistFile, Holding
     from pypim.core.records import CachedFile
+    from pypim.core.selection import ChosenRelease
     from pypim.wiring import OpenStore
+
+
+_AT_ONCE = 500
+"""Projects of a mirror that are read together."""
 
 
 class ListedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,27 +47,45 @@ class ListedRelease(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[ListedFile, ...]
 
 
-def releases_of(store: OpenStore, index: Index, held: dict[str, Holding]) -> list[ListedRelease]:
-    """Every release of which an index holds or lists a file; of a group none, for its members have them."""
+def releases_of(store: OpenStore, index: Index, project: NormalizedName | None) -> Iterator[ListedRelease]:
+    """Every release (of a project) of which an index holds or lists a file; of a group none: its members have them."""
     match index:
         case MirrorIndex():
-            selection = store.catalog.generations.current_selection(index.name)
-            return [
-                ListedRelease(
-                    index=index.name,
-                    project=release.project,
-                    version=release.version,
-                    files=tuple(_listed(file, held.get(file.identity)) for file in release.files),
-                )
-                for release in (selection.releases if selection else ())
-            ]
+            yield from _mirrored(store, index, project)
         case HostedIndex():
-            return _grouped(index.name, ((file.project, file.holding) for file in _hosted(store, index.name)))
+            files = ((file.project, file.holding) for file in _hosted(store, index.name))
+            yield from _grouped(index.name, ((name, held) for name, held in files if project in {None, name}))
         case ProxyIndex():
-            kept = _kept(store, index.name)
-            return _grouped(index.name, ((one.project, held[one.identity]) for one in kept if one.identity in held))
+            kept = [one for one in _kept(store, index.name) if project in {None, one.project}]
+            held = store.catalog.holdings.holdings_of(one.identity for one in kept)
+            yield from _grouped(index.name, ((one.project, held[one.identity]) for one in kept if one.identity in held))
         case GroupIndex():
-            return []
+            return
+
+
+def _mirrored(store: OpenStore, index: MirrorIndex, project: NormalizedName | None) -> Iterator[ListedRelease]:
+    for chosen, held in some_at_a_time(store, index, project):
+        for release in chosen:
+            files = tuple(_listed(file, held.get(file.identity)) for file in release.files)
+            yield ListedRelease(index=index.name, project=release.project, version=release.version, files=files)
+
+
+def some_at_a_time(
+    store: OpenStore, index: MirrorIndex, project: NormalizedName | None = None
+) -> Iterator[tuple[list[ChosenRelease], dict[str, Holding]]]:
+    """The releases of a mirror (of a project), some projects at a time, with what is held of their files."""
+    generations, after = store.catalog.generations, ""
+    own = store.of(index).holdings
+    while True:
+        if project is not None:
+            portions = [(project, generations.portion(index.name, project))]
+        else:
+            portions = generations.portions(index.name, after, _AT_ONCE)
+        chosen = [release for _, portion in portions for release in portion.releases]
+        yield chosen, own.own_of(file.identity for one in chosen for file in one.files)
+        if project is not None or len(portions) < _AT_ONCE:
+            return
+        after = portions[-1][0]
 
 
 def held_files(store: OpenStore, index: Index, held: dict[str, Holding]) -> dict[str, Holding]:

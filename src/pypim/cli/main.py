@@ -15,7 +15,7 @@ from pypim import __version__
 from pypim.cli.command import LazyCommands, LazyGroup, examples
 from pypim.cli.output import Session
 from pypim.config.environment import environment, wants_color
-from pypim.core.errors import InvalidConfig, PypimError
+from pypim.core.errors import InvalidConfig, PypimError, StoreUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +32,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Mirror": {
         "sync": ("pypim.cli.sync:sync", "Make the index match what you asked for."),
         "plan": ("pypim.cli.sync:plan", "Show what a sync would add and remove, and change nothing."),
-        "update": ("pypim.cli.sync:update", "Fetch the upstream's project list and serials."),
-        "metadata": ("pypim.cli.sync:metadata", "Fetch pages and core metadata, and download no file."),
+        "update": ("pypim.cli.update:update", "Learn what has changed at the upstreams, and fetch nothing else."),
+        "metadata": ("pypim.cli.metadata:metadata", "Fetch pages and core metadata, and download no file."),
     },
     "Ask": {
-        "list": ("pypim.cli.inspect:list_held", "List what is held."),
+        "list": ("pypim.cli.inspect:list_held", "List what is held, or who requires whom."),
         "status": ("pypim.cli.inspect:status", "Show state and size of each index, and its last sync."),
         "why": ("pypim.cli.why:why", "Show the chains of requirements and rules that keep a project."),
         "why-not": ("pypim.cli.why:why_not", "Show the rule, filter or conflict that keeps a requirement out."),
@@ -45,6 +45,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "prove": ("pypim.cli.prove:prove", "Prove that all that is asked for installs from the index alone."),
         "verify": ("pypim.cli.maintain:verify", "Read what is held again and compare it with its hashes."),
         "prune": ("pypim.cli.maintain:prune", "Drop what nothing refers to any more."),
+        "adopt": ("pypim.cli.adopt:adopt", "Take over the files of another tool's mirror, by hash, without fetching."),
     },
     "Serve": {
         "serve": ("pypim.cli.serve:serve", "Serve mirrors, proxies, hosted indexes and groups."),
@@ -107,7 +108,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE_STATUS
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the user gets a sentence
-        return _report_bug(error, session)
+        return _report_unforeseen(error, session)
     else:
         return status
 
@@ -166,6 +167,15 @@ def _report_usage(error: click.ClickException, session: Session, arguments: Sequ
         session.options = session.options.merged(type(session.options)(writes_json=True))
     session.emit_error("invalid-usage", error.format_message(), hint, USAGE_STATUS)
     return USAGE_STATUS
+
+
+def _report_unforeseen(error: Exception, session: Session) -> int:
+    """A file that the system does not let us read is a fault of the machine; all else is a bug of ours."""
+    if isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike) and error.strerror:
+        fault = StoreUnreadable(str(error.filename), error.strerror)
+        session.emit_error(fault.code, fault.message, fault.hint, fault.exit_status)
+        return fault.exit_status
+    return _report_bug(error, session)
 
 
 def _report_bug(error: Exception, session: Session) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +13,13 @@ from pypim.cli.inventory import held_files
 from pypim.cli.options import workspace_options
 from pypim.cli.output import counted, format_size
 from pypim.config.model import GroupIndex, MirrorIndex, ProxyIndex
+from pypim.core.errors import InvalidUsage
+from pypim.core.measures import parse_duration, parse_size
+from pypim.sync.reading import Pace, Reading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
     from pypim.config.model import Index
@@ -28,40 +35,58 @@ _CORRUPT = 7
     epilog=examples(
         ("pypim verify --to ./mirror", "Read everything again."),
         ("pypim verify --repair", "And fetch again what is damaged."),
+        ("pypim verify --since '30 days' --rate '50 MB'", "Every night: what was not read for a month, gently."),
     ),
 )
 @workspace_options
 @click.option("--repair", is_flag=True, help="Fetch damaged and missing files again from the upstream.")
+@click.option("--rate", metavar="SIZE", help='Read at most so many bytes a second, as in "50 MB".')
+@click.option(
+    "--since",
+    metavar="TIME",
+    help='Read only files that were not read for so long ("30 days"), or since a date (2026-01-31), the oldest first.',
+)
 @click.pass_obj
-def verify(session: Session, workspace: WorkspaceArguments, *, repair: bool) -> int:
+def verify(
+    session: Session, workspace: WorkspaceArguments, *, repair: bool, rate: str | None, since: str | None
+) -> int:
     """Read everything that is held again and compare it with the digests that were checked when it came.
 
     A tree that is published elsewhere is read as well: its pages, and files of which it has copies rather than links.
     Each damaged or missing file is named; the exit status is 7 when any remains. With --repair they are fetched again.
+    When each file was last found whole is remembered, also by a run that is stopped.
     """
     from pypim.wiring import open_store, run
+    from pypim.wiring_upkeep import noting_reads
+
+    now = time.time()
+    pace, horizon = _pace(rate), _horizon(since, now)
 
     found = session.workspace(workspace, is_about_mirrors=False)
     indexes = [one for one in found.config.of_any_kind(workspace.index) if not isinstance(one, GroupIndex)]
     reporter = session.reporter()
 
-    async def work() -> list[VerifyReport]:
-        return [await _verified(store, index, reporter, repairs=repair) for index in indexes]
+    async def work(store: OpenStore, note: Callable[[Sequence[str]], None]) -> list[VerifyReport]:
+        last_read = store.catalog.readings.last_read() if horizon is not None else {}
+        reading = Reading(reporter, pace=pace, last_read=last_read, unread_since=horizon, note=note)
+        return [await _verified(store, index, reporter, reading, repairs=repair) for index in indexes]
 
     try:
-        with open_store(found.config, writable=repair) as store:
-            reports = run(work())
+        with open_store(found.config, writable=repair) as store, noting_reads(store, reporter) as note:
+            reports = run(work(store, note))
     finally:
         reporter.close()
 
     def prose() -> None:
         for index, report in zip(indexes, reports, strict=True):
-            session.say(f"{index.name}: read {counted(report.files, 'file')}, {format_size(report.file_bytes)}")
+            passed_over = f"; {report.passed_over:,} were read recently" if report.passed_over else ""
+            size = format_size(report.file_bytes)
+            session.say(f"{index.name}: read {counted(report.files, 'file')}, {size}{passed_over}")
             for damage in report.damages:
                 state = "repaired" if damage.is_repaired else "damaged"
                 session.say(f"  {state}: {damage.filename}: {session.pasteable(damage.reason)}")
             if not report.damages:
-                session.say("  all of them are as they were stored")
+                session.say("  all of them are as they were stored" if report.files else "  nothing was due")
             elif not report.is_sound and not repair:
                 session.say(session.pasteable("  fetch them again with `pypim verify --repair`"))
 
@@ -70,17 +95,39 @@ def verify(session: Session, workspace: WorkspaceArguments, *, repair: bool) -> 
     return session.emit({"command": "verify", "indexes": documents}, prose, exit_status=status)
 
 
-async def _verified(store: OpenStore, index: Index, reporter: Reporter, *, repairs: bool) -> VerifyReport:
+def _pace(rate: str | None) -> Pace:
+    bytes_a_second = parse_size(rate, "--rate") if rate is not None else None
+    if bytes_a_second == 0:
+        raise InvalidUsage(
+            "--rate is nothing: no file would ever be read", hint="Leave it out to read without a limit."
+        )
+    return Pace(bytes_a_second)
+
+
+def _horizon(since: str | None, now: float) -> float | None:
+    """Seconds since the epoch; what was read before is due. Raises InvalidRequirement."""
+    if since is None:
+        return None
+    try:
+        day = datetime.fromisoformat(since.strip())
+    except ValueError:
+        return now - parse_duration(since, "--since").total_seconds()
+    return (day if day.tzinfo is not None else day.replace(tzinfo=UTC)).timestamp()
+
+
+async def _verified(
+    store: OpenStore, index: Index, reporter: Reporter, reading: Reading, *, repairs: bool
+) -> VerifyReport:
     from pypim.sync.verify import verify as verify_mirror
     from pypim.sync.verify_kept import verify_kept
     from pypim.wiring import open_stack, request_of
 
     if isinstance(index, MirrorIndex):
         async with open_stack(store, index, reporter) as stack:
-            return await verify_mirror(stack, request_of(store.config, index), repairs=repairs)
+            return await verify_mirror(stack, request_of(store.config, index), repairs=repairs, reading=reading)
     held = held_files(store, index, dict(store.catalog.holdings.holdings()))
-    cached = store.catalog.cached if isinstance(index, ProxyIndex) else None
-    return await verify_kept(index.name, held, store.blobs, reporter, cached=cached, repairs=repairs)
+    cached = store.of(index).cached if isinstance(index, ProxyIndex) else None
+    return await verify_kept(index.name, held, store.blobs, reading, cached=cached, repairs=repairs)
 
 
 @click.command(
@@ -114,6 +161,8 @@ def prune(session: Session, workspace: WorkspaceArguments, *, dry_run: bool) -> 
             {name: tree for name, tree in trees.items() if tree is not None},
             is_dry_run=dry_run,
         )
+        if not dry_run:
+            store.catalog.pages.forget_absences(time.time())
 
     def prose() -> None:
         verb = "would delete" if dry_run else "deleted"

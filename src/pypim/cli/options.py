@@ -12,6 +12,7 @@ import msgspec
 from pypim.config.inline import Told
 from pypim.core.errors import InvalidRequirement
 from pypim.core.freshness import Trust
+from pypim.core.measures import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,11 @@ class SyncArguments(msgspec.Struct, frozen=True, kw_only=True):
     keeps_going: bool = False
     is_forced: bool = False
     is_offline: bool = False
+    max_seconds: float | None = None
+    """How long a sync may take; None for what the configuration says, as below."""
+    max_bytes: int | None = None
+    is_beginning: bool = False
+    """A mirror without a configuration may begin with nothing asked for yet."""
     graph: Path | None = None
     """Where the graph of the plan goes, absolute."""
 
@@ -69,8 +75,8 @@ def sync_options(*, has_dry_run: bool) -> Callable[[Callable[..., _Result]], Cal
         def wrapper(*args: object, **given: object) -> _Result:
             return command(*args, arguments=_sync_arguments(given))
 
-        dry_run = [_DRY_RUN, _FORCE] if has_dry_run else []
-        options = [*_ROOT_OPTIONS, *_WORKSPACE_OPTIONS, *dry_run, offline_option, _GRAPH, *_CHOICE_OPTIONS]
+        sync_only = [_DRY_RUN, _FORCE, *_LIMITS] if has_dry_run else []
+        options = [*_ROOT_OPTIONS, *_WORKSPACE_OPTIONS, *sync_only, offline_option, _GRAPH, *_CHOICE_OPTIONS]
         return _with_options(wrapper, [_REQUIREMENTS, *options])
 
     return decorate
@@ -86,8 +92,9 @@ def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
         ),
         python=_split(given["python"]),
         platforms=_split(given["platform"]),
-        upstream=_upstream(given["upstream"]),
+        upstream=upstream_text(given["upstream"]),
         exclude=given["exclude"],
+        exclude_dependents=given["exclude_dependents"],
         formats=_formats(given["formats"], only_wheels=given["binary_only"], only_sdists=given["source_only"]),
         include_prereleases=given["include_prereleases"],
         keep_latest=given["keep_latest"],
@@ -95,6 +102,7 @@ def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
         max_depth=given["max_depth"],
         extras=given["extras"],
         jobs=given["jobs"],
+        max_rate=given["max_rate"],
     )
     return SyncArguments(
         workspace=_workspace(given["to"], given["index"]),
@@ -104,6 +112,8 @@ def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
         keeps_going=given["keep_going"],
         is_forced=given.get("force", False),
         is_offline=given["offline"],
+        max_seconds=_seconds(given.get("max_time")),
+        max_bytes=_size("--max-bytes", given.get("max_bytes")),
         graph=_graph_path(given["graph"], is_dry_run=given.get("dry_run", True)),
     )
 
@@ -117,8 +127,8 @@ def _split(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for value in values for part in value.split(",") if part.strip()))
 
 
-def _upstream(text: str | None) -> str | None:
-    """A path is meant relative to the working folder, not to where the configuration happens to be."""
+def upstream_text(text: str | None) -> str | None:
+    """What --upstream means: a path is relative to the working folder, not to where the configuration happens to be."""
     if text is None or text == "pypi" or "://" in text:
         return text
     return str(Path(text).absolute())
@@ -131,6 +141,24 @@ def _formats(formats: tuple[str, ...], *, only_wheels: bool, only_sdists: bool) 
     if only_wheels:
         return ("wheel",)
     return ("sdist",) if only_sdists else tuple(dict.fromkeys(formats))
+
+
+def _seconds(text: str | None) -> float | None:
+    """Raises click's UsageError where it is no duration."""
+    try:
+        return None if text is None else parse_duration(text).total_seconds()
+    except InvalidRequirement as error:
+        message = f"--max-time {text!r}: {error.reason}. {error.hint}"
+        raise click.UsageError(message, click.get_current_context(silent=True)) from None
+
+
+def _size(option: str, text: str | None) -> int | None:
+    """Raises click's UsageError where it is no size."""
+    try:
+        return None if text is None else parse_size(text)
+    except InvalidRequirement as error:
+        message = f"{option} {text!r}: {error.reason}. {error.hint}"
+        raise click.UsageError(message, click.get_current_context(silent=True)) from None
 
 
 def _graph_path(text: str | None, *, is_dry_run: bool) -> Path | None:
@@ -212,10 +240,28 @@ _WORKSPACE_OPTIONS = [
 ]
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing, as `pypim plan`.")
 _FORCE = click.option("--force", is_flag=True, help="Publish also what breaks something that installs now.")
+_LIMITS = [
+    click.option(
+        "--max-time",
+        metavar="DURATION",
+        help='Stop in good order after so long, "6 hours" or "PT6H"; the next sync goes on where this one stopped.',
+    ),
+    click.option(
+        "--max-bytes",
+        metavar="SIZE",
+        help='Fetch no more than that, "50 GB" or bytes, and leave the rest for the next sync.',
+    ),
+]
 offline_option = click.option(
     "--offline", is_flag=True, help="Ask nobody: what the catalog knows counts, and what it does not is an error."
 )
 """Of every command that asks an upstream about projects."""
+upstream_option = click.option(
+    "--upstream",
+    metavar="URL",
+    help="Read this index: a Simple API, a page of links to files (find-links), or a folder.",
+)
+"""In place of the configured one; `upstream_text` says what it means."""
 _GRAPH = click.option(
     "--graph",
     metavar="FILE",
@@ -243,6 +289,11 @@ _CHOICE_OPTIONS = [
         help="Leave out projects: a name, glob or requirement; repeatable.",
     ),
     click.option(
+        "--exclude-dependents",
+        is_flag=True,
+        help="Leave out with them every project that depends on them, asked for or not, and say which.",
+    ),
+    click.option(
         "--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Only files of this kind; repeatable."
     ),
     click.option("--binary-only", is_flag=True, help="Only wheels."),
@@ -257,10 +308,9 @@ _CHOICE_OPTIONS = [
     click.option("--no-deps", is_flag=True, help="Do not follow dependencies."),
     click.option("--max-depth", metavar="N", type=click.IntRange(min=0), help="Follow N steps at most; 0: no limit."),
     click.option("--extras", type=click.Choice(("requested", "all")), help="Which extras of the projects to follow."),
-    click.option(
-        "--upstream",
-        metavar="URL",
-        help="Read this index: a Simple API, a page of links to files (find-links), or a folder.",
-    ),
+    upstream_option,
     click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many downloads at once."),
+    click.option(
+        "--max-rate", metavar="SIZE", help='Bytes per second at most, of all downloads together: "10 MB", "500 kB".'
+    ),
 ]

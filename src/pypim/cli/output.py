@@ -25,7 +25,8 @@ _MINUTE = 60
 _HOUR = 3600
 _TENS = 10
 _COMMAND = re.compile(
-    r"`(pypim (?:config (?:check|show)|doctor|list|metadata|plan|prove|prune|status|sync|update|verify|why|why-not)\b"
+    r"`(pypim (?:adopt|config (?:check|show)|doctor|list|metadata|plan"
+    r"|prove|prune|status|sync|update|verify|why|why-not)\b"
     r"[^`]*)`"
 )
 

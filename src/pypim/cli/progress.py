@@ -31,6 +31,7 @@ NOUNS = {
     "publish": "page",
     "verify": "file",
     "prune": "file",
+    "adopt": "file",
     "prove": "root",
     "judge": "question",
     "explain": "failure",

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pypim.config.model import MirrorIndex
     from pypim.ports import Reporter
     from pypim.sync.model import Request
-    from pypim.sync.prove import Proof, ProveReport, Proving
+    from pypim.sync.opinions import Proof
+    from pypim.sync.prove import ProveReport, Proving
     from pypim.wiring import OpenStore
 
 BUILTIN = "builtin"

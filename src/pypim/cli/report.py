@@ -10,12 +10,13 @@ import click
 from pypim.cli.output import counted, format_size
 from pypim.core.chains import BUILD
 from pypim.core.selection import Reason
-from pypim.sync.run import describe_problem
+from pypim.sync.refusing import describe_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pypim.core.plan import PlannedRelease
+    from pypim.index.file_hosts import FileHostReport
     from pypim.sync.model import Report
 
 _MOST_WARNINGS = 20
@@ -79,8 +80,16 @@ def summary_lines(report: Report) -> Iterator[str]:
             f"wrote {counted(report.pages_written, 'page')}, deleted {counted(report.deleted_files, 'file')}; "
             f"{counted(plan.total_files, 'file')}, {format_size(plan.total_bytes)} held; {report.seconds:.1f} s"
         )
+    yield from map(_host_line, report.file_hosts)
     yield from _unlisted_lines(report)
     yield from trouble_lines(report)
+
+
+def _host_line(host: FileHostReport) -> str:
+    """What came of a file host."""
+    failed = f", {host.failed:,} failed" if host.failed else ""
+    absent = f", {host.absent:,} not there" if host.absent else ""
+    return f"  {host.url}: {counted(host.files, 'file')}{absent}{failed}{'; left out' if host.is_left_out else ''}"
 
 
 def _unlisted_lines(report: Report) -> Iterator[str]:

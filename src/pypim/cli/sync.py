@@ -1,4 +1,4 @@
-"""The commands that follow an upstream: sync, plan, update and metadata."""
+"""The commands that copy what was asked for: sync and plan."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import click
 import msgspec
 
 from pypim.cli.command import Command, examples
-from pypim.cli.options import sync_options, workspace_options
-from pypim.cli.output import counted, render_json
+from pypim.cli.options import sync_options
+from pypim.cli.output import render_json
 from pypim.core.errors import NotFound, Refused, Unresolvable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from pypim.cli.options import SyncArguments, WorkspaceArguments
+    from pypim.cli.options import SyncArguments
     from pypim.cli.output import Session
     from pypim.cli.workspace import Workspace
     from pypim.core.graph import Graph
     from pypim.core.selection import Selection
-    from pypim.ports import Reporter
-    from pypim.sync.model import Report, Request
+    from pypim.ports import Facts, Reporter
+    from pypim.sync.model import Report, Request, Stack
     from pypim.wiring import OpenStore
 
 
@@ -190,6 +191,45 @@ def _lacking_bytes(reports: Sequence[Report], free_bytes: int | None) -> int:
     return 0 if free_bytes is None else max(0, needed_bytes - free_bytes)
 
 
+def _prepared(asked: Request, arguments: SyncArguments, facts: Facts, reporter: Reporter) -> Request:
+    """With the limits of the command line in place of the configured ones, and what depends on what is excluded."""
+    from pypim.sync.dependents import excluding_known_dependents
+
+    limits = {"max_seconds": arguments.max_seconds, "max_bytes": arguments.max_bytes}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    request = excluding_known_dependents(msgspec.structs.replace(asked, **given), facts)
+    for note in request.notes[len(asked.notes) :]:
+        reporter.note(note)
+    return request
+
+
+async def _sync_one(
+    stack: Stack,
+    request: Request,
+    arguments: SyncArguments,
+    on_planned: Callable[[Selection | None], None],
+    *,
+    is_dry_run: bool,
+) -> Report:
+    """Project by project where that is the way, and no graph is wanted of them all."""
+    from pypim.sync.each import sync_each
+    from pypim.sync.run import sync as sync_index
+
+    if arguments.graph is None:
+        report = await sync_each(stack, request, is_dry_run=is_dry_run)
+        if report is not None:
+            on_planned(None)
+            return report
+    return await sync_index(
+        stack,
+        request,
+        keeps_going=arguments.keeps_going,
+        is_dry_run=is_dry_run,
+        is_forced=arguments.is_forced,
+        on_planned=on_planned,
+    )
+
+
 async def _sync_all(
     workspace: Workspace,
     requests: Sequence[Request],
@@ -199,15 +239,14 @@ async def _sync_all(
     *,
     is_dry_run: bool,
 ) -> tuple[Report, ...]:
-    from pypim.core.graph import graph_of, render_dot
+    from pypim.core.graph import graph_of
     from pypim.sync.fill import fill
-    from pypim.sync.run import sync as sync_index
     from pypim.wiring import open_stack, write_text
 
     graphs: list[Graph] = []
 
-    def on_planned(index: str, selection: Selection) -> None:
-        if arguments.graph is not None:
+    def on_planned(index: str, selection: Selection | None) -> None:
+        if arguments.graph is not None and selection is not None:
             sizes = {identity: holding.blob.size for identity, holding in store.catalog.holdings.holdings()}
             graphs.append(graph_of(index, selection, sizes))
         if not is_dry_run:
@@ -215,161 +254,21 @@ async def _sync_all(
                 write_text(path, text)
 
     reports = []
-    for index, request in zip(workspace.indexes, requests, strict=True):
+    for index, asked in zip(workspace.indexes, requests, strict=True):
+        request = _prepared(asked, arguments, store.of(index).facts, reporter)
         async with open_stack(store, index, reporter, arguments.trust) as stack:
             if index.fills_proxy and not is_dry_run:
-                reports.append(await fill(stack, request, store.catalog.cached, keeps_going=arguments.keeps_going))
+                reports.append(await fill(stack, request, store.of(index).cached, keeps_going=arguments.keeps_going))
                 continue
-            reports.append(
-                await sync_index(
-                    stack,
-                    request,
-                    keeps_going=arguments.keeps_going,
-                    is_dry_run=is_dry_run,
-                    is_forced=arguments.is_forced,
-                    on_planned=partial(on_planned, index.name),
-                )
-            )
+            planned = partial(on_planned, index.name)
+            reports.append(await _sync_one(stack, request, arguments, planned, is_dry_run=is_dry_run))
     if arguments.graph is not None:
-        is_json = arguments.graph.suffix.lower() == ".json"
-        write_text(arguments.graph, render_json({"indexes": graphs}) if is_json else render_dot(graphs))
+        write_text(arguments.graph, _drawn(arguments.graph, graphs))
     return tuple(reports)
 
 
-class UpdateDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What `update` prints with --json, one for each index."""
+def _drawn(path: Path, graphs: list[Graph]) -> str:
+    """Graphs in the form that the ending of a path names."""
+    from pypim.core.graph import render_dot
 
-    index: str
-    upstream: str
-    projects: int
-    last_serial: int | None
-    dropped: tuple[str, ...]
-
-
-@click.command(
-    cls=Command,
-    epilog=examples(
-        ("pypim update", "Ask every upstream for its list of projects."),
-        ("pypim update --index main --json", "One of them, for a script."),
-    ),
-)
-@workspace_options
-@click.pass_obj
-def update(session: Session, workspace: WorkspaceArguments) -> int:
-    """Fetch the upstream's list of projects and their serials, and nothing else.
-
-    The list is kept with its validators, so that asking again costs little when nothing is new. A sync asks for the
-    list by itself where a pattern needs it.
-    """
-    from pypim.wiring import open_stack, open_store, run
-
-    found = session.workspace(workspace)
-    reporter = session.reporter()
-
-    async def work() -> list[UpdateDocument]:
-        documents = []
-        for index in found.indexes:
-            reporter.stage("list")
-            async with open_stack(store, index, reporter) as stack:
-                listed = await stack.index.project_list()
-            documents.append(
-                UpdateDocument(
-                    index=index.name,
-                    upstream=index.upstream.name,
-                    projects=len(listed.projects),
-                    last_serial=listed.last_serial,
-                    dropped=listed.dropped,
-                )
-            )
-        return documents
-
-    try:
-        with open_store(found.config, writable=True) as store:
-            documents = run(work())
-    finally:
-        reporter.close()
-
-    def prose() -> None:
-        for document in documents:
-            serial = f", serial {document.last_serial}" if document.last_serial is not None else ""
-            session.say(f"{document.index}: {document.upstream} lists {document.projects:,} projects{serial}")
-
-    return session.emit({"command": "update", "indexes": documents}, prose)
-
-
-class MetadataDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What `metadata` prints with --json, one for each index."""
-
-    index: str
-    is_complete: bool
-    """Whether nothing that was asked for is missing; what only some targets lack does not count."""
-    projects: int
-    releases: int
-    files: int
-    problems: tuple[str, ...]
-    faults: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-@click.command(
-    cls=Command,
-    epilog=examples(
-        ("pypim metadata", "Learn the pages and core metadata of all that is asked for."),
-        ("pypim metadata && sqlite3 data/catalog.sqlite .tables", "Then ask the catalog."),
-    ),
-)
-@workspace_options
-@click.option("--keep-going", is_flag=True, help="Leave out what fails, name it at the end, and exit with 1.")
-@click.pass_obj
-def metadata(session: Session, workspace: WorkspaceArguments, *, keep_going: bool) -> int:
-    """Fetch the pages and the core metadata of everything that is asked for and of what it needs; download no file.
-
-    What is learned stays in the catalog: the next plan or sync asks the upstream only whether it is still so.
-    """
-    from pypim.cli.workspace import Needs
-    from pypim.sync.run import describe_problem, expand_roots, select
-    from pypim.wiring import open_stack, open_store, request_of, run
-
-    found = session.workspace(workspace, Needs.USED)
-    reporter = session.reporter()
-
-    async def work() -> list[MetadataDocument]:
-        documents = []
-        for index in found.indexes:
-            async with open_stack(store, index, reporter) as stack:
-                request = request_of(found.config, index)
-                roots, _ = await expand_roots(stack, request)
-                selected = await select(stack, request, roots, keeps_going=keep_going)
-                selection = selected.selection
-            documents.append(
-                MetadataDocument(
-                    index=index.name,
-                    is_complete=not selected.faults and not any(p.is_certain for p in selection.problems),
-                    projects=len(selection.projects),
-                    releases=len(selection.releases),
-                    files=sum(len(release.files) for release in selection.releases),
-                    problems=tuple(describe_problem(problem) for problem in selection.problems),
-                    faults=selected.faults,
-                    warnings=selection.warnings,
-                )
-            )
-        return documents
-
-    try:
-        with open_store(found.config, writable=True) as store:
-            documents = run(work())
-    finally:
-        reporter.close()
-
-    def prose() -> None:
-        for document in documents:
-            session.say(
-                f"{document.index}: {counted(document.projects, 'project')}, "
-                f"{counted(document.releases, 'release')} and "
-                f"{counted(document.files, 'file')} would be held"
-            )
-            for line in (*document.problems, *document.faults):
-                session.say(f"  {line}")
-
-    status = 1 if not all(document.is_complete for document in documents) else 0
-    return session.emit({"command": "metadata", "indexes": documents}, prose, exit_status=status)
+    return render_json({"indexes": graphs}) if path.suffix.lower() == ".json" else render_dot(graphs)

@@ -10,11 +10,12 @@ import msgspec
 
 from pypim.cli.command import Command, examples
 from pypim.cli.options import offline_option, workspace_options
+from pypim.cli.output import counted
 from pypim.core.errors import NotFound, ProjectNotFound
 from pypim.core.freshness import Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from packaging.utils import NormalizedName
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pypim.cli.workspace import Workspace
     from pypim.config.model import MirrorIndex
     from pypim.core.chains import Chain, IndexKept, Kept
+    from pypim.core.explain import FileVerdict
     from pypim.core.requirements import RequirementLine
     from pypim.sync.model import Stack
     from pypim.sync.why_not import Objections
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 _MOST_OF_A_ROOT = 3
 _MOST_CHAINS = 20
 _MOST_ENVIRONMENTS = 4
+_MOST_FILES = 20
+_MOST_REASONS = 12
+_MOST_OF_A_REASON = 3
 
 
 @click.command(
@@ -95,17 +100,17 @@ def _kept(
     found: Workspace, name: NormalizedName, version: str | None, *, is_exhaustive: bool
 ) -> tuple[list[IndexKept], list[str]]:
     """(what the mirrors keep of it, the versions of it that they hold)."""
-    from pypim.sync.why import kept_of
+    from pypim.sync.why import chosen_for, kept_of
     from pypim.wiring import open_store
 
     kept: list[IndexKept] = []
     held: list[str] = []
     with open_store(found.config, writable=False) as store:
         for index in found.indexes:
-            selection = store.catalog.generations.current_selection(index.name)
+            selection = chosen_for(index, store.catalog.generations, name)
             if selection is not None:
                 held += [release.version for release in selection.releases if release.project == name]
-                kept += kept_of(index, selection, store.catalog.metadata, name, version, is_exhaustive=is_exhaustive)
+                kept += kept_of(index, selection, store.of(index).metadata, name, version, is_exhaustive=is_exhaustive)
     return kept, held
 
 
@@ -162,14 +167,18 @@ def _environments_text(names: tuple[str, ...]) -> str:
 )
 @workspace_options
 @offline_option
+@click.option("--all", "shows_all", is_flag=True, help="Name every file, however many there are.")
 @click.argument("requirement", metavar="REQ")
 @click.pass_obj
-def why_not(session: Session, workspace: WorkspaceArguments, requirement: str, *, offline: bool) -> int:
+def why_not(
+    session: Session, workspace: WorkspaceArguments, requirement: str, *, offline: bool, shows_all: bool
+) -> int:
     """Show the rule, filter, tag, Python bound, hash, age or conflict that keeps a requirement out, and what to change.
 
     Where nothing keeps it out and yet it is not held, the plan of a sync is made, to see what is taken instead and
     which requirements would contradict each other if it were forced in. Nothing on disk changes. The exit status is 3
-    where the upstream has no such project.
+    where the upstream has no such project. Of more than twenty files only some are named for each reason; --all and
+    --json name every one.
     """
     from pypim.cli.workspace import Needs
     from pypim.core.requirements import parse_requirement_argument
@@ -189,8 +198,8 @@ def why_not(session: Session, workspace: WorkspaceArguments, requirement: str, *
     def prose() -> None:
         for answer in answers:
             session.say(f"{answer.index}: {answer.verdict}")
-            for row in answer.files:
-                session.say(f"  {row.filename}: {row.reason or 'nothing keeps it out'}")
+            for text in _file_lines(answer.files, shows_all=shows_all):
+                session.say(f"  {text}")
             for one in answer.conflicts:
                 names = _environments_text(one.environments)
                 session.say(
@@ -200,6 +209,23 @@ def why_not(session: Session, workspace: WorkspaceArguments, requirement: str, *
                 session.say(f"  {answer.remedy}")
 
     return session.emit({"command": "why-not", "indexes": answers}, prose)
+
+
+def _file_lines(files: Sequence[FileVerdict], *, shows_all: bool) -> Iterator[str]:
+    """What keeps each file out; of very many files only some for each reason, the most frequent reasons first."""
+    if shows_all or len(files) <= _MOST_FILES:
+        yield from (f"{row.filename}: {row.reason or 'nothing keeps it out'}" for row in files)
+        return
+    names: dict[str, list[str]] = {}
+    for row in files:
+        names.setdefault(row.reason or "nothing keeps it out", []).append(row.filename)
+    reasons = sorted(names, key=lambda reason: -len(names[reason]))
+    for reason in reasons[:_MOST_REASONS]:
+        found = names[reason]
+        more = f" and {len(found) - _MOST_OF_A_REASON:,} more" if len(found) > _MOST_OF_A_REASON else ""
+        yield f"{reason}: {', '.join(found[:_MOST_OF_A_REASON])}{more}"
+    rest = f" for {len(reasons) - _MOST_REASONS:,} other reasons" if len(reasons) > _MOST_REASONS else ""
+    yield f"… {counted(len(files), 'file')} in all{rest} (every one of them with --all)"
 
 
 async def _object_to(

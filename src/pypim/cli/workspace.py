@@ -61,9 +61,10 @@ def find_workspace(
 
     Raises InvalidConfig (with all that is wrong with what is needed), InvalidUsage, InvalidRequirement, NotFound.
     """
-    workspace, told, is_replacing = arguments, Told(), False
+    workspace, told, is_replacing, may_begin = arguments, Told(), False, False
     if isinstance(arguments, SyncArguments):
         workspace, told, is_replacing, needs = arguments.workspace, arguments.told, arguments.is_replacing, Needs.USED
+        may_begin = arguments.is_beginning
     assert isinstance(workspace, WorkspaceArguments)
     check_options(told)
     for file in told.requirement_files:
@@ -74,7 +75,7 @@ def find_workspace(
         if is_replacing:
             raise InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it.")
         config = load(find_config(config_file, environment()), look_beyond)
-        may_fill = bool(told.requirements or told.requirement_files)
+        may_fill = bool(told.requirements or told.requirement_files) or may_begin
         chosen = config.chosen(workspace.index, is_needed=is_about_mirrors, may_fill=may_fill)
         return _configured(config, chosen, told)
     if config_file is not None:
@@ -146,7 +147,13 @@ def _configured(config: Config, indexes: tuple[MirrorIndex, ...], told: Told) ->
 
 
 def _told(directory: Path, arguments: SyncArguments, look_beyond: LookBeyond | None) -> Workspace:
-    kept = remember(directory, arguments.told, replace=arguments.is_replacing, machine=this_machine)
+    kept = remember(
+        directory,
+        arguments.told,
+        replace=arguments.is_replacing,
+        machine=this_machine,
+        may_begin=arguments.is_beginning,
+    )
     config = load_text(kept.texts[kept.path], kept.path, kept.texts, look_beyond)
     return Workspace(
         config=config,

@@ -66,6 +66,8 @@ def asked_of(
         raise InvalidConfig(config.source, faults, hint="Correct them and run it again.")
     told = (parse_requirement_argument(text, COMMAND_LINE) for text in index.requirements)
     roots += [_root_of(line, line.where) for line in told]
+    if not (roots or index.patterns):
+        notes.append(f"index {index.name}: nothing is asked for, neither by name or pattern nor in a requirements file")
     joined, unused = _joined(constraints, targeted)
     return Asked(roots=tuple(roots), constraints=joined, notes=(*notes, *unused), texts=tuple(texts))
 

@@ -9,6 +9,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from pypim.config.locate import simple_api_of
 from pypim.config.template import Draft
+from pypim.core.errors import InvalidRequirement as SizeFault
+from pypim.core.measures import parse_size
 
 if TYPE_CHECKING:
     import configparser
@@ -32,6 +34,7 @@ _CARRIED = {
     "exclude_platform",
     "project_requirements",
     "project_requirements_pinned",
+    "size_project_metadata",
 }
 _MIRROR_LOST = {
     "storage-backend": "files are kept in a file system",
@@ -165,8 +168,17 @@ def _carry_releases(parser: configparser.ConfigParser, active: set[str], draft: 
             tag for line in _lines(parser, "blocklist", "platforms") for text in line.split() for tag in _tags(text)
         ]
         draft.filters["exclude-tags"] = list(dict.fromkeys(tags))
+    if "size_project_metadata" in active and (size := _value(parser, "size_project_metadata", "max_package_size")):
+        _carry_size(size, draft, lost)
     if _lines(parser, "filter_regex", "releases"):
         lost.append("[filter_regex] releases: pypim filters releases by specifier, in filters.exclude")
+
+
+def _carry_size(text: str, draft: Draft, lost: list[str]) -> None:
+    try:
+        draft.filters["max-project-size"] = parse_size(text)
+    except SizeFault:
+        lost.append(f"[size_project_metadata] max_package_size: {text!r} is not a size")
 
 
 def _tags(text: str) -> list[str]:

@@ -53,7 +53,10 @@ def from_pypim_command(line: str, moved: Callable[[str], str]) -> tuple[Draft, l
         f"{name}: pypim keeps its catalog in the store, and logs to standard error"
         for name in _given(given, "-lf", "--db")
     ]
-    lost.append("the blacklist by classifiers and by what depends on it: write it as filters.exclude")
+    lost.append(
+        "the blacklist by classifiers and by what depends on it: write it as filters.exclude-classifiers, and set "
+        "filters.exclude-dependents"
+    )
     newest = "latest" if given.keep == 1 else f"{given.keep} latest"
     packages = {name: [rule or newest] for name, rule in map(_named, given.projects)}
     draft = Draft(

@@ -68,7 +68,48 @@ class UpstreamTable(_Table, frozen=True):
     read_timeout: Annotated[Seconds, _told("Seconds to wait for the next bytes.")] = 30.0
     retries: Annotated[Count, _told("How often a request that failed for a passing reason is sent again.")] = 4
     max_connections: Annotated[AtLeastOne, _told("Connections at once.")] = 16
-    requests_per_second: Annotated[Seconds | None, _told("Upper bound on the request rate; none when left out.")] = None
+    requests_per_second: Annotated[
+        Annotated[float, msgspec.Meta(ge=0)] | None,
+        _told(
+            "Upper bound on the request rate; 0: none. When left out, hosts other than this machine are asked 100 "
+            "times a second at most, once 2,000 requests that were saved up are spent."
+        ),
+    ] = None
+    max_rate: Annotated[
+        Size | None,
+        _told('Bytes per second at most, of all downloads from the upstream together: "10 MB". None: no limit.'),
+    ] = None
+    file_hosts: Annotated[
+        tuple[str, ...],
+        _told(
+            "URLs of mirrors where files are looked for first, each in place of what stands before packages/ in the "
+            "upstream's URL of a file; the hash is always that of the upstream's page, and what fails comes from the "
+            "upstream itself."
+        ),
+    ] = ()
+    follow: Annotated[
+        Literal["auto", "xml-rpc", "json", "html", "projects"],
+        _told(
+            'How to learn what has changed: "xml-rpc" (the changelog of the warehouse), "json" or "html" (the list of '
+            'all projects), "projects" (only the pages of projects that matter); "auto": the cheapest that works.'
+        ),
+    ] = "auto"
+    stale_after: Annotated[
+        str, _told("How long a list or page that is older than it must be is refused; then it is taken all the same.")
+    ] = "1 day"
+    removal_confirmations: Annotated[
+        AtLeastOne, _told("How often a project must be found missing before it counts as removed.")
+    ] = 3
+    removal_time: Annotated[str, _told("How much time must lie between the first and the last of them.")] = "2 days"
+    most_removed: Annotated[
+        Count,
+        _told(
+            "More projects than that are not taken as removed at once, where they are also more than the percentage."
+        ),
+    ] = 20
+    most_removed_percent: Annotated[
+        Annotated[float, msgspec.Meta(ge=0, le=100)], _told("The percentage of all projects that goes with it.")
+    ] = 1.0
 
 
 class DependenciesTable(_Table, frozen=True):
@@ -112,9 +153,20 @@ class MirrorTable(_Table, frozen=True, tag_field="kind", tag="mirror"):
     publish: Annotated[str | None, _told("Folder to write a static tree into, for any web server.")] = None
     on_removal: Annotated[
         str,
-        _told('What happens to files that are no longer chosen: "keep", "prune", or "prune-after N days".'),
+        _told(
+            'What happens to files that are no longer chosen: "keep", "keep-and-yank" (what the upstream has removed '
+            'stays listed and is marked as yanked), "prune", or "prune-after N days".'
+        ),
     ] = "prune-after 30 days"
     jobs: Annotated[AtLeastOne, _told("How many downloads at once.")] = 16
+    max_time: Annotated[
+        str | None,
+        _told('A sync that takes longer stops in good order, and the next one goes on: "6 hours". None: no limit.'),
+    ] = None
+    max_bytes: Annotated[
+        Size | None,
+        _told('A sync fetches at most so much, and the next one goes on: "50 GB" or bytes. None: no limit.'),
+    ] = None
     packages: Annotated[
         dict[str, Text],
         _told(

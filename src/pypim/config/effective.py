@@ -12,8 +12,10 @@ from packaging.requirements import Requirement
 from pypim.config import kinds, serving
 from pypim.config.decode import unknown
 from pypim.config.document import GroupTable, HostedTable, MirrorTable, ProxyTable, UpstreamTable
+from pypim.config.following import follow_rules
 from pypim.config.locate import PRESET, absolute, upstream_at
 from pypim.config.model import Config, FileUse, Layout, MirrorIndex, PatternRule, Read, Store, Upstream
+from pypim.config.owners import at_odds
 from pypim.config.reading import Reading
 from pypim.core.closure import FollowOptions, Root
 from pypim.core.inputs import parse_input
@@ -56,6 +58,10 @@ class Builder:
         upstreams = {name: self._upstream(name, table) for name, table in self._document.upstreams.items()}
         if not upstreams:
             upstreams = {PRESET: self._upstream(PRESET, UpstreamTable(url=PRESET))}
+        for name, other in at_odds(upstreams.values()):
+            sentence = f"it has the URL of {other}, and other credentials"
+            remedy = f'Write upstream = "{other}" in the indexes of {name}: what an upstream gives one it gives all.'
+            self._faults.add(("upstreams", name, "url"), sentence, remedy)
         for name, spec in self._document.targets.items():
             self._check_target(name, spec)
         indexes = self._indexes(upstreams)
@@ -108,6 +114,9 @@ class Builder:
             retries=table.retries,
             max_connections=table.max_connections,
             requests_per_second=table.requests_per_second,
+            max_rate_bytes=read.rate((*path, "max-rate"), table.max_rate),
+            file_hosts=read.file_hosts((*path, "file-hosts"), table.file_hosts),
+            follow=follow_rules(read, path, table),
         )
 
     def _inputs(self, path: KeyPath, texts: Iterable[str]) -> Iterator[InputFile]:
@@ -175,6 +184,8 @@ class Builder:
             follow=_follow_options(table.dependencies),
             filters=filters,
             jobs=table.jobs,
+            max_seconds=None if table.max_time is None else self._reading.seconds((*path, "max-time"), table.max_time),
+            max_bytes=self._reading.size_bytes((*path, "max-bytes"), table.max_bytes),
         )
 
     def _chosen_upstream(self, path: KeyPath, name: str | None, upstreams: Mapping[str, Upstream]) -> Upstream:

@@ -38,7 +38,17 @@ def user_config_folder(variables: Mapping[str, str]) -> Path:
 
 
 def netrc_path(variables: Mapping[str, str]) -> Path | None:
-    """The netrc file: $NETRC, else `~/.netrc` or `~/_netrc`; None when there is none."""
+    """The netrc file: $NETRC, else `~/.netrc` or `~/_netrc`; None when there is none, or the folder is not ours to see.
+
+    A service often has the HOME of another user.
+    """
     home = Path(variables.get("HOME") or Path.home())
     candidates = [Path(variables["NETRC"])] if variables.get("NETRC") else [home / ".netrc", home / "_netrc"]
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False

@@ -50,6 +50,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str | None = None
     """"pypi", a URL or an absolute path."""
     exclude: tuple[str, ...] = ()
+    exclude_dependents: bool = False
     formats: tuple[str, ...] = ()
     include_prereleases: bool = False
     keep_latest: int | None = None
@@ -57,6 +58,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     max_depth: int | None = None
     extras: str | None = None
     jobs: int | None = None
+    max_rate: str | None = None
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,9 +94,12 @@ def is_memory(path: Path) -> bool:
     return (path.parent.name, path.name) == (FOLDER, REQUIREMENTS_NAME)
 
 
-def remember(directory: Path, told: Told, *, replace: bool, machine: Callable[[], TargetSpec]) -> Remembered:
+def remember(
+    directory: Path, told: Told, *, replace: bool, machine: Callable[[], TargetSpec], may_begin: bool = False
+) -> Remembered:
     """Add what was told now to what was told before; the texts are stable, the same input gives the same bytes.
 
+    With `may_begin` a mirror may begin without anything that is asked for.
     Raises NotFound where there is nothing to repeat, InvalidUsage where an option would undo what a person wrote,
     InvalidRequirement for a requirement that cannot be read.
     """
@@ -103,7 +108,7 @@ def remember(directory: Path, told: Told, *, replace: bool, machine: Callable[[]
     on_disk = {file: _read(file, is_needed=not replace) for file in (path, requirements)}
     before = None if replace else on_disk[path]
     lines_before = (None if replace else on_disk[requirements]) or _REQUIREMENTS_HEAD
-    if before is None and not (told.requirements or told.requirement_files):
+    if before is None and not (told.requirements or told.requirement_files or may_begin):
         raise no_mirror(directory)
     texts = {
         path: _config_text(path, before, told, machine),
@@ -206,13 +211,14 @@ def _render(told: Told, implementations: tuple[str, ...]) -> str:
     dependencies = {"follow": False if told.no_deps else None, "extras": told.extras, "max-depth": told.max_depth}
     filters = {
         "exclude": told.exclude or None,
+        "exclude-dependents": told.exclude_dependents or None,
         "formats": told.formats or None,
         "prereleases": told.include_prereleases or None,
         "keep-latest": told.keep_latest,
     }
     sections: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         (("store",), {"path": ".", "files": ".."}),
-        (("upstreams", UPSTREAM), {"url": told.upstream}),
+        (("upstreams", UPSTREAM), {"url": told.upstream, "max-rate": told.max_rate}),
         (("targets", TARGET), target),
         (("indexes", INDEX), index),
         (("indexes", INDEX, "dependencies"), dependencies),
@@ -230,12 +236,14 @@ def _told_of(data: dict[str, Any]) -> tuple[Told, tuple[str, ...]]:
     """The reverse of `_render`. Raises KeyError, TypeError or AttributeError for a file of another shape."""
     index, target = data["indexes"][INDEX], data["targets"][TARGET]
     dependencies, filters = index.get("dependencies", {}), index.get("filters", {})
+    upstream = data["upstreams"][UPSTREAM]
     told = Told(
         requirement_files=tuple(name for name in index["requirements"] if name != REQUIREMENTS_NAME),
         python=tuple(target["python"]),
         platforms=tuple(target["platforms"]),
-        upstream=data["upstreams"][UPSTREAM]["url"],
+        upstream=upstream["url"],
         exclude=tuple(filters.get("exclude", ())),
+        exclude_dependents=filters.get("exclude-dependents", False),
         formats=tuple(filters.get("formats", ())),
         include_prereleases=filters.get("prereleases", False),
         keep_latest=filters.get("keep-latest"),
@@ -243,5 +251,6 @@ def _told_of(data: dict[str, Any]) -> tuple[Told, tuple[str, ...]]:
         max_depth=dependencies.get("max-depth"),
         extras=dependencies.get("extras"),
         jobs=index.get("jobs"),
+        max_rate=upstream.get("max-rate"),
     )
     return told, tuple(target.get("implementations", ("cpython",)))

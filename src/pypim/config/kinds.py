@@ -52,6 +52,10 @@ def proxy(
 ) -> ProxyIndex:
     """A proxy of that upstream; the filters have been checked."""
     path: KeyPath = ("indexes", name)
+    for key, globs in (("classifiers", filters.exclude_classifiers), ("licenses", filters.exclude_licenses)):
+        if globs:
+            where = (*path, "filters", f"exclude-{key}")
+            reading.faults.add(where, "a proxy does not ask projects for that: this filter is for mirrors")
     return ProxyIndex(
         name=name,
         read=Read(table.read or read),

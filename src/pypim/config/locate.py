@@ -43,6 +43,17 @@ def upstream_url(text: str, folder: Path, *, is_flat: bool = False) -> str:
     return url if is_flat or url.endswith("/") or "?" in url else url + "/"
 
 
+def file_host(text: str) -> str:
+    """The URL that a file host means, ending with "/" and without `packages/`. Raises ValueError with a sentence."""
+    address = urlsplit(text)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise ValueError("this is not the http or https URL of a host")
+    if address.username is not None or address.query or address.fragment:
+        raise ValueError("it takes neither user name nor query; names and passwords go into your netrc file")
+    path = address.path.rstrip("/").removesuffix("/packages")
+    return address._replace(path=f"{path}/").geturl()
+
+
 def layout_at(url: str) -> Layout:
     """What a URL tells of what is there: HTML by its name is one page, and `simple` is what a Simple API is called."""
     path = urlsplit(url).path

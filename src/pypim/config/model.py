@@ -17,6 +17,7 @@ from pypim.core.access import Rules, Scope
 from pypim.core.closure import FollowOptions, Root
 from pypim.core.errors import InvalidConfig, InvalidUsage
 from pypim.core.faults import ConfigFault
+from pypim.core.followed import FollowRules
 from pypim.core.inputs import InputFile
 from pypim.core.patterns import ProjectPatterns, TagPatterns
 from pypim.core.policy import Filters
@@ -68,6 +69,12 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 4
     max_connections: int = 16
     requests_per_second: float | None = None
+    """None: a polite rate; 0: no limit."""
+    max_rate_bytes: int | None = None
+    """Of all downloads together, per second."""
+    file_hosts: tuple[str, ...] = ()
+    """URLs that end with "/", which stand in place of all before `packages/` in the URL of a file."""
+    follow: FollowRules = FollowRules()
 
 
 class PatternRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +114,17 @@ class MirrorIndex(msgspec.Struct, frozen=True, kw_only=True):
     follow: FollowOptions
     filters: Filters
     jobs: int = 16
+    max_seconds: float | None = None
+    """How long a sync may take; None for no limit, as below."""
+    max_bytes: int | None = None
+    """How much a sync may fetch."""
     fills_proxy: bool = False
     """It stands for the proxy of its name: what is fetched is kept there, and nothing is listed."""
+
+    @property
+    def is_each_alone(self) -> bool:
+        """Whether its projects, which may be very many, are independent of each other."""
+        return not self.follow.is_followed and bool(self.patterns)
 
 
 class ProxyIndex(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from pypim.config.locate import PRESET, upstream_at, upstream_url
 from pypim.config.model import MirrorIndex
 from pypim.core.errors import InvalidRequirement, InvalidUsage
 from pypim.core.inputs import parse_input
+from pypim.core.measures import parse_rate
 from pypim.core.policy import Filters, filter_faults
 from pypim.core.requirements import parse_requirement_argument
 from pypim.core.target import TargetSpec, environments
@@ -35,6 +36,8 @@ def check_options(told: Told) -> None:
         ("--platform", partial(environments, {COMMAND_LINE: TargetSpec(platforms=(text,))})) for text in told.platforms
     ]
     attempts += [("-r", partial(parse_input, file, COMMAND_LINE)) for file in told.requirement_files]
+    if told.max_rate is not None:
+        attempts.append(("--max-rate", partial(parse_rate, told.max_rate, COMMAND_LINE)))
     attempts += [("REQ", partial(parse_requirement_argument, text, COMMAND_LINE)) for text in told.requirements]
     faults = []
     for option, attempt in attempts:
@@ -79,6 +82,9 @@ def override(index: MirrorIndex, told: Told, *, machine: Callable[[], TargetSpec
         changes["targets"] = {COMMAND_LINE: _target(told, machine())}
     if told.upstream is not None:
         changes["upstream"] = upstream_at(COMMAND_LINE, told.upstream, Path.cwd())
+    if told.max_rate is not None:
+        rate = parse_rate(told.max_rate, COMMAND_LINE)
+        changes["upstream"] = msgspec.structs.replace(changes.get("upstream", index.upstream), max_rate_bytes=rate)
     return msgspec.structs.replace(index, **changes)
 
 
@@ -105,6 +111,8 @@ def _filters(filters: Filters, told: Told) -> Filters:
     changes: dict[str, Any] = {}
     if told.exclude:
         changes["exclude"] = told.exclude
+    if told.exclude_dependents:
+        changes["exclude_dependents"] = True
     if told.formats:
         changes["formats"] = told.formats
     if told.include_prereleases:

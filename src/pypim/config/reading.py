@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from pypim.config.decode import spell, unknown
-from pypim.config.locate import absolute
+from pypim.config.locate import absolute, file_host
 from pypim.config.model import NamedFile
 from pypim.config.secret import Secret
 from pypim.core.access import RESERVED_NAMES
 from pypim.core.errors import InvalidRequirement, PypimError
-from pypim.core.measures import parse_duration, parse_size
+from pypim.core.measures import parse_duration, parse_rate, parse_size
 from pypim.core.patterns import ProjectPatterns, parse_project_pattern
 
 if TYPE_CHECKING:
@@ -70,6 +70,20 @@ class Reading:
     def size_bytes(self, path: KeyPath, text: str | int | None) -> int | None:
         """A size; None where there is none."""
         return None if text is None else self.parsed(path, partial(parse_size, text, ""), None)
+
+    def rate(self, path: KeyPath, text: str | int | None) -> int | None:
+        """Bytes per second; None where there is no limit."""
+        return None if text is None else self.parsed(path, partial(parse_rate, text, ""), None)
+
+    def file_hosts(self, path: KeyPath, texts: Iterable[str]) -> tuple[str, ...]:
+        """Absolute URLs that end with a slash; a fault at each that is none."""
+        found = []
+        for where, text in _each(path, texts):
+            try:
+                found.append(file_host(text))
+            except ValueError as error:
+                self.faults.add(where, f"{text!r}: {error}")
+        return tuple(dict.fromkeys(found))
 
     def projects(self, path: KeyPath, texts: str | Iterable[str], *, has_versions: bool = False) -> ProjectPatterns:
         """Names and globs of projects; a fault at each that is none, and at one that wrongly speaks of versions."""

@@ -62,6 +62,10 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         is_about_action = action in self.actions or Action.ADMIN in self.actions
         return is_about_action and (EVERY in self.indexes or index in self.indexes)
 
+    def names(self, action: Action, index: str) -> bool:
+        """The same, where it says so itself: who administers may all, and keeps nothing from others by that."""
+        return action in self.actions and (EVERY in self.indexes or index in self.indexes)
+
     def covers(self, action: Action, index: str, project: NormalizedName | None) -> bool:
         """Whether it holds for a project; None stands for one that is not known yet, or for the list of all."""
         if not self.concerns(action, index):
@@ -120,9 +124,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says of access.
 
     Reading an index that is not open is for every user, until a right gives reading on that index, or on a member of
-    it: then for those only whom a right on that very index names. Uploading, yanking and deleting are for every user
-    until the configuration has a right of any kind; then they, too, are for those whom a right names. Only a right
-    makes an administrator.
+    it: then for those only whom a right on that very index names. A right to administer is none that closes it.
+    Uploading, yanking and deleting are for every user until the configuration has a right of any kind; then they, too,
+    are for those whom a right names. Only a right makes an administrator.
     """
 
     open_indexes: frozenset[str] = frozenset()
@@ -180,7 +184,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if action is Action.READ:
             named = [right.scope for right in self.rights if ANYONE not in right.who]
-            return not any(scope.concerns(Action.READ, one) for scope in named for one in self._with_members(index))
+            return not any(scope.names(Action.READ, one) for scope in named for one in self._with_members(index))
         return not self.rights
 
     def _with_members(self, index: str) -> list[str]:

@@ -160,21 +160,21 @@ def _exact(pkg_info: bytes | None) -> CoreMetadata | None:
 
 
 def _metadata_entry(archive: zipfile.ZipFile, filename: str) -> zipfile.ZipInfo:
-    """The one METADATA in a `.dist-info` folder at the top; of several folders, the one named after the project."""
+    """The one METADATA in a `.dist-info` folder at the top, whose name begins with the project's, as installers want.
+
+    Where there are several they pass over the wheel, or take it for broken.
+    """
     project = canonicalize_name(filename.partition("-")[0])
     found = [
         entry
         for entry in archive.infolist()
         if entry.filename.endswith(_METADATA_NAME) and entry.filename.count("/") == 1
     ]
-    if len({entry.filename for entry in found}) > 1:
-        found = [
-            entry
-            for entry in found
-            if canonicalize_name(entry.filename.rpartition("-")[0].rpartition("-")[0]) == project
-        ]
     if len(found) != 1:
         raise ValueError(f"it has {len(found) or 'no'} METADATA in its .dist-info folder, and must have one")
+    folder = found[0].filename.partition("/")[0]
+    if not canonicalize_name(folder.removesuffix(".dist-info")).startswith(project):
+        raise ValueError(f"its METADATA is in {folder}, and so not its own")
     return found[0]
 
 

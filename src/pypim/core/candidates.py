@@ -5,6 +5,7 @@ Environments are bits of a mask, so that a question about many machines is one o
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from pypim.core.allowed import may_have
 from pypim.core.filenames import FileKind, parse_filename, parse_version
 from pypim.core.markers import evaluate
 from pypim.core.model import ProjectStatus
-from pypim.core.target import lower_bound, python_allows, wheel_rank
+from pypim.core.readings import Reading, allows_python, takes_name
+from pypim.core.target import between_ends, wheel_rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from pypim.core.model import DistFile, Page
     from pypim.core.policy import Policy
     from pypim.core.target import Environment
+
+
+_PATCH_RELEASE = re.compile(r"python_full_version|implementation_version")
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
@@ -144,6 +149,8 @@ class Candidates(msgspec.Struct, frozen=True):
     exclusions: tuple[Exclusion, ...]
     withheld: str = ""
     """Why the project offers nothing at all, whatever its page lists; usually empty."""
+    is_excluded: bool = False
+    """Whether a filter withholds it, rather than its upstream."""
 
     def narrowed(self, file: DistFile, mask: int) -> Candidates:
         """The same, where a file is of use only in the environments of a mask."""
@@ -154,10 +161,10 @@ class Chooser:
     """Knows the environments, the policy and the time, and turns a page into candidates."""
 
     def __init__(
-        self, environments: Sequence[Environment], policy: Policy, now: datetime, *, minds_upper_bounds: bool = True
+        self, environments: Sequence[Environment], policy: Policy, now: datetime, reading: Reading | None = None
     ) -> None:
-        """Without `minds_upper_bounds`, Requires-Python only says from which Python on, as uv reads it."""
-        self._minds_upper_bounds = minds_upper_bounds
+        """Without a reading, what either pip or uv takes counts, and Requires-Python as for pip."""
+        self._reading = reading
         self.environments = tuple(environments)
         self.policy = policy
         self.now = now
@@ -165,6 +172,7 @@ class Chooser:
         formats = policy.formats
         takes_wheels = not (policy.exclude or policy.allow or policy.has_file_filters)
         self._takes_every_wheel = takes_wheels and (formats is None or FileKind.WHEEL in formats)
+        self._between = between_ends(self.environments)
         self._universal = sum(1 << i for i, e in enumerate(self.environments) if e.tags is None)
         self._tag_masks: dict[frozenset[Tag], int] = {}
         self._python_masks: dict[str | None, int] = {None: self.everything}
@@ -179,6 +187,8 @@ class Chooser:
         if page.status is ProjectStatus.QUARANTINED:
             told = f": {page.status_reason}" if page.status_reason else ""
             return Candidates(page.name, (), (), f"the project is quarantined (PEP 792) and offers no files{told}")
+        if self.policy.limits.is_any and (objection := next(self.policy.limits.objections(page), None)):
+            return Candidates(page.name, (), (), objection.reason, is_excluded=True)
         groups: dict[Version | str, _Group] = {}
         exclusions: list[Exclusion] = []
         wheels: dict[str | None, _Group] = {}
@@ -207,8 +217,18 @@ class Chooser:
         return Candidates(page.name, _newest_first(releases), tuple(exclusions))
 
     def _judged(self, files: list[_File]) -> tuple[Candidate, ...]:
-        listed = ((f, p, self.tag_mask(p) & self.python_mask(f.requires_python)) for f, p in files)
+        listed = ((f, p, self.page_mask(f, p)) for f, p in files)
         return _usable([Candidate(file, parsed, mask, mask) for file, parsed, mask in listed])
+
+    def page_mask(self, file: DistFile, parsed: ParsedFilename) -> int:
+        """The environments that can use a file, by its name and by what its page says."""
+        return self.tag_mask(parsed) & self.listed_mask(file, parsed)
+
+    def listed_mask(self, file: DistFile, parsed: ParsedFilename) -> int:
+        """The same, whatever the tags of a wheel say."""
+        if self._reading is not None and not takes_name(file.filename, parsed, self._reading):
+            return 0
+        return self.python_mask(file.requires_python)
 
     def marker_masks(self, marker: Marker | None, extras: frozenset[NormalizedName]) -> tuple[int, int]:
         """The environments in which a marker holds for certain, and those in which it is open."""
@@ -222,6 +242,9 @@ class Chooser:
                 value = evaluate(marker, environment, extras)
                 certain |= (value is True) << i
                 open_ |= (value is None) << i
+            for environment, ends in self._between if _PATCH_RELEASE.search(key[0]) else ():
+                if not (certain | open_) & ends and evaluate(marker, environment, extras) is not False:
+                    open_ |= ends  # it holds at neither end, and may between them
             found = self._marker_masks[key] = (certain, open_)
         return found
 
@@ -236,11 +259,11 @@ class Chooser:
         return found
 
     def python_mask(self, requires_python: str | None) -> int:
-        """The environments that a Requires-Python allows; one that cannot be read allows all."""
+        """The environments that a Requires-Python allows (see `readings.allows_python`)."""
         found = self._python_masks.get(requires_python)
         if found is None:
-            bound = requires_python if self._minds_upper_bounds else lower_bound(requires_python)
-            found = sum(1 << i for i, e in enumerate(self.environments) if python_allows(e, bound))
+            reading = self._reading
+            found = sum(1 << i for i, e in enumerate(self.environments) if allows_python(e, requires_python, reading))
             self._python_masks[requires_python] = found
         return found
 
@@ -268,7 +291,9 @@ class Chooser:
             for c in release.candidates
             if (with_yanked or not c.file.is_yanked)
             and (
-                c.file.identity in installable or (c.is_sdist and c.listed & sources) or not (c.is_wheel or c.is_sdist)
+                c.file.identity in installable
+                or (c.is_sdist and (c.listed | self.page_mask(c.file, c.parsed)) & sources)
+                or not (c.is_wheel or c.is_sdist)
             )
         ]
 

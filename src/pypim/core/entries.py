@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import msgspec
@@ -60,6 +61,13 @@ _STATUSES = {status.value: status for status in ProjectStatus}
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*", re.ASCII)
+_LOOPBACK_URL = re.compile(r"http://(?:localhost|127(?:\.\d{1,3}){3})(?::\d{1,5})?/", re.ASCII)
+_CONTENT_URL = re.compile(
+    r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?/(?:[A-Za-z0-9._~-]+/)*?([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/"
+    r"[A-Za-z0-9._~!+-]+",
+    re.ASCII,
+)
+"""A plain one whose path is that of the content, as nearly all are; see `_blake2b_of_url`."""
 _URL_SAFE = "!$&'()*+,;=:@/?%~-._[]"
 _FRAGMENT_HASH = re.compile(r"(?:\A|&)([A-Za-z0-9_]+)=([0-9A-Fa-f]+)(?=&|\Z)", re.ASCII)
 _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|\+00:00)", re.ASCII)
@@ -91,7 +99,7 @@ class EntryReader:
         """Read one entry; of several with one file name the first counts."""
         try:
             filename = _file_name(entry.filename)
-            url, fragment = self._resolve(entry.url)
+            url, fragment, blake2b_256 = self._resolve(entry.url)
         except InvalidFilename as error:
             self.drop(error.message)
             return
@@ -101,16 +109,18 @@ class EntryReader:
         if filename in self._files:
             self.drop(f"{filename}: is listed more than once; the first entry is used")
             return
-        self._files[filename] = _dist_file(entry, filename, url, fragment)
+        self._files[filename] = _dist_file(entry, filename, url, fragment, blake2b_256)
 
-    def _resolve(self, url: str) -> tuple[str, str]:
-        """(absolute URL, fragment); raises ValueError where no file may be read from there.
+    def _resolve(self, url: str) -> tuple[str, str, str | None]:
+        """(absolute URL, fragment, digest that its path tells); raises ValueError where no file may be read from there.
 
         Characters that no URL may contain are percent-encoded. A page from the network cannot point into `file:`.
         """
         address, _, fragment = url.partition("#")
+        if match := _CONTENT_URL.fullmatch(address):
+            return address, fragment, match[1] + match[2] + match[3]
         if _PLAIN_URL.fullmatch(address):
-            return address, fragment
+            return address, fragment, _blake2b_of_url(address)
         if not address.strip():
             raise ValueError("it has no address")
         absolute = urlsplit(urljoin(self._base_url, _UNPRINTABLE.sub("", address).strip()))
@@ -121,7 +131,8 @@ class EntryReader:
         if absolute.scheme != "file" and (not absolute.hostname or absolute.port == 0):
             raise ValueError("its address names no host")
         path, query = quote(absolute.path, safe=_URL_SAFE), quote(absolute.query, safe=_URL_SAFE)
-        return urlunsplit((absolute.scheme, absolute.netloc, path, query, "")), fragment
+        address = urlunsplit((absolute.scheme, absolute.netloc, path, query, ""))
+        return address, fragment, _blake2b_of_url(address)
 
     def drop(self, sentence: str) -> None:
         """Note an entry that could not even be made a RawEntry."""
@@ -156,6 +167,12 @@ def optional_text(value: object) -> str | None:
     return value if value and not value.isspace() else None
 
 
+@lru_cache(maxsize=4096)
+def _specifier(text: str) -> str | None:
+    """Of very many files there are few different ones."""
+    return optional_text(text)
+
+
 def serial_of(value: object) -> int | None:
     """A serial is a whole number from 0 on; anything else is none."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -170,7 +187,7 @@ def _file_name(text: str) -> SafeFilename:
     return filename
 
 
-def _dist_file(entry: RawEntry, filename: SafeFilename, url: str, fragment: str) -> DistFile:
+def _dist_file(entry: RawEntry, filename: SafeFilename, url: str, fragment: str, blake2b_256: str | None) -> DistFile:
     hashes = _hashes(entry.hashes or {}, fragment)
     sha256 = hashes.get("sha256")
     size = entry.size
@@ -178,11 +195,11 @@ def _dist_file(entry: RawEntry, filename: SafeFilename, url: str, fragment: str)
         filename=filename,
         url=url,
         sha256=sha256,
-        blake2b_256=hashes.get("blake2b_256") or _blake2b_of_url(url),
+        blake2b_256=hashes.get("blake2b_256") or blake2b_256,
         other_hash=None if sha256 else _best_other_hash(hashes),
         size=size if size is not None and 0 <= size <= _MAX_SIZE_BYTES else None,
         upload_time=_upload_time(entry.upload_time),
-        requires_python=optional_text(entry.requires_python),
+        requires_python=None if entry.requires_python is None else _specifier(entry.requires_python),
         yanked=_yanked(entry.yanked),
         core_metadata=_core_metadata(entry),
         gpg_sig=entry.gpg_sig,
@@ -246,5 +263,6 @@ def _core_metadata(entry: RawEntry) -> bool | str | None:
 
 
 def _provenance(text: str | None) -> str | None:
-    """PEP 740: an absolute URL."""
-    return text if text and _PLAIN_URL.fullmatch(text) else None
+    """PEP 740: an absolute URL of a secure origin, or of this machine."""
+    is_there = text and _PLAIN_URL.fullmatch(text) and (text.startswith("https:") or _LOOPBACK_URL.match(text))
+    return text if is_there else None

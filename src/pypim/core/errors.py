@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pypim.core.faults import ConfigFault
+from pypim.core.urls import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,10 +78,10 @@ class NotAuthenticated(Refused):
 
     def __init__(self, where: str) -> None:
         super().__init__(
-            f"{where}: credentials are missing or wrong (401)",
+            f"{without_secrets(where)}: credentials are missing or wrong (401)",
             hint="Set username/password or token for this upstream, or add it to your netrc file.",
         )
-        self.where = where
+        self.where = without_secrets(where)
 
 
 class NotAuthorised(Refused):
@@ -89,6 +90,7 @@ class NotAuthorised(Refused):
     code = "not-authorised"
 
     def __init__(self, where: str) -> None:
+        where = without_secrets(where)
         super().__init__(f"{where}: access is forbidden (403)", hint="Ask for access, or use other credentials.")
         self.where = where
 
@@ -184,9 +186,9 @@ class UpstreamFault(PypimError):
         retry_after_seconds: float | None = None,
         hint: str = "",
     ) -> None:
-        super().__init__(f"{where}: {reason}", hint=hint)
-        self.where = where
-        self.reason = reason
+        super().__init__(without_secrets(f"{where}: {reason}"), hint=without_secrets(hint))
+        self.where = without_secrets(where)
+        self.reason = without_secrets(reason)
         self.is_transient = is_transient
         self.retry_after_seconds = retry_after_seconds
 
@@ -377,7 +379,7 @@ class CorruptCatalog(StoreFault):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(
             f"{path}: the catalog is damaged: {reason}",
-            hint="Move the file aside and run the sync again: files that are on disk are found again by their hash.",
+            hint="Run `pypim doctor --rebuild`: it makes a new one from what can be read of it and from the files.",
         )
         self.path = path
         self.reason = reason

@@ -41,7 +41,8 @@ class FoundFiles(msgspec.Struct, frozen=True):
 def find_locked(page: Page, candidates: Candidates, locked: LockedRelease) -> FoundFiles:
     """Look for the files of a locked release; `candidates` are those of the page."""
     if candidates.withheld:
-        return FoundFiles((), ((ProblemKind.UNSATISFIED, candidates.withheld),))
+        kind = ProblemKind.EXCLUDED if candidates.is_excluded else ProblemKind.UNSATISFIED
+        return FoundFiles((), ((kind, candidates.withheld),))
     mine = [file for file in page.files if _is_of(file, page, locked.version)]
     named: dict[str, list[DistFile]] = {}
     for file in page.files:

@@ -27,7 +27,8 @@ def explain_unsatisfied(candidates: Candidates, rule: Rule, environment: int) ->
     Pre-releases are never the reason, for they are taken where nothing else matches.
     """
     if candidates.withheld:
-        return ProblemKind.UNSATISFIED, candidates.withheld
+        kind = ProblemKind.EXCLUDED if candidates.is_excluded else ProblemKind.UNSATISFIED
+        return kind, candidates.withheld
     matching = [release for release in candidates.releases if matches(rule.specifier, release)]
     if matching:
         return ProblemKind.UNSATISFIED, "; ".join(_obstacles(matching, rule, environment))

@@ -106,6 +106,54 @@ def parse_filename(filename: str, project: NormalizedName) -> ParsedFilename:
     return _parse_other(filename, project)
 
 
+def release_and_kind(filename: str, project: NormalizedName) -> tuple[str | None, FileKind]:
+    """The version, normalised where it can be, and the kind: what `parse_filename` says, for millions of names.
+
+    The version is None where the name has none. Names of one project differ in little, so each part is read once.
+    """
+    if filename.endswith(".whl"):
+        name, _, rest = filename[:-4].partition("-")
+        version, _, tail = rest.partition("-")
+        if not (_names(name, project) and _is_wheel_tail(tail)):
+            return None, FileKind.UNKNOWN
+        said = _wheel_release(version)
+        return said, FileKind.UNKNOWN if said is None else FileKind.WHEEL
+    if filename.endswith(".tar.gz"):
+        name, _, version = filename[:-7].rpartition("-")
+        if _is_name_of(name, project) and (said := _normalized(version)) is not None:
+            return said, FileKind.SDIST
+    parsed = _parse_other(filename, project)
+    return parsed.version_text if parsed.version is None else str(parsed.version), parsed.kind
+
+
+@lru_cache(maxsize=16384)
+def _is_name_of(text: str, project: NormalizedName) -> bool:
+    return canonicalize_name(text) == project
+
+
+@lru_cache(maxsize=65536)
+def _normalized(version_text: str) -> str | None:
+    version = parse_version(version_text)
+    return None if version is None else str(version)
+
+
+@lru_cache(maxsize=65536)
+def _wheel_release(version_text: str) -> str | None:
+    """None: no wheel has such a version."""
+    return _normalized(version_text) or (version_text if version_text[:1].isdigit() else None)
+
+
+@lru_cache(maxsize=32768)
+def _is_wheel_tail(tail: str) -> bool:
+    """Whether it can stand behind the version of a wheel: build (PEP 427), interpreter, ABI and platform."""
+    parts = tail.split("-")
+    if len(parts) not in {3, 4}:
+        return False
+    if len(parts) == 4 and _BUILD.fullmatch(parts[0]) is None:  # noqa: PLR2004 - the four of the sentence above
+        return False
+    return _parse_tags("-".join(parts[-3:])) is not None
+
+
 @lru_cache(maxsize=32768)
 def _parse_other(filename: str, project: NormalizedName) -> ParsedFilename:
     stem, extension = _split_extension(filename)
@@ -115,6 +163,12 @@ def _parse_other(filename: str, project: NormalizedName) -> ParsedFilename:
     if kind is None or kind is FileKind.WHEEL:
         return _unknown(extension)
     return _parse_legacy(kind, stem, extension, project)
+
+
+def has_archive_extension(filename: str) -> bool:
+    """Whether it ends as the name of a distribution file does, whatever stands before."""
+    extension = _split_extension(filename)[1]
+    return extension in _SDIST_EXTENSIONS or extension in _KIND_OF_EXTENSION
 
 
 _MOST_PROJECTS = 4

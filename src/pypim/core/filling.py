@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pypim.core.model import DistFile, Page
 
 
+_OF_INDEXES = frozenset(("--index-url", "--extra-index-url", "--find-links", "--no-index", "--trusted-host"))
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """One requirement of the file."""
 
@@ -38,9 +41,16 @@ class Unusable(msgspec.Struct, frozen=True):
     reason: str
 
 
-def read_wanted(text: str) -> list[Wanted | Unusable]:
+class Ignored(msgspec.Struct, frozen=True):
+    """An option that means something to an installer, and nothing here."""
+
+    text: str
+    reason: str
+
+
+def read_wanted(text: str) -> list[Wanted | Unusable | Ignored]:
     """The requirements of a file, in its order. Variables are not filled in, and other files are not read."""
-    found: list[Wanted | Unusable] = []
+    found: list[Wanted | Unusable | Ignored] = []
     for number, line in logical_lines(text):
         for one in parse_line(line, {}):
             match one:
@@ -50,8 +60,10 @@ def read_wanted(text: str) -> list[Wanted | Unusable]:
                     found.append(Unusable(f"line {number}", f"{path} is another file: send it by itself"))
                 case Fault(words, reason):
                     found.append(Unusable(words, reason))
-                case Note():
-                    pass
+                case Note(option, _) if option in _OF_INDEXES:
+                    found.append(Ignored(option, "files come from the index that was asked, as the server has it"))
+                case Note(option, _):
+                    found.append(Ignored(option, "it concerns the installer, or which releases it takes"))
     return found
 
 
@@ -90,11 +102,11 @@ def _installable(page: Page) -> Iterator[tuple[Version, DistFile]]:
 
 
 def file_named(page: Page, filename: str) -> DistFile | None:
-    """The file of that name, or one that is the same but for the spelling of the project's name in it."""
+    """The file of that name, or one that is the same but for the spelling of the project's name and for its case."""
     exact = next((file for file in page.files if file.filename == filename), None)
     if exact is not None or page.status is ProjectStatus.QUARANTINED:
         return None if page.status is ProjectStatus.QUARANTINED else exact
-    asked = parse_filename(filename, page.name)
+    asked = parse_filename(filename.lower(), page.name)
     if asked.version_text is None:
         return None
-    return next((file for file in page.files if parse_filename(file.filename, page.name) == asked), None)
+    return next((file for file in page.files if parse_filename(file.filename.lower(), page.name) == asked), None)

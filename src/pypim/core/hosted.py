@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.filenames import parse_filename
 from pypim.core.model import Blob, DistFile, Holding, ProjectStatus
 from pypim.core.served import held_entry
 
@@ -94,6 +95,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """The file that has the name; of this project, as a rule (foo-1-1.tar.gz may be one of foo or of foo-1)."""
     is_deleted: bool = False
     """Whether a file of that name was deleted before."""
+    deleted: tuple[str, ...] = ()
+    """The names of all files of the project that were deleted, in order; only where a file is to be added."""
 
 
 def upload_time(seconds: float) -> str:
@@ -103,7 +106,11 @@ def upload_time(seconds: float) -> str:
 
 def add_action(file: HostedFile) -> str:
     """What the changelog calls an upload: `add <python> file <filename>`."""
-    python = "source" if not file.filename.endswith(".whl") else file.filename.split("-")[-3]
+    python = "source"
+    if file.filename.endswith(".whl"):
+        python = file.filename.split("-")[-3]
+    elif file.filename.endswith(".egg"):
+        python = next(iter(parse_filename(file.filename, file.project).python_tags), "any")
     return f"add {python} file {file.filename}"
 
 

@@ -19,15 +19,20 @@ Attributes = dict[str, str | None]
 """Names in lower case; None for an attribute without a value."""
 
 _WANTED = re.compile(
-    r"<(?:!--(?:-?>|.*?(?:--!?>|\Z))"  # a comment, to its end
+    r"<(?:(!--)"
     r"|(script|style|textarea|title|xmp|iframe|noembed|noframes)(?=[\s/>])"  # what is in it is text, not tags
     r"|(a|base|meta)(?=[\s/>]))",
-    re.IGNORECASE | re.DOTALL,
+    re.IGNORECASE,
 )
+_LONGEST_NAME_CHARS = 16
+_WINDOW_CHARS = 1 << 18
+"""So much is searched at once: while a pattern is searched for, no other thread runs."""
+_EMPTY_COMMENT = re.compile(r"-?>")
 _GAP = re.compile(r"[\s/]*")
-_NAME = re.compile(r"[^\s/>][^\s/>=]*")
-_EQUALS = re.compile(r"\s*=\s*")
-_UNQUOTED = re.compile(r"[^\s>]*")
+_ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|(["'])|([^\s>]*)))?""")
+_MOST_ATTRIBUTES = 64
+_MOST_TAG_CHARS = 1 << 17
+"""A tag that has more of either means no file: it is passed over, for it would take long to read."""
 _END_OF_LINK = re.compile(r"</?a(?=[\s/>])", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 # In an attribute a reference without ";" counts only where no letter, digit or "=" follows: ?a=1&copy=2 is an address.
@@ -47,20 +52,52 @@ class StartTag(NamedTuple):
 def start_tags(document: str) -> Iterator[StartTag]:
     """Every link, base and meta in order; a tag that the document breaks off in is none."""
     position = 0
-    while found := _WANTED.search(document, position):
+    comments = _Comments(document)
+    while found := _wanted(document, position):
         position = found.end()
-        if raw := found[1]:
+        if found[1]:
+            position = comments.end(position)
+        elif raw := found[2]:
             end = re.compile(rf"</{raw}(?=[\s/>])", re.IGNORECASE).search(document, position)
             if end is None:
                 return
             position = end.start()
-        elif name := found[2]:
+        else:
             attributes: Attributes = {}
             end_of_tag = _read_attributes(document, position, attributes)
             if end_of_tag is None:
                 return
             position = end_of_tag
-            yield StartTag(name.lower(), attributes, position)
+            yield StartTag(found[3].lower(), attributes, position)
+
+
+class _Comments:
+    """Finds where comments end; each of the two ways in which they may is searched for once."""
+
+    def __init__(self, document: str) -> None:
+        self._document = document
+        self._next = {"-->": -1, "--!>": -1}
+
+    def end(self, start: int) -> int:
+        """Behind the comment whose text begins there; the end of the document where it is not closed."""
+        if empty := _EMPTY_COMMENT.match(self._document, start):
+            return empty.end()
+        ends = []
+        for mark, known in self._next.items():
+            if known < start:
+                found = self._document.find(mark, start)
+                self._next[mark] = len(self._document) if found < 0 else found
+            ends.append(min(self._next[mark] + len(mark), len(self._document)))
+        return min(ends)
+
+
+def _wanted(document: str, position: int) -> re.Match[str] | None:
+    while position < len(document):
+        stop = position + _WINDOW_CHARS
+        if found := _WANTED.search(document, position, stop):
+            return found
+        position = stop - _LONGEST_NAME_CHARS if stop < len(document) else stop
+    return None
 
 
 def link_text(document: str, start: int) -> str:
@@ -71,33 +108,25 @@ def link_text(document: str, start: int) -> str:
 
 def _read_attributes(document: str, position: int, attributes: Attributes) -> int | None:
     """Fill in the attributes of the tag whose name ends at `position`; where it ends, or None where it does not."""
-    length = len(document)
-    while True:
-        position = _end(_GAP, document, position)
-        if position >= length:
-            return None
-        if document[position] == ">":
-            return position + 1
-        start, position = position, _end(_NAME, document, position)
-        name, value = document[start:position].lower(), None
-        if equals := _EQUALS.match(document, position):
-            position = equals.end()
-            quote = document[position : position + 1]
-            if quote in {'"', "'"}:
-                start, position = position + 1, document.find(quote, position + 1) + 1
-                if not position:
-                    return None
-                value = _decoded(document[start : position - 1])
-            else:
-                start, position = position, _end(_UNQUOTED, document, position)
-                value = _decoded(document[start:position])
-        attributes.setdefault(name, value)
-
-
-def _end(pattern: re.Pattern[str], document: str, position: int) -> int:
-    """Where what the pattern matches ends; it matches everywhere but at the end of the document."""
-    found = pattern.match(document, position)
-    return found.end() if found else position
+    stop = min(position + _MOST_TAG_CHARS, len(document))
+    for _ in range(_MOST_ATTRIBUTES + 1):
+        found = _ATTRIBUTE.match(document, position, stop)
+        if found is None:
+            gap = _GAP.match(document, position, stop)
+            position = gap.end() if gap else position
+            if position < stop:
+                return position + 1  # nothing but ">" begins no attribute
+            break
+        name, double, single, opened, bare = found.groups()
+        if opened:  # and never closed
+            position = stop
+            break
+        value = double if double is not None else single if single is not None else bare
+        attributes.setdefault(name.lower(), None if value is None else _decoded(value))
+        position = found.end()
+    attributes.clear()
+    end = document.find(">", position)
+    return None if end < 0 else end + 1
 
 
 def _decoded(text: str) -> str:

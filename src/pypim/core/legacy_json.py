@@ -61,7 +61,7 @@ class Addresses(msgspec.Struct, frozen=True):
     """Where the answers of one index lead; absolute, with a slash at the end."""
 
     index: str
-    """Its pages for people: project/<name>/ and project/<name>/<version>/ are below it."""
+    """Below it are simple/<name>/ and pypi/<name>/<version>/json, where the URLs of a document lead."""
     files: str
     """What the path of each file (packages/…) is joined to."""
 
@@ -141,7 +141,7 @@ def _document(page: Page, releases: Releases, version: str, metadata: bytes | No
 
 def _info(page: Page, version: str, files: tuple[DistFile, ...], metadata: bytes | None, to: Addresses) -> Document:
     said: Mapping[str, object] = parse_email(metadata)[0] if metadata is not None else {}
-    project_url = f"{to.index}project/{page.name}/"
+    project_url = f"{to.index}simple/{page.name}/"
     keywords = said.get("keywords")
     reasons = [file.yanked for file in files if isinstance(file.yanked, str)]
     document: Document = {
@@ -153,7 +153,7 @@ def _info(page: Page, version: str, files: tuple[DistFile, ...], metadata: bytes
         "project_urls": said.get("project_urls") or None,
         "package_url": project_url,
         "project_url": project_url,
-        "release_url": f"{project_url}{quote(version)}/",
+        "release_url": f"{to.index}pypi/{page.name}/{quote(version)}/json",
         "docs_url": None,
         "bugtrack_url": None,
         "downloads": {"last_day": -1, "last_month": -1, "last_week": -1},

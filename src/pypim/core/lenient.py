@@ -1,7 +1,7 @@
 """Requirements and specifiers as they are found in old metadata: read as the standard says, else repaired as uv does.
 
-A mirror must follow what some installer would follow, so it reads at least what the most lenient one reads; whoever
-publishes is held to the standard elsewhere. Source: PEP 440, 508, 685; protocol checklist section 4 (repairs).
+A mirror must follow what some installer would follow, so it reads at least what the most lenient one reads, and says
+who reads it so; whoever publishes is held to the standard elsewhere. Source: PEP 440, 508, 685; uv 0.13 (repairs).
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from pypim.core.errors import InvalidName
+from pypim.core.filenames import parse_version
 from pypim.core.names import normalize_extra, parse_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from packaging.utils import NormalizedName
 
 _MAX_TEXT_CHARS = 4096
@@ -38,6 +42,8 @@ class ParsedRequirement(msgspec.Struct, frozen=True):
     """Whether the text was not valid; a marker that cannot be read is left out, so that the dependency is kept."""
     has_lost_marker: bool = False
     """Whether its marker names something that no installer knows, for which each passes over the whole release."""
+    is_beyond_uv: bool = False
+    """Whether uv cannot read it, not even repaired, and passes over the whole release."""
 
 
 _HEAD = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\[\]]*)\])?\s*", re.ASCII)
@@ -59,6 +65,23 @@ _REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+_UV_REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # Each is tried on what the one before has left. The first spoils a name that ends in a digit: d1>=1 is "d1,>=1".
+    (re.compile(r"([0-9])(?=[<>=~^!])"), r"\1,"),
+    (re.compile(r"!=~((?:[0-9]\.)*[0-9])"), r"!=\1.*"),
+    (re.compile(r"([<>]=?)\s*([0-9]+(?:\.[0-9]+)*)\.\*"), r"\1\2"),
+    (re.compile(r"([0-9]\.[0-9])\*"), r"\1.*"),
+    (re.compile(r",\s*\Z"), ""),
+    (re.compile(r">dev"), ">0.0.0dev"),
+    (re.compile(r"([0-9]+(?:\.[0-9])*(?:a|b|rc|post|dev)[0-9]+)\.0"), r"\1"),
+)
+_NUMBER = re.compile(r"[0-9]+")
+_LONG_NUMBER = re.compile(r"[0-9]{20,}")
+_UNUSUAL_SPACE = re.compile(r"[^\S\n]")
+_UV_MAX_NUMBER = (1 << 64) - 1
+_ODD_COMMAS = re.compile(r"\A\s*,|,\s*,")
+_IN_SET = re.compile(r"\bin\s+(?:extras|dependency_groups)\b")
+
 _SPECIFIER = r"(?:~=|==|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+"
 _PLAIN = re.compile(
     r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*"
@@ -76,12 +99,13 @@ def parse_requirement(text: str) -> ParsedRequirement | None:
         return None
     if (plain := _parse_plain(text)) is not None:
         return plain
-    try:
-        requirement = Requirement(text)
-    except (ValueError, RecursionError):
+    requirement = _try_requirement(text)
+    if requirement is None:
         return _repaired(text)
     if requirement.marker is not None and _is_foreign_marker(str(requirement.marker)):
-        return _repaired(text)
+        kept = _leniently_repaired(text)
+        is_evaluated = _IN_SET.search(_QUOTED.sub("", str(requirement.marker))) is not None
+        return kept and msgspec.structs.replace(kept, is_beyond_uv=not is_evaluated)
     return _parsed(requirement, text, is_repaired=False)
 
 
@@ -105,7 +129,11 @@ def _parse_plain(text: str) -> ParsedRequirement | None:
     marker = None if match[3] is None else _try_marker(match[3])
     if specifier is None or (match[3] is not None and marker is None):
         return None
-    return ParsedRequirement(parse_name(match[1]), frozenset(), specifier, marker, None, text, is_repaired=False)
+    is_beyond_uv = not _is_for_uv(match[2], specifier, match[3] or "")
+    name = parse_name(match[1])
+    return ParsedRequirement(
+        name, frozenset(), specifier, marker, None, text, is_repaired=False, is_beyond_uv=is_beyond_uv
+    )
 
 
 @lru_cache(maxsize=16384)
@@ -121,7 +149,67 @@ def with_marker(requirement: str, marker: str) -> str:
     return f"{head} ; {condition}"
 
 
+# --- as uv reads ----------------------------------------------------------------------------------------------------
+def is_within_uv(text: str) -> bool:
+    """Whether all numbers of a version, or of what has versions in it, fit into the 64 bits that uv has for them."""
+    return _LONG_NUMBER.search(text) is None or all(int(number) <= _UV_MAX_NUMBER for number in _NUMBER.findall(text))
+
+
+@lru_cache(maxsize=16384)
+def read_as_uv(text: str) -> SpecifierSet | None:
+    """A specifier set as uv reads it, repaired if need be; None where it cannot."""
+    if len(text) > _MAX_TEXT_CHARS:
+        return None
+    for attempt in (text, *_uv_repairs(text)):
+        if _ODD_COMMAS.search(attempt) is None and is_within_uv(attempt):
+            found = _try_specifiers(attempt)
+            if found is not None and _has_versions(found):
+                return found
+    return None
+
+
+def _uv_repairs(text: str) -> Iterator[str]:
+    """What uv tries one after the other, once it cannot read a text: every repair that changes it, in this order."""
+    for pattern, replacement in _UV_REPAIRS:
+        repaired = pattern.sub(replacement, text)
+        if repaired != text:
+            yield repaired
+        text = repaired
+    head, semicolon, marker = text.partition(";")
+    repaired = head.replace('"', "").replace("'", "") + semicolon + marker
+    if repaired != text:
+        yield repaired
+
+
+def _has_versions(specifiers: SpecifierSet) -> bool:
+    """Whether what stands behind every `===` is a version, which for uv is a must."""
+    return all(part.operator != "===" or parse_version(part.version) is not None for part in specifiers)
+
+
+def _is_for_uv(written: str, specifiers: SpecifierSet, marker: str) -> bool:
+    """Whether uv reads what is valid.
+
+    It knows no `===` in a marker nor before what is no version, no comma without a specifier, and no huge number.
+    """
+    if _ODD_COMMAS.search(written) or not is_within_uv(written) or ("===" in written and not _has_versions(specifiers)):
+        return False
+    return "===" not in marker or "===" not in _QUOTED.sub("", marker)
+
+
+# --- repairs --------------------------------------------------------------------------------------------------------
 def _repaired(text: str) -> ParsedRequirement | None:
+    """As uv repairs it; else as well as can be, so that what is required is followed all the same."""
+    for attempt in (_UNUSUAL_SPACE.sub(" ", text), *_uv_repairs(text)):
+        requirement = _try_requirement(attempt)
+        if requirement is not None and not _is_foreign_marker(str(requirement.marker or "")):
+            found = _parsed(requirement, str(requirement), is_repaired=True)
+            if found is not None and not found.is_beyond_uv:
+                return found
+    kept = _leniently_repaired(text)
+    return kept and msgspec.structs.replace(kept, is_beyond_uv=True)
+
+
+def _leniently_repaired(text: str) -> ParsedRequirement | None:
     head, marker_text = _split_marker(text)
     base = _try_requirement(head) or _repaired_head(head)
     if base is None:
@@ -164,7 +252,7 @@ def _repaired_specifiers(text: str) -> SpecifierSet | None:
 def _parsed(requirement: Requirement, text: str, *, is_repaired: bool) -> ParsedRequirement | None:
     try:
         name = parse_name(requirement.name)
-    except ValueError:
+    except InvalidName:
         return None
     return ParsedRequirement(
         name=name,
@@ -174,6 +262,7 @@ def _parsed(requirement: Requirement, text: str, *, is_repaired: bool) -> Parsed
         url=requirement.url,
         text=text,
         is_repaired=is_repaired,
+        is_beyond_uv=not _is_for_uv(str(requirement.specifier), requirement.specifier, str(requirement.marker or "")),
     )
 
 

@@ -10,12 +10,14 @@ import msgspec
 
 from pypim.core.closure import WantMetadata, WantPage, WantSize
 from pypim.core.expand import means_itself, wanted_requirements
+from pypim.core.filenames import FileKind
 from pypim.core.foreign import ForeignWheels
 from pypim.core.lenient import parse_requirement
+from pypim.core.readings import Reading, refuses, takes_bound
 from pypim.core.selection import ProblemKind
 from pypim.core.sizing import Sizing
 from pypim.core.target import wheel_rank
-from pypim.core.universe import Reading, Universe
+from pypim.core.universe import Universe
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from pypim.core.closure import Want
     from pypim.core.metadata import ParsedRequirement
     from pypim.core.model import CoreMetadata, DistFile, Page
+
+_INSTALLED = frozenset((FileKind.WHEEL, FileKind.SDIST))
 
 
 class Facts:
@@ -160,7 +164,7 @@ class Library:
                 if self.follows_open:
                     universe.refuse(number, bits)
                 continue
-            if self._is_invalid(metadata):
+            if refuses(metadata, candidate.parsed, universe.project, self.reading):
                 universe.refuse(number, bits)
                 continue
             allowed = self.chooser.python_mask(metadata.requires_python)
@@ -173,12 +177,16 @@ class Library:
 
     def readable(self, release: Release, mask: int, *, with_yanked: bool) -> int:
         """The environments of a mask in which installers do not pass over a release that was asked for as it is."""
-        for candidate, bits in self.preferred(release, mask, with_yanked=with_yanked):
-            mask &= ~(bits & ~self.chooser.python_mask(candidate.file.requires_python))
+        preferred = self.preferred(release, mask, with_yanked=with_yanked)
+        if any(one.parsed.kind in _INSTALLED for one in release.candidates):  # else it is carried, and never installed
+            mask &= reduce(or_, (bits for _, bits in preferred), 0)
+        for candidate, bits in preferred:
+            mask &= ~(bits & ~self.chooser.listed_mask(candidate.file, candidate.parsed))
             metadata = self.facts.metadata.get(candidate.file.identity)
             if metadata is not None:
                 mask &= ~(bits & ~self.chooser.python_mask(metadata.requires_python))
-                mask &= ~(bits if self._is_invalid(metadata) else self._addressed(metadata, bits))
+                is_refused = refuses(metadata, candidate.parsed, release.project, self.reading)
+                mask &= ~(bits if is_refused else self._addressed(metadata, bits))
         return mask
 
     def _weigh(self, universe: Universe, number: int, mask: int) -> Generator[list[Want], None, None]:
@@ -227,6 +235,8 @@ class Library:
             return []
 
         def may_read(file: DistFile) -> bool:
+            if not takes_bound(file.requires_python, Reading.UV):
+                return False
             size, limit_bytes = self.facts.sizing.size(release.project, file), self.facts.sizing.limit_bytes
             return size is None or limit_bytes is None or size <= limit_bytes
 
@@ -238,9 +248,11 @@ class Library:
         """The files whose metadata counts: for both installers that of every file either reads, else of the best."""
         takes_yanked = self.reading is Reading.PIP if with_yanked is None else with_yanked
         found = release.installable(mask, with_yanked=takes_yanked)
-        foreign = self.foreign(release, found)
         if self.reading is Reading.BOTH:
+            foreign = self.foreign(release, found)
             return [*found, *foreign] if foreign else found
+        found = self._taken(release, found, mask, with_yanked=takes_yanked)
+        foreign = self.foreign(release, found)
         if foreign:
             instead = reduce(or_, (bits for _, bits in foreign))
             rest = ((one, bits & ~instead if one.is_sdist else bits) for one, bits in found)
@@ -248,6 +260,17 @@ class Library:
         if len(found) > 1:
             found = self._best(found)
         return [*found, *foreign] if foreign else found
+
+    def _taken(
+        self, release: Release, found: list[tuple[Candidate, int]], mask: int, *, with_yanked: bool
+    ) -> list[tuple[Candidate, int]]:
+        """Of the files that some installer may take those that this one does, of a release that a root took."""
+        given = release
+        for candidate in given.candidates:
+            usable = self.chooser.page_mask(candidate.file, candidate.parsed)
+            if candidate.mask & mask & ~usable:
+                release = release.narrowed(candidate.file, usable)
+        return found if release is given else release.installable(mask, with_yanked=with_yanked)
 
     def _best(self, found: Sequence[tuple[Candidate, int]]) -> list[tuple[Candidate, int]]:
         """Of several files the one that suits each environment best."""
@@ -323,12 +346,6 @@ class Library:
         if page is None:
             return None
         return Universe(self.candidates(page), self.reading, mixes_prereleases=self.chooser.policy.prereleases)
-
-    def _is_invalid(self, metadata: CoreMetadata) -> bool:
-        """Whether an installer passes over a release because of what its requirements look like."""
-        if self.reading is Reading.UV:
-            return metadata.has_unreadable_requirements
-        return metadata.has_unreadable_requirements or metadata.has_repaired_requirements
 
     def _addressed(self, metadata: CoreMetadata, bits: int) -> int:
         """Where something is required from an address of its own, which is not installable from an index alone."""

@@ -39,6 +39,15 @@ def parse_size(text: str | int, where: str = "size") -> int:
     return int(number * _BYTES[found["unit"].lower()])
 
 
+def parse_rate(text: str | int, where: str = "rate") -> int:
+    """Bytes per second, as a size with or without "/s"; at least one. Raises InvalidRequirement."""
+    rate = parse_size(str(text).strip().removesuffix("/s"), where)
+    if not rate:
+        hint = "Leave it out where there is to be no limit."
+        raise InvalidRequirement(where, str(text), "at this rate nothing ever comes", hint=hint)
+    return rate
+
+
 def parse_duration(text: str, where: str = "duration") -> timedelta:
     """A duration, in words or as ISO 8601 without months and years, whose length varies. Raises InvalidRequirement."""
     stripped = text.strip()

@@ -36,6 +36,7 @@ _RESOLUTION_FIELDS = frozenset(("requires-dist", "requires-python", "provides-ex
 _MOST_REQUIREMENTS = 20_000  # ten times as many as any project is known to have
 _FIELDS = _RESOLUTION_FIELDS | {"metadata-version", "name", "version", "dynamic"}
 _END_OF_HEADERS = re.compile(rb"\n\r?\n|\r\r")
+_NO_FIELD_NAME = re.compile(rb"[^!-9;-~]")
 _METADATA_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\Z", re.ASCII)
 _LATEST_MAJOR = 2
 _STATIC_SINCE = (2, 2)  # PEP 643: from here on a field of an sdist is static unless Dynamic names it
@@ -79,13 +80,13 @@ def hints_of_pkg_info(body: bytes) -> CoreMetadata:
     Its requirements may be others once the sdist is built (PEP 643), but are what its maker saw: a lower bound.
     """
     headers = _parse_headers(body)
-    requires_dist, faults = requirements_of(headers.get("requires-dist", ()))
+    requires_dist, faults = requirements_of(text.replace("\n", " ") for text in headers.get("requires-dist", ()))
     return CoreMetadata(
         name=_first(headers, "name"),
         version=_first(headers, "version"),
         requires_dist=requires_dist,
         requires_python=_first(headers, "requires-python"),
-        provides_extra=tuple(dict.fromkeys(headers.get("provides-extra", ()))),
+        provides_extra=_extras(headers),
         source=MetadataSource.PKG_INFO if requires_dist else MetadataSource.NONE,
         is_lower_bound=True,
         faults=faults,
@@ -169,8 +170,10 @@ def requirements_of(texts: Iterable[str], field: str = "Requires-Dist") -> tuple
 
 
 def _from_headers(headers: Headers, source: MetadataSource, *, is_lower_bound: bool) -> CoreMetadata:
-    requires_dist, faults = requirements_of(headers.get("requires-dist", ()))
-    parsed = [parse_requirement(text) for text in headers.get("requires-dist", ())[:_MOST_REQUIREMENTS]]
+    is_folded = any("\n" in text for text in headers.get("requires-dist", ()))  # pip does not read such a requirement
+    texts = [text.replace("\n", " ") for text in headers.get("requires-dist", ())]
+    requires_dist, faults = requirements_of(texts)
+    parsed = [parse_requirement(text) for text in texts[:_MOST_REQUIREMENTS]]
     name, number = _first(headers, "name"), _metadata_version(headers)
     if name is None:
         faults += ("there is no Name: this is not core metadata",)
@@ -183,33 +186,37 @@ def _from_headers(headers: Headers, source: MetadataSource, *, is_lower_bound: b
         version=_first(headers, "version"),
         requires_dist=requires_dist,
         requires_python=_first(headers, "requires-python"),
-        provides_extra=tuple(dict.fromkeys(headers.get("provides-extra", ()))),
+        provides_extra=_extras(headers),
         source=source,
         is_lower_bound=is_lower_bound,
-        has_repaired_requirements=any(one is not None and one.is_repaired for one in parsed),
-        has_unreadable_requirements=any(one is None or one.has_lost_marker for one in parsed),
+        has_repaired_requirements=is_folded or any(one is not None and one.is_repaired for one in parsed),
+        has_unreadable_requirements=any(one is None or (one.is_repaired and one.is_beyond_uv) for one in parsed),
+        has_requirements_for_pip_alone=any(one is not None and one.is_beyond_uv for one in parsed),
         faults=faults,
     )
 
 
 def _parse_headers(body: bytes) -> Headers:
-    """The header fields that resolution needs, unfolded, by lower-case name.
+    """The header fields that resolution needs, by lower-case name; where a value was folded it has a newline.
 
-    Split by hand because the standard library's parser takes ten times as long, and stops at the first line that is
-    no field, which old descriptions written without folding would cut short.
+    They end where installers see their end: at the first line that is neither a field nor goes on with one. Split by
+    hand because the standard library's parser takes ten times as long.
     """
     headers: Headers = {}
     values: list[str] | None = None
-    body = body.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     end = _END_OF_HEADERS.search(body)
-    for line in body[: end.start() if end else None].splitlines():
-        if line[:1] in b" \t":
-            if values is not None:
-                values[-1] = f"{values[-1]} {_decode(line).strip()}".strip()
+    for number, line in enumerate(body[: end.start() if end else None].splitlines()):
+        if line[:1] in b" \t" and line:
+            if values is not None and (more := _decode(line).strip()):
+                values[-1] = f"{values[-1]}\n{more}" if values[-1] else more
             continue
         field, separator, value = line.partition(b":")
-        name = field.strip().lower().decode("ascii", "replace")
-        values = headers.setdefault(name, []) if separator and name in _FIELDS else None
+        if not separator or _NO_FIELD_NAME.search(field):
+            if number == 0 and line.startswith(b"From "):
+                continue
+            break
+        name = field.lower().decode("ascii")
+        values = headers.setdefault(name, []) if name in _FIELDS else None
         if values is not None:
             values.append(_decode(value).strip())
     return headers
@@ -227,8 +234,12 @@ def _first(headers: Headers, name: str) -> str | None:
     """The first value of a field; None where it is absent, empty, or the UNKNOWN that distutils wrote."""
     for value in headers.get(name, ()):
         if value and value != "UNKNOWN":
-            return value
+            return value.replace("\n", " ")
     return None
+
+
+def _extras(headers: Headers) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text.replace("\n", " ") for text in headers.get("provides-extra", ())))
 
 
 def _metadata_version(headers: Headers) -> tuple[int, int] | None:

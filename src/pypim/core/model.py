@@ -67,6 +67,14 @@ class DistFile(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
         return self.yanked is not False
 
 
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project says of itself, as its newest release has it."""
+
+    classifiers: tuple[str, ...] = ()
+    licenses: tuple[str, ...] = ()
+    """Its SPDX expression (PEP 639), and the text of the older field."""
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """A project's listing as a value (PEP 691 project detail)."""
 
@@ -80,6 +88,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     last_serial: int | None = None
     dropped: tuple[str, ...] = ()
     """One sentence for every entry that could not be used: nothing is left out in silence."""
+    about: About | None = None
+    """None where the index does not say, or nobody has asked."""
 
 
 class ProjectList(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +131,8 @@ class CoreMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """Whether some requirement is not valid and was repaired; pip passes over such a release."""
     has_unreadable_requirements: bool = False
     """Whether some requirement, or its marker, cannot be read by anybody; pip and uv pass over such a release."""
+    has_requirements_for_pip_alone: bool = False
+    """Whether some requirement is valid and yet cannot be read by uv, which passes over such a release."""
     faults: tuple[str, ...] = ()
     """One sentence for every line that could not be read or had to be repaired."""
 

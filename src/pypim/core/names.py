@@ -15,6 +15,7 @@ SafeFilename = NewType("SafeFilename", str)
 """One part of a path that cannot leave its folder; only `parse_safe_filename` makes it."""
 
 _MAX_FILENAME_BYTES = 240  # the file systems' 255, less room for ".metadata" and a temporary suffix
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,238}[A-Za-z0-9_]", re.ASCII)
 _UNSAFE = re.compile(r"[/\\:*?\"<>|\x00-\x1f\x7f]")
 
 
@@ -40,6 +41,8 @@ def normalize_extra(text: str) -> NormalizedName:
 
 def parse_safe_filename(text: str) -> SafeFilename:
     """Accept a file name that is one part of a path on every system, or raise InvalidFilename."""
+    if _PLAIN.fullmatch(text):
+        return SafeFilename(text)  # nearly every name: one look at it is enough
     if not text or text in {".", ".."}:
         raise InvalidFilename(text, "it is empty or a folder")
     if found := _UNSAFE.search(text):

@@ -63,6 +63,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     total_files: int
     total_bytes: int
     removed_bytes: int
+    fetch_files: int = 0
+    """How many `fetch` are in all: of an index that mirrors very many projects not every one is listed."""
+    removed_files: int = 0
+    """How many `removed` are in all, likewise."""
+    untold_releases: int = 0
+    """Releases that change and are not among `releases`, likewise; those that stay are not among them either."""
 
     @property
     def changes_nothing(self) -> bool:
@@ -87,6 +93,8 @@ def make_plan(selection: Selection, current: Selection | None, holdings: Mapping
         total_files=len(wanted),
         total_bytes=sum(size or 0 for size in sizes),
         removed_bytes=sum(_size(planned.file, holdings) or 0 for planned in removed),
+        fetch_files=len(fetch),
+        removed_files=len(removed),
     )
 
 

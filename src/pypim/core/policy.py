@@ -14,7 +14,9 @@ import msgspec
 from pypim.core.errors import InvalidConfig, InvalidRequirement
 from pypim.core.filenames import FileKind
 from pypim.core.measures import parse_duration, parse_size
+from pypim.core.model import ProjectStatus
 from pypim.core.patterns import ProjectPatterns, TagPatterns, compile_pattern, parse_project_pattern
+from pypim.core.project_limits import STATUSES, ProjectLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +52,12 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_
     exclude: Annotated[
         tuple[str, ...], _told('Names, globs and requirements that are kept out: "tensorflow*", "torch>=3".')
     ] = ()
+    exclude_dependents: Annotated[
+        bool,
+        _told(
+            "What depends on something that filters keep out is kept out with it, as a whole project, asked for or not."
+        ),
+    ] = False
     allow: Annotated[
         tuple[str, ...], _told("When given, only these names, globs and requirements, and what they need.")
     ] = ()
@@ -82,6 +90,22 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_
         _told('Keep out larger files: "1 GB", "500 MiB", or bytes. A file whose page says no size is asked for it.'),
     ] = None
     min_age: Annotated[str | None, _told('Keep out files uploaded later than so long ago: "3 days", "P7D".')] = None
+    max_project_size: Annotated[
+        str | int | None,
+        _told('Keep out projects whose files are larger together, as far as the index says their sizes: "10 GB".'),
+    ] = None
+    max_releases: Annotated[int | None, _told("Keep out projects with more releases than that.")] = None
+    exclude_statuses: Annotated[
+        tuple[str, ...], _told(f"Keep out projects with one of these statuses (PEP 792): {', '.join(STATUSES)}.")
+    ] = ()
+    exclude_classifiers: Annotated[
+        tuple[str, ...],
+        _told('Keep out projects with a classifier that matches one of these globs: "Development Status :: 1 *".'),
+    ] = ()
+    exclude_licenses: Annotated[
+        tuple[str, ...],
+        _told('Keep out projects with a licence expression, text or classifier that matches one of these: "AGPL*".'),
+    ] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -100,6 +124,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     exclude: ProjectPatterns
     allow: ProjectPatterns
+    excludes_dependents: bool = False
+    """Whether what depends on something excluded goes with it."""
     formats: frozenset[FileKind] | None = None
     extensions: frozenset[str] = frozenset()
     python_tags: TagPatterns = TagPatterns()
@@ -109,6 +135,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     prereleases: bool = False
     max_file_size_bytes: int | None = None
     min_age: timedelta = timedelta()
+    limits: ProjectLimits = ProjectLimits()
     has_file_filters: bool = True
     """False where files are judged by their format alone, which is most often so: pages list very many."""
 
@@ -124,6 +151,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             exclude=ProjectPatterns.compile(filters.exclude, where),
             allow=ProjectPatterns.compile(filters.allow, where),
+            excludes_dependents=filters.exclude_dependents,
             formats=None if filters.formats is None else frozenset(FileKind(text.lower()) for text in filters.formats),
             extensions=frozenset(text.lower().lstrip(".") for text in filters.extensions),
             python_tags=TagPatterns.compile(filters.python_tags),
@@ -132,6 +160,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             prereleases=filters.prereleases,
             max_file_size_bytes=None if filters.max_file_size is None else parse_size(filters.max_file_size),
             min_age=timedelta() if filters.min_age is None else parse_duration(filters.min_age),
+            limits=ProjectLimits(
+                max_size_bytes=None if filters.max_project_size is None else parse_size(filters.max_project_size),
+                max_releases=filters.max_releases,
+                statuses=frozenset(map(ProjectStatus, filters.exclude_statuses)),
+                classifiers=filters.exclude_classifiers,
+                licenses=filters.exclude_licenses,
+            ),
             has_file_filters=bool(
                 filters.extensions
                 or filters.python_tags
@@ -203,6 +238,11 @@ def _attempts(filters: Filters, where: str) -> Iterator[tuple[str, Callable[[], 
     for text in filters.formats or ():
         yield "formats", partial(_check_format, text, where)
     yield "keep-latest", partial(_check_keep_latest, filters.keep_latest, where)
+    yield "max-releases", partial(_check_keep_latest, filters.max_releases, where)
+    for text in filters.exclude_statuses:
+        yield "exclude-statuses", partial(_check_status, text, where)
+    if filters.max_project_size is not None:
+        yield "max-project-size", partial(parse_size, filters.max_project_size, where)
     if filters.max_file_size is not None:
         yield "max-file-size", partial(parse_size, filters.max_file_size, where)
     if filters.min_age is not None:
@@ -212,6 +252,11 @@ def _attempts(filters: Filters, where: str) -> Iterator[tuple[str, Callable[[], 
 def _check_format(text: str, where: str) -> None:
     if text.lower() not in _FORMATS:
         raise InvalidRequirement(where, text, "there is no such format", hint=f"Use some of {', '.join(_FORMATS)}.")
+
+
+def _check_status(text: str, where: str) -> None:
+    if text not in STATUSES:
+        raise InvalidRequirement(where, text, "there is no such status", hint=f"Use some of {', '.join(STATUSES)}.")
 
 
 def _check_keep_latest(count: int | None, where: str) -> None:
@@ -270,6 +315,12 @@ def _age(policy: Policy, file: DistFile, _parsed: ParsedFilename, now: datetime)
         is_allowed=False,
         reason=f"filters.min-age: uploaded {file.upload_time}, old enough after {until:%Y-%m-%dT%H:%M:%SZ}",
     )
+
+
+def old_enough_at(policy: Policy, file: DistFile) -> float | None:
+    """When a file passes `min-age`, in seconds since the epoch; None where the index does not say when it came."""
+    uploaded = _moment(file.upload_time)
+    return None if uploaded is None else (uploaded + policy.min_age).timestamp()
 
 
 def _moment(text: str | None) -> datetime | None:

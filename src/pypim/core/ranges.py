@@ -6,7 +6,9 @@ import re
 
 import msgspec
 
-_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*\Z", re.ASCII | re.IGNORECASE)
+_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*\Z", re.ASCII | re.IGNORECASE)
+_MOST_DIGITS = 18
+_BEYOND_ALL = 10**_MOST_DIGITS
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -29,13 +31,19 @@ def parse_range(header: str | None, size: int) -> Span | Unsatisfiable | None:
     if found is None or not (found[1] or found[2]):
         return None
     if not found[1]:
-        length = int(found[2])
+        length = _number(found[2])
         return Span(max(size - length, 0), size) if length and size else Unsatisfiable()
-    start = int(found[1])
-    stop = min(int(found[2]) + 1, size) if found[2] else size
-    if found[2] and int(found[2]) < start:
+    start = _number(found[1])
+    stop = min(_number(found[2]) + 1, size) if found[2] else size
+    if found[2] and _number(found[2]) < start:
         return None
     return Span(start, stop) if start < size else Unsatisfiable()
+
+
+def _number(digits: str) -> int:
+    """A number that may have more digits than any file is long, or than `int` takes."""
+    significant = digits.lstrip("0")
+    return int(significant or "0") if len(significant) <= _MOST_DIGITS else _BEYOND_ALL
 
 
 def matches_etag(header: str | None, etag: str) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+    from pypim.core.description import Description
     from pypim.core.model import Page
 
 
@@ -19,6 +20,39 @@ class Fetched(msgspec.Struct, frozen=True):
     url: str
     headers: dict[str, str]
     body: bytes
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """An index as one that has files of an upstream and believes what that upstream says."""
+
+    index: str
+    upstream: str
+    """Its URL, without credentials and with one slash at its end."""
+    credentials: str = ""
+    """A digest of whose credentials it is asked with, which has no secret in it; empty without any."""
+    also: tuple[str, ...] = ()
+    """Other indexes, which anyone may read: what came to them counts as well."""
+
+    @property
+    def known_as(self) -> str:
+        """Under what it is kept what this upstream says when it is asked like that."""
+        return keyed(self.upstream, self.credentials)
+
+
+def keyed(url: str, credentials: str) -> str:
+    """A URL as what it says is kept: what is told to somebody counts for nobody else."""
+    return f"{credentials}@{url}" if credentials else url
+
+
+class FileState(msgspec.Struct, frozen=True):
+    """A file of this machine as it was when it was looked at; equal ones mean that its bytes are the same."""
+
+    device: int
+    inode: int
+    size: int
+    """In bytes."""
+    modified: int
+    """In nanoseconds since the epoch."""
 
 
 class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +80,28 @@ class KeptPage(msgspec.Struct, frozen=True):
     fetched_at: float
     """Seconds since the epoch."""
     fresh_until: float | None
+
+
+class KeptHead(msgspec.Struct, frozen=True, kw_only=True):
+    """An upstream's answer as it is kept, without its body."""
+
+    url: str
+    status: int
+    etag: str | None
+    last_modified: str | None
+    serial: int | None
+    """That of the page where it tells one, else of the answer's head."""
+    is_decoded: bool
+    """Whether what it says stands in the decoded tables."""
+
+
+class Gathered(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer about a project, and what it says of it: its page, or its description, or neither (404)."""
+
+    project: NormalizedName
+    response: StoredResponse
+    page: Page | None = None
+    description: Description | None = None
 
 
 class KeptPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +136,48 @@ class Generation(msgspec.Struct, frozen=True):
     index: str
     started_at: float
     finished_at: float | None
+    is_amended: bool = False
+    """Whether it amended some projects of the one before, rather than being chosen as a whole."""
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """What the rules of an index choose, and what of it is held; bytes as far as the upstream says sizes."""
+
+    projects: int
+    """Those with a chosen file."""
+    complete_projects: int
+    """Those of them with all of their files."""
+    releases: int
+    files: int
+    file_bytes: int
+    held_files: int
+    held_bytes: int
+
+
+class UnheldFile(msgspec.Struct, frozen=True):
+    """A file that an index names and does not hold; its size in bytes, None where the upstream does not say."""
+
+    project: NormalizedName
+    version: str
+    filename: str
+    size: int | None
+
+
+class Walk(msgspec.Struct, frozen=True):
+    """How far an index has come with choosing its projects one by one, in the order of their names."""
+
+    digest: str
+    """Of what the configuration says of the index, and of the program."""
+    upstream: str
+    """Its URL."""
+    since: int | None
+    """Only what changed after that revision of the upstream's list; None: every project."""
+    until: int
+    """The revision that the list had when the walk began."""
+    after: str = ""
+    """Every project up to this name is done, or on the to-do."""
+    is_ended: bool = False
+    """Whether all of them are."""
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -130,5 +228,9 @@ class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 4
     max_connections: int = 16
     requests_per_second: float | None = None
+    most_requests_saved: float = 1.0
+    """Requests that may be made at once after a rest, before that rate counts."""
+    bytes_per_second: float | None = None
+    """Of bodies, as they come over the network."""
     netrc_file: str | None = None
     """Where credentials per host stand; a file that does not exist has none."""

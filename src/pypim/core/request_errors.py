@@ -85,15 +85,18 @@ class RequestTooLong(Invalid):
 
 
 class RequestTimeout(Invalid):
-    """Nothing came of the body of a request for too long (HTTP 408)."""
+    """Nothing came of the body of a request for too long, or too little in all the time that it took (HTTP 408)."""
 
     code = "request-timeout"
     http_status: ClassVar[int] = 408
     http_headers: ClassVar[Mapping[str, str]] = MappingProxyType({"connection": "close"})
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, received_bytes: int | None = None) -> None:
+        """Without `received_bytes` nothing came in the last so many seconds; else only that in all of them."""
+        what = "nothing" if received_bytes is None else f"only {received_bytes:,} bytes"
         super().__init__(
-            f"nothing came of the request for {seconds:g} seconds",
+            f"{what} came of the request for {seconds:g} seconds",
             hint="Send it again, over a line that does not stall; server.request-timeout says how long is waited.",
         )
         self.seconds = seconds
+        self.received_bytes = received_bytes

@@ -199,8 +199,7 @@ class Resolution:
 
     # --- roots ------------------------------------------------------------------------------------------------------
     def _take_root(self, choice: RootChoice) -> Generator[list[Want], None, None]:
-        strict, lenient, _ = self._scope.libraries
-        taken = yield from choice.run(strict, lenient)
+        taken = yield from choice.run(self._scope.offered, self._scope.libraries[1])
         for root, release, mask in taken:
             self._outcomes.to_build[release] = self._outcomes.to_build.get(release, 0) | mask
             extras = root.extras | self._root_extras(release, mask, with_yanked=root.rule.is_pin)

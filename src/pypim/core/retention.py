@@ -28,21 +28,29 @@ class OnRemoval(msgspec.Struct, frozen=True):
 
     keeps_listed: bool
     delete_after: timedelta
+    yanks_removed: bool = False
+    """Whether what is kept although the upstream has removed it is marked as yanked (PEP 592)."""
 
+
+YANKED_AS_REMOVED = "removed from the upstream"
+"""Why a file is yanked that only the mirror still lists."""
 
 _LONG_AFTER = datetime.max.replace(tzinfo=UTC)
 _PRUNE_AFTER = re.compile(r"prune-after\s+(\d{1,5})\s+(hour|day|week)s?")
 
 
 def parse_on_removal(text: str, where: str) -> OnRemoval:
-    """Read "keep", "prune" or "prune-after N days" (hours, weeks). Raises InvalidRequirement with `where`."""
-    if text == "keep":
-        return OnRemoval(keeps_listed=True, delete_after=timedelta())
+    """Read "keep", "keep-and-yank", "prune" or "prune-after N days" (hours, weeks).
+
+    Raises InvalidRequirement with `where`.
+    """
+    if text in {"keep", "keep-and-yank"}:
+        return OnRemoval(keeps_listed=True, delete_after=timedelta(), yanks_removed=text != "keep")
     if text == "prune":
         return OnRemoval(keeps_listed=False, delete_after=timedelta())
     found = _PRUNE_AFTER.fullmatch(text.strip())
     if found is None:
-        hint = 'Write "keep", "prune", or "prune-after 30 days".'
+        hint = 'Write "keep", "keep-and-yank", "prune", or "prune-after 30 days".'
         raise InvalidRequirement(where, text, "this is not a rule for removal", hint=hint)
     return OnRemoval(keeps_listed=False, delete_after=timedelta(**{found[2] + "s": int(found[1])}))
 
@@ -65,13 +73,14 @@ def carried_over(
     if current is None or not (on_removal.keeps_listed or is_partial):
         return selection
     closed = {known.name for known in selection.projects if known.status is ProjectStatus.QUARANTINED}
+    closed |= {name for name, page in pages.items() if any(policy.limits.objections(page))}
     chosen = {(release.project, release.version): release for release in selection.releases}
     taken = {(release.project, file.filename) for release in selection.releases for file in release.files}
     for release in current.releases:
         unchosen = [file for file in release.files if (release.project, file.filename) not in taken]
         if unchosen and release.project in pages:
             told = {file.identity: file for file in pages[release.project].files}
-            unchosen = [told.get(file.identity, file) for file in unchosen]
+            unchosen = [told.get(file.identity) or _removed(file, on_removal) for file in unchosen]
         missing = [file for file in unchosen if _is_allowed(release.project, file, policy)]
         if missing and release.project not in closed:
             key = (release.project, release.version)
@@ -87,6 +96,13 @@ def carried_over(
         releases=tuple(release for _, release in sorted(chosen.items())),
         projects=tuple(known for _, known in sorted(facts.items())),
     )
+
+
+def _removed(file: DistFile, on_removal: OnRemoval) -> DistFile:
+    """A file that the page of its project does not name any more."""
+    if not on_removal.yanks_removed or file.yanked is not False:
+        return file
+    return msgspec.structs.replace(file, yanked=YANKED_AS_REMOVED)
 
 
 def _in_no_resolution(release: ChosenRelease) -> tuple[tuple[Share, ...], ...]:

@@ -9,8 +9,9 @@ import msgspec
 from pypim.core.choice import Choice
 from pypim.core.closure import WantPage
 from pypim.core.exact import find_locked
+from pypim.core.filenames import parse_filename
+from pypim.core.readings import is_read_apart
 from pypim.core.rules import requirement_rule
-from pypim.core.target import lower_bound
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -50,7 +51,7 @@ class RootChoice:
         candidates, taken = yield from self._taken(library, page, rule, self._mask)
         satisfied = _union(taken)
         lacking = self._mask & ~satisfied
-        if lacking and (self._has_learned or any(map(_may_be_read_otherwise, page.files))):
+        if lacking and (self._has_learned or _is_read_apart(page)):
             _, others = yield from self._taken(lenient, page, rule, lacking)
             satisfied |= _union(others)
             taken += others
@@ -137,6 +138,6 @@ def _union(taken: list[tuple[Release, int]]) -> int:
     return found
 
 
-def _may_be_read_otherwise(file: DistFile) -> bool:
-    """Whether Requires-Python says more than from which Python on, which uv does not mind."""
-    return file.requires_python is not None and lower_bound(file.requires_python) != file.requires_python
+def _is_read_apart(page: Page) -> bool:
+    """Whether pip and uv may see some file of a page differently."""
+    return any(is_read_apart(file, parse_filename(file.filename, page.name)) for file in page.files)

@@ -93,10 +93,14 @@ class Scope:
         constraints: Mapping[NormalizedName, SpecifierSet],
         spawn: Callable[[Generator[list[Want], None, None]], None],
     ) -> None:
-        lenient = Chooser(chooser.environments, chooser.policy, chooser.now, minds_upper_bounds=False)
-        readings = ((Reading.BOTH, chooser), (Reading.UV, lenient), (Reading.PIP, chooser))
-        self.libraries = [Library(facts, one, constraints, reading) for reading, one in readings]
-        self.fallbacks = [Library(facts, one, constraints, reading, follows_open=False) for reading, one in readings]
+        each = [Chooser(chooser.environments, chooser.policy, chooser.now, one) for one in Reading]
+        self.libraries = [Library(facts, one, constraints, reading) for reading, one in zip(Reading, each, strict=True)]
+        self.fallbacks = [
+            Library(facts, one, constraints, reading, follows_open=False)
+            for reading, one in zip(Reading, each, strict=True)
+        ]
+        self.offered = Library(facts, chooser, constraints, Reading.BOTH)
+        """What roots are taken from: whatever pip or uv may take, before anybody asks whether both do."""
         self.newest = NewestGraph(self.libraries[0], spawn)
         self.account: Account | None = None
         """On which the newest of everything is chosen, where that is not the one that roots have in common."""

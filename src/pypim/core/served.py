@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from pypim.core.filenames import projects_of
 from pypim.core.model import Blob, Holding
 
 if TYPE_CHECKING:
@@ -75,3 +76,12 @@ def served_page(page: Page, folder: str = "../../") -> Page:
     """The page as it is served: each URL relative, from the page itself up to the index."""
     files = tuple(msgspec.structs.replace(file, url=folder + quote(file_path(file))) for file in page.files)
     return msgspec.structs.replace(page, files=files)
+
+
+def findable_page(page: Page) -> Page:
+    """The page without files whose names do not say that they are of this project.
+
+    The URL of a file has its name and no project, so they could be listed and never served; no installer takes them.
+    """
+    files = tuple(file for file in page.files if page.name in projects_of(file.filename))
+    return page if len(files) == len(page.files) else msgspec.structs.replace(page, files=files)

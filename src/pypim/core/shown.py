@@ -35,14 +35,14 @@ def of_a_proxy(policy: Policy) -> Policy:
 
 def is_transparent(policy: Policy) -> bool:
     """Whether no filter can deny any file."""
-    takes = policy.exclude or policy.allow or policy.has_file_filters or policy.keep_latest
+    takes = policy.exclude or policy.allow or policy.has_file_filters or policy.keep_latest or policy.limits.is_any
     return not takes and policy.formats == _EVERY_FORMAT
 
 
 def allowed_page(page: Page, policy: Policy, now: datetime) -> Page:
     """The page without the files that the filters deny; without any where the project is denied or quarantined."""
     is_denied = not policy.project_verdict(page.name, is_dependency=False).is_allowed
-    if is_denied or page.status is ProjectStatus.QUARANTINED:
+    if is_denied or any(policy.limits.objections(page)) or page.status is ProjectStatus.QUARANTINED:
         # An empty page and not a missing one: clients must not look for the project elsewhere.
         return Page(name=page.name, status=page.status, status_reason=page.status_reason, last_serial=page.last_serial)
     if is_transparent(policy):

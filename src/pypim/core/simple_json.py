@@ -12,16 +12,20 @@ import msgspec
 from pypim.core.decode_json import ListedProject, Meta, Status, decode_list, decode_page
 from pypim.core.entries import EntryReader, check_api_version, optional_text, parse_status, serial_of
 from pypim.core.errors import InvalidName
-from pypim.core.filenames import parse_filename, parse_version
+from pypim.core.filenames import parse_version, release_and_kind
 from pypim.core.model import DistFile, Page, ProjectList, ProjectStatus
 from pypim.core.names import parse_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.utils import NormalizedName
 
 API_VERSION = "1.4"
 _API_VERSION_WITHOUT_SIZES = "1.0"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MOST_VERSION_CHARS = 300
+"""No file name has room for more."""
 _CLIENT_HASHES = frozenset(("sha512", "sha384", "md5"))
 """Besides sha256: what pip and uv both check; anything else breaks one of them when it stands alone."""
 
@@ -67,8 +71,10 @@ def parse_page(body: bytes, url: str, name: NormalizedName) -> Page:
     reader = EntryReader(url)
     for sentence in shapeless:
         reader.drop(sentence)
-    for entry in page.files:
-        reader.add(entry)
+    entries = list(reversed(page.files))
+    page.files = []
+    while entries:  # each is let go of once it is read, for a page may have very many
+        reader.add(entries.pop())
     said = page.project_status or Status()
     status, reason = parse_status(said.status, said.reason)
     return Page(
@@ -76,10 +82,15 @@ def parse_page(body: bytes, url: str, name: NormalizedName) -> Page:
         files=reader.files,
         status=status,
         status_reason=reason,
-        versions=tuple(dict.fromkeys(filter(None, map(optional_text, page.versions or ())))),
+        versions=_versions(page.versions or ()),
         last_serial=serial_of(page.meta.last_serial),
         dropped=reader.dropped,
     )
+
+
+def _versions(said: Iterable[object]) -> tuple[str, ...]:
+    texts = filter(None, map(optional_text, said))
+    return tuple(dict.fromkeys(text for text in texts if len(text) <= _MOST_VERSION_CHARS))
 
 
 def parse_project_list(body: bytes, url: str) -> ProjectList:
@@ -121,14 +132,14 @@ def render_project_list(projects: ProjectList) -> bytes:
 
 
 def page_versions(page: Page) -> list[str]:
-    """PEP 700 `versions`: normalised where possible, each once; those of the files where the page has none."""
-    if page.versions:
-        return list(dict.fromkeys(str(parse_version(text) or text) for text in page.versions))
-    parsed = (parse_filename(file.filename, page.name) for file in page.files)
-    versions = {str(name.version or name.version_text): name.version for name in parsed if name.version_text}
-    legacy = sorted(text for text, version in versions.items() if version is None)
-    valid = sorted((version, text) for text, version in versions.items() if version is not None)
-    return legacy + [text for _, text in valid]
+    """PEP 700 `versions`: normalised where possible, each once; first those that the page says, then those of files."""
+    said = {text: parse_version(text) for text in (str(parse_version(text) or text) for text in page.versions)}
+    releases = {release_and_kind(file.filename, page.name)[0] for file in page.files}
+    unsaid = {text: parse_version(text) for text in releases if text and text not in said}
+    legacy = sorted(text for text, version in unsaid.items() if version is None)
+    known = set(said.values())  # 1.0 and 1.0.0 are one
+    valid = sorted((version, text) for text, version in unsaid.items() if version is not None and version not in known)
+    return [*said, *legacy, *(text for _, text in valid)]
 
 
 def _written_file(file: DistFile) -> _WrittenFile:

@@ -38,9 +38,9 @@ __all__ = [
     "MARKER_VARIABLES",
     "Environment",
     "TargetSpec",
+    "between_ends",
     "end_names",
     "environments",
-    "lower_bound",
     "machine_platform",
     "patch_ends",
     "python_allows",
@@ -128,10 +128,23 @@ def environments(targets: Mapping[str, TargetSpec]) -> tuple[Environment, ...]:
 def patch_ends(environments: Sequence[Environment]) -> tuple[Environment, ...]:
     """The same with the first patch release where none is named, then again those with the last one there may be.
 
-    What is installable at both ends of "3.12" is so for every 3.12.x, as far as anybody draws one line between them.
+    What is installable at both ends of "3.12" is so for every 3.12.x, as far as anybody draws one line between them;
+    what is asked for between two lines is open at both ends (see `between_ends`).
     """
     some = [e for e in environments if e.python is not None and "python_full_version" not in e.variables]
     return (*(_at_patch(e, 0) if e in some else e for e in environments), *(_at_patch(e, _LAST_PATCH) for e in some))
+
+
+def between_ends(environments: Sequence[Environment]) -> tuple[tuple[Environment, int], ...]:
+    """What lies between the two ends of an environment (see `patch_ends`): any of its patch releases, for a mask."""
+    known: dict[str, int] = {}
+    found: list[tuple[Environment, int]] = []
+    for number, environment in enumerate(environments):
+        first = known.setdefault(environment.name, number)
+        if first != number:
+            named = frozenset(environments[first].variables.items()) & frozenset(environment.variables.items())
+            found.append((msgspec.structs.replace(environment, variables=dict(named)), 1 << first | 1 << number))
+    return tuple(found)
 
 
 def end_names(environments: Sequence[Environment]) -> tuple[str, ...]:
@@ -191,24 +204,6 @@ def _python_allows(python: tuple[int, int] | None, full: str | None, requires_py
 @lru_cache(maxsize=256)
 def _range_of(specifier: str) -> VersionRange:
     return SpecifierSet(specifier).to_range()
-
-
-_LOWER = {">=": ">=", ">": ">", "==": ">=", "===": ">=", "~=": ">="}
-
-
-def lower_bound(requires_python: str | None) -> str | None:
-    """What a Requires-Python says of the oldest Python alone; None where it says nothing of it."""
-    if requires_python is None:
-        return None
-    try:
-        parts = [
-            f"{_LOWER[part.operator]}{part.version.removesuffix('.*')}"
-            for part in SpecifierSet(requires_python)
-            if part.operator in _LOWER
-        ]
-    except ValueError:
-        return None
-    return ",".join(parts) or None
 
 
 def _open_rank(environment: Environment, tag: Tag) -> int | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from pypim.core.readings import Reading, is_read_apart
 from pypim.core.rules import requirement_rule
 
 if TYPE_CHECKING:
@@ -21,19 +20,7 @@ if TYPE_CHECKING:
     from pypim.core.model import DistFile
 
 
-_UPPER_BOUND = re.compile(r"<|!=|==|~=")
-
-
-class Reading(StrEnum):
-    """Whose reading of the standards counts; a release that `BOTH` accepts is installable by pip and by uv.
-
-    They differ in pre-releases, transitive pins of yanked files, upper bounds of Requires-Python and requirements
-    that are not valid; see `docs/clients.md`.
-    """
-
-    BOTH = "both"
-    UV = "uv"
-    PIP = "pip"
+__all__ = ["Reading", "Universe"]
 
 
 class Universe:
@@ -207,8 +194,7 @@ def _is_disputed(release: Release) -> bool:
     """Whether pip and uv, or both of them together, may see a release differently."""
     if _is_prerelease(release):
         return True
-    files = [candidate.file for candidate in release.candidates]
-    return any(file.is_yanked or _UPPER_BOUND.search(file.requires_python or "") for file in files)
+    return any(one.file.is_yanked or is_read_apart(one.file, one.parsed) for one in release.candidates)
 
 
 def _is_yanked(release: Release) -> bool:

@@ -17,8 +17,8 @@ from pypim.core.hosted import HostedFile, Standing
 from pypim.core.model import ProjectStatus
 from pypim.core.names import SafeFilename, parse_name, parse_safe_filename
 from pypim.core.patterns import TagPatterns
+from pypim.core.upload_archive import EGG
 from pypim.core.upload_errors import ActionGone, FileExistsDiffers, InvalidUpload, UploadRefused
-from pypim.core.upload_metadata import Declared, read_declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
+    from pypim.core.filenames import ParsedFilename
     from pypim.core.upload_archive import ArchiveFacts
+    from pypim.core.upload_metadata import Declared
 
 FIELDS = frozenset(
     (
@@ -63,6 +65,8 @@ class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     """Of those fields that were given: md5_digest, sha256_digest, blake2_256_digest → hex digits."""
     attestations: str | None = None
     """As it came (PEP 740): whatever it is, it is no reason to refuse the file."""
+    takes_eggs: bool = False
+    """Whether an egg may come this way: no client of today sends any, pypicache's paths are used for them."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,8 +165,8 @@ def decide(
         filename = parse_safe_filename(form.filename)
     except InvalidFilename as error:
         return Rejected(InvalidUpload(_shown(form.filename), [error.reason]))
-    declared, issues = _declared(received.archive, filename)
-    issues = [*_digest_issues(form, received), *issues]
+    declared = received.archive.declared
+    issues = [*_digest_issues(form, received), *_archive_faults(received.archive, filename)]
     project = declared.name if declared else named_project(form)
     if project is not None and (refusal := _refusal(project, standing, may_create=may_create)):
         return Rejected(refusal)
@@ -175,13 +179,45 @@ def decide(
     issues += _archive_issues(declared, received.archive, filename)
     issues += _policy_issues(declared.version, filename, received.size, standing, policy)
     is_replaceable = policy.replaces_development and declared.version.is_devrelease
-    if standing.is_deleted and not is_replaceable:
-        issues.append("a file of this name was deleted, and its name is not used again")
+    if not is_replaceable:
+        issues += _deleted_issues(declared, filename, standing)
     if issues:
         return Rejected(InvalidUpload(filename, issues))
-    if same is not None and not (is_replaceable and same.project == declared.name):
-        return Rejected(FileExistsDiffers(filename, same.blake2b_256))
+    taken = _taken(declared, filename, standing, is_replaceable=is_replaceable)
+    if taken is not None:
+        return Rejected(FileExistsDiffers(taken.filename, taken.blake2b_256))
     return _accepted(declared, filename, received, standing)
+
+
+def _taken(declared: Declared, filename: str, standing: Standing, *, is_replaceable: bool) -> HostedFile | None:
+    """The listed file whose place it would take: only one of the very same name may be replaced."""
+    same = standing.same_name
+    if same is not None:
+        return None if is_replaceable and same.project == declared.name else same
+    return next((file for file in standing.files if _is_one(declared, file.filename, filename)), None)
+
+
+def _deleted_issues(declared: Declared, filename: str, standing: Standing) -> Iterator[str]:
+    deleted = next((name for name in standing.deleted if _is_one(declared, name, filename)), None)
+    if standing.is_deleted or deleted == filename:
+        yield "a file of this name was deleted, and its name is not used again"
+    elif deleted is not None:
+        yield f"{deleted!r} was deleted, which is the same but for its spelling, and its name is not used again"
+
+
+def _is_one(declared: Declared, name: str, filename: str) -> bool:
+    """Whether installers take both names for one file: of one release, as wheels with one build and the same tags.
+
+    Nothing but the spelling of the project, of an equal version or of the tags is between them.
+    """
+    return _spelled_alike(parse_filename(name, declared.name)) == _spelled_alike(
+        parse_filename(filename, declared.name)
+    )
+
+
+def _spelled_alike(parsed: ParsedFilename) -> tuple[object, ...]:
+    tag_text = parsed.tag_text.lower() if parsed.tags is None else ""
+    return parsed.kind, parsed.version, parsed.build, parsed.tags, tag_text
 
 
 def _accepted(declared: Declared, filename: SafeFilename, received: Received, standing: Standing) -> Accepted:
@@ -214,9 +250,8 @@ def _shown(filename: str) -> str:
 
 def named_project(form: UploadForm, archive: ArchiveFacts | None = None) -> NormalizedName | None:
     """The project that an upload is for: as the file's own metadata says, else as the form does."""
-    declared = _declared(archive, "")[0] if archive is not None else None
-    if declared is not None:
-        return declared.name
+    if archive is not None and archive.declared is not None:
+        return archive.declared.name
     try:
         return parse_name(form.name or "")
     except InvalidName:
@@ -233,14 +268,10 @@ def _refusal(project: NormalizedName, standing: Standing, *, may_create: bool) -
     return UploadRefused(project, f"the project is {status} and takes no uploads" + (f": {reason}" if reason else ""))
 
 
-def _declared(archive: ArchiveFacts, filename: str) -> tuple[Declared | None, list[str]]:
-    """(what the file says of itself, what is wrong with it so far)."""
+def _archive_faults(archive: ArchiveFacts, filename: str) -> Sequence[str]:
+    """What is wrong with the file itself; never nothing where it does not say what it is."""
     where = "METADATA" if filename.endswith(".whl") else "PKG-INFO"
-    issues = list(archive.faults)
-    if archive.metadata is None:
-        return None, issues or [f"it has no {where}"]
-    declared, faults = read_declared(archive.metadata, where)
-    return declared, [*issues, *faults]
+    return archive.faults or ([] if archive.declared is not None else [f"it has no {where}"])
 
 
 def _digest_issues(form: UploadForm, received: Received) -> Iterator[str]:
@@ -256,14 +287,17 @@ def _file_issues(form: UploadForm, declared: Declared, filename: str) -> Iterato
     if form.version is not None and parse_version(form.version) != declared.version:
         yield f"the form says the version {form.version[:200]!r}, the file {str(declared.version)!r}"
     parsed = parse_filename(filename, declared.name)
-    if parsed.kind not in {FileKind.WHEEL, FileKind.SDIST}:
+    if parsed.kind not in {FileKind.WHEEL, FileKind.SDIST} and not (parsed.kind is FileKind.EGG and form.takes_eggs):
         yield f"the file name is none of a wheel or sdist of {declared.name}"
         return
     if parsed.version != declared.version:
         yield f"the file name says the version {parsed.version_text!r}, the file {str(declared.version)!r}"
     if form.filetype is not None and _KIND_OF_FILETYPE.get(form.filetype) is not parsed.kind:
         yield f"the form says the filetype {form.filetype[:40]!r}, which the file is not"
-    yield from _wheel_name_issues(filename) if parsed.kind is FileKind.WHEEL else _sdist_issues(form, parsed.extension)
+    if parsed.kind is FileKind.WHEEL:
+        yield from _wheel_name_issues(filename)
+    elif parsed.kind is FileKind.SDIST:
+        yield from _sdist_issues(form, parsed.extension)
 
 
 def _sdist_issues(form: UploadForm, extension: str) -> Iterator[str]:
@@ -302,6 +336,8 @@ def _policy_issues(
         yield f"with it the project would have {total:,} bytes, and this index takes {policy.max_project_size:,}"
     if filename.endswith(".whl"):
         yield from _tag_issues(filename[:-4].rpartition("-")[2].split("."), policy.platform_tags)
+    elif filename.endswith(EGG):
+        return
     elif sdist := next(_other_sdists(version, filename, standing.files), None):
         yield f"the release has the sdist {sdist!r} already"
 
@@ -314,5 +350,9 @@ def _tag_issues(tags: Iterable[str], allowed: TagPatterns) -> Iterator[str]:
 
 def _other_sdists(version: Version, filename: str, files: Iterable[HostedFile]) -> Iterator[str]:
     for file in files:
-        if not file.filename.endswith(".whl") and file.filename != filename and parse_version(file.version) == version:
+        if (
+            not file.filename.endswith((".whl", EGG))
+            and file.filename != filename
+            and parse_version(file.version) == version
+        ):
             yield file.filename

@@ -17,6 +17,8 @@ from pypim.core.archive import corrupt_blob
 from pypim.core.errors import CorruptBlob
 from pypim.core.filenames import parse_version
 from pypim.core.tar_reading import Member, Unpacked, content_of, members, skip_content
+from pypim.core.upload_content import content_faults
+from pypim.core.upload_metadata import Declared, read_declared
 from pypim.core.upload_zip import zip_faults
 from pypim.core.zip_reading import open_zip, read_entry
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
+EGG = ".egg"
 _GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 16
 _MOST_FAULTS = 20
@@ -35,6 +38,8 @@ class ArchiveFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     metadata: bytes | None
     """METADATA or PKG-INFO; None where there is not exactly one."""
+    declared: Declared | None = None
+    """What that says; None where it cannot be believed."""
     paths: frozenset[str]
     """Of all files in it: those of a sdist relative to its top folder."""
     faults: tuple[str, ...]
@@ -42,30 +47,58 @@ class ArchiveFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine(stream: BinaryIO, filename: str) -> ArchiveFacts:
-    """Look at a wheel (`.whl`) or an sdist (anything else); never raises for what is in it."""
+    """Look at a wheel (`.whl`), an egg (`.egg`) or an sdist (anything else); never raises for what is in it.
+
+    All of it is read: it takes long where the file is large. The memory that it needs does not grow with the file.
+    """
     try:
         with corrupt_blob(filename):
-            return _examine_wheel(stream, filename) if filename.endswith(".whl") else _examine_sdist(stream)
+            facts = _facts_of(stream, filename)
     except CorruptBlob as error:
         return ArchiveFacts(metadata=None, paths=frozenset(), faults=(error.reason,))
+    if facts.metadata is None:
+        return facts
+    declared, issues = read_declared(facts.metadata, "METADATA" if filename.endswith(".whl") else "PKG-INFO")
+    return msgspec.structs.replace(facts, declared=declared, faults=(*facts.faults, *issues))
 
 
-def _examine_wheel(stream: BinaryIO, filename: str) -> ArchiveFacts:
+def _facts_of(stream: BinaryIO, filename: str) -> ArchiveFacts:
+    if not filename.endswith((".whl", EGG)):
+        return _examine_sdist(stream)
     size = stream.seek(0, 2)
     with open_zip(stream) as archive:
-        faults = list(zip_faults(stream, archive, size))
+        # Where each content is can be told only once nothing is wrong with how they are laid out.
+        faults = list(zip_faults(stream, archive, size)) or list(content_faults(stream, archive.infolist()))
         names = [entry.filename for entry in archive.infolist()]
-        folders = {name.partition("/")[0] for name in names}
-        infos = sorted(name for name in folders if name.endswith(".dist-info"))
-        if len(infos) != 1 or not _belongs(infos[0], filename):
-            faults.append("it must have one .dist-info folder, named after its project and version")
-            return ArchiveFacts(metadata=None, paths=frozenset(names), faults=tuple(faults[:_MOST_FAULTS]))
-        wanted = [f"{infos[0]}/{name}" for name in ("METADATA", "WHEEL", "RECORD")]
-        faults += [f"it must have one {name}" for name in wanted if names.count(name) != 1]
+        telling, more = _telling_names(names, filename)
+        faults += more
         metadata = None
-        if names.count(wanted[0]) == 1:
-            metadata = read_entry(archive, archive.getinfo(wanted[0]), stream)
+        if telling and names.count(telling) == 1:
+            metadata = read_entry(archive, archive.getinfo(telling), stream)
     return ArchiveFacts(metadata=metadata, paths=frozenset(names), faults=tuple(faults[:_MOST_FAULTS]))
+
+
+def _telling_names(names: list[str], filename: str) -> tuple[str | None, list[str]]:
+    """(the entry with the metadata, what is wrong with the folder that it is in)."""
+    if filename.endswith(EGG):
+        return "EGG-INFO/PKG-INFO", _folder_faults(names, "EGG-INFO", ("PKG-INFO",))
+    folders = {name.partition("/")[0] for name in names}
+    infos = sorted(name for name in folders if name.casefold().endswith(".dist-info"))
+    if len(infos) != 1 or not infos[0].endswith(".dist-info") or not _belongs(infos[0], filename):
+        return None, ["it must have one .dist-info folder, named after its project and version"]
+    return f"{infos[0]}/METADATA", _folder_faults(names, infos[0], ("METADATA", "WHEEL", "RECORD"))
+
+
+def _folder_faults(names: list[str], folder: str, required: tuple[str, ...]) -> list[str]:
+    """What is missing in it, or there twice: also where only some systems take two names for one."""
+    faults = [f"it must have one {folder}/{name}" for name in required if names.count(f"{folder}/{name}") != 1]
+    start = f"{folder}/".casefold()
+    seen: dict[str, str] = {}
+    twins = ((seen.setdefault(name.casefold(), name), name) for name in names if name.casefold().startswith(start))
+    faults += [
+        f"{one[:200]!r} and {other[:200]!r} are one file on some systems" for one, other in twins if one != other
+    ]
+    return faults
 
 
 def _belongs(folder: str, filename: str) -> bool:

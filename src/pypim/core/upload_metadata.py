@@ -29,6 +29,16 @@ _LICENSE_FILES_SINCE = (2, 4)
 _SINGLE = ("metadata-version", "name", "version", "requires-python")
 _EXTRA = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
 _MOST_REQUIREMENTS = 5000
+_MOST_HEADER_BYTES = 2 << 20
+_MOST_LINES = 50_000
+_MOST_FIELDS = 10_000
+_MOST_NAMES = 200
+"""Of the fields, whose cost to read is more than their number. The largest on PyPI have two thousand fields, of forty
+names; what is long is the description, which only very old tools write among them."""
+_MOST_SPECIFIER_CHARS = 2000
+"""Of Requires-Python, which stands on the page of the project with every file."""
+_HEADER_END = re.compile(rb"(?:\A|\r\n|\r(?!\n)|\n)(?=[\r\n])")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _MOST_CHARS = 200
 """Of a foreign text that is shown in a message."""
 
@@ -46,10 +56,15 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 def read_declared(body: bytes, where: str) -> tuple[Declared | None, tuple[str, ...]]:
     """(what METADATA or PKG-INFO says, one sentence for every rule that it breaks).
 
-    None where there is no name or version that could be believed.
+    None where there is no name or version that could be believed, or more to read than any real file has.
     """
+    header = body[: _MOST_HEADER_BYTES + 1]
+    if (found := _HEADER_END.search(header)) is not None:
+        header = header[: found.end()]
+    if (excess := _excess(header)) is not None:
+        return None, (f"{where} has more than {excess}, which no real one needs",)
     try:
-        raw, unparsed = parse_email(body)
+        raw, unparsed = parse_email(header)
     except (ValueError, LookupError, RecursionError) as error:
         return None, (f"{where} cannot be read: {error}",)
     issues = [f"{where} has the field {field} more than once" for field in _SINGLE if field in unparsed]
@@ -68,6 +83,19 @@ def read_declared(body: bytes, where: str) -> tuple[Declared | None, tuple[str, 
         license_files=_license_files(raw),
     )
     return declared, tuple(issues)
+
+
+def _excess(header: bytes) -> str | None:
+    """What there is too much of in the fields before the description, which is never read."""
+    if len(header) > _MOST_HEADER_BYTES:
+        return f"{_MOST_HEADER_BYTES:,} bytes before its description"
+    if header.count(b"\n") > _MOST_LINES or header.count(b"\r") > _MOST_LINES:
+        return f"{_MOST_LINES:,} lines before its description"
+    lines = _LINE_END.split(header)
+    fields = [line.partition(b":")[0].strip().lower() for line in lines if line[:1] not in {b" ", b"\t", b""}]
+    if len(fields) > _MOST_FIELDS:
+        return f"{_MOST_FIELDS:,} fields"
+    return f"{_MOST_NAMES:,} kinds of fields" if len(set(fields)) > _MOST_NAMES else None
 
 
 def _issues(raw: RawMetadata) -> Iterator[str]:
@@ -113,6 +141,8 @@ def _name(text: str | None) -> NormalizedName | None:
 
 
 def _is_specifier(text: str) -> bool:
+    if len(text) > _MOST_SPECIFIER_CHARS:
+        return False
     try:
         SpecifierSet(text)
     except (InvalidSpecifier, ValueError):

@@ -8,7 +8,7 @@ as complete, and never kept.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from pypim.core.errors import (
@@ -20,18 +20,20 @@ from pypim.core.errors import (
     UpstreamMalformed,
     UpstreamUnavailable,
 )
-from pypim.index.download import check_bytes, expected_size, in_thread, is_complete, judge
+from pypim.index.download import check_bytes, expected_size, is_complete, judge
+from pypim.index.receiving import write_arriving
 from pypim.index.sharing import end
+from pypim.index.trailing import Copy, begins_with, wait_for_turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
     from typing import BinaryIO
 
     from packaging.utils import NormalizedName
 
     from pypim.core.model import DistFile
-    from pypim.ports import Blobs, Fetcher, Incoming, Reporter, StagedBlob, Turns
+    from pypim.index.file_hosts import FileRoute
+    from pypim.ports import Blobs, Fetcher, Reporter, StagedBlob, Turns
 
 HELD_BACK_BYTES = 1 << 16
 """Of the end of a file, until its digest is right."""
@@ -42,13 +44,6 @@ _MOST_READ_BYTES = 1 << 18
 _ALL_READ_BYTES = 1 << 20
 """At once by one reader, and by all of a file together: the server keeps some twenty chunks for each of them."""
 _ATTEMPTS = 4
-_LONGEST_TURN_SECONDS = 8.0
-_THREAD_BYTES = 1 << 17
-_END_SECONDS = 0.05
-_MOST_CHUNKS = 16
-"""Received and not yet written; one is at most a few hundred KB."""
-_MOST_PIECE_BYTES = 1 << 19
-"""Written at once."""
 
 
 class Arrival:
@@ -80,6 +75,14 @@ class Arrival:
         self._written = size
         self._wake()
 
+    def found(self, path: Path) -> None:
+        """Another process has all of it, right and held there, and what was given out is how it begins."""
+        if self._is_begun:
+            self._whole = path.open("rb")
+            self.size = self._written = path.stat().st_size
+            self._is_right = True
+        self.settle(path)
+
     def succeed(self, staged: StagedBlob) -> None:
         """All bytes are staged, and right; they can be read until all readers have gone."""
         self._whole = staged.open()
@@ -106,14 +109,17 @@ class Arrival:
         """How many bytes readers may have read."""
         if self._is_right:
             return self._written
-        if self.size is not None:
-            return 0 if self.size <= WHOLE_BYTES else min(self._written, self.size - HELD_BACK_BYTES)
-        return max(0, self._written - HELD_BACK_BYTES)
+        # Without a size nothing would show a client of HTTP/1.0 that an answer broke off.
+        size = self.size or 0
+        return 0 if size <= WHOLE_BYTES else min(self._written, size - HELD_BACK_BYTES)
 
     # --- what readers ask -------------------------------------------------------------------------------------------
     async def begun(self) -> None:
-        """Wait until the answer has begun, or a small file is right. Raises what keeps it from coming."""
-        while not (self._is_begun and (self._is_right or self.path or self.size is None or self.size > WHOLE_BYTES)):
+        """Wait until the answer has begun; where a file is small, or nobody says how large, until it is right.
+
+        Raises what keeps it from coming.
+        """
+        while not (self._is_begun and (self._is_right or self.path or (self.size or 0) > WHOLE_BYTES)):
             await self._wait()
 
     async def read(self, start: int, most: int) -> bytes:
@@ -177,8 +183,9 @@ class Reader:
         arrival.readers += 1
 
     @property
-    def size(self) -> int | None:
-        """Of the whole file, in bytes; None where nobody knows yet."""
+    def size(self) -> int:
+        """Of the whole file, in bytes."""
+        assert self._arrival.size is not None, "it has begun"
         return self._arrival.size
 
     async def read(self, start: int, most: int) -> bytes:
@@ -205,8 +212,8 @@ class Keeper(Protocol):
 class Arrivals:
     """All files on their way to one proxy: each is fetched once at a time, on this machine."""
 
-    def __init__(self, fetcher: Fetcher, blobs: Blobs, turns: Turns, keeper: Keeper, reporter: Reporter) -> None:
-        self._fetcher = fetcher
+    def __init__(self, route: FileRoute, blobs: Blobs, turns: Turns, keeper: Keeper, reporter: Reporter) -> None:
+        self._route = route
         self._blobs = blobs
         self._turns = turns
         self._keeper = keeper
@@ -250,13 +257,16 @@ class Arrivals:
 
     async def _fetch(self, arrival: Arrival, project: NormalizedName, limit_bytes: int) -> None:
         file = arrival.file
+        staged = self._blobs.stage(file.identity)
         try:
             async with AsyncExitStack() as stack:
-                await self._take_turn(stack, file)
-                path = self._keeper.held_path(project, file)  # another process may have been faster
+                stack.callback(staged.close)
+                await self._take_turn(stack, arrival, staged)
+                path = self._keeper.held_path(project, file)
                 if path is None:
-                    path = await self._fetch_and_keep(arrival, project, limit_bytes)
-                arrival.settle(path)
+                    arrival.settle(await self._fetch_and_keep(arrival, staged, project, limit_bytes))
+                else:  # another process was faster
+                    await self._take_over(arrival, staged, path)
         except Refused as error:
             # It is the proxy that was refused, not the client.
             arrival.fail(UpstreamUnavailable(file.url, f"the upstream refuses: {error.message}", hint=error.hint))
@@ -264,21 +274,37 @@ class Arrivals:
             self._reporter.note(error.message)
             arrival.fail(error)
         except BaseException as error:
-            arrival.fail(UpstreamUnavailable(file.url, f"it is no longer fetched: {error!r}", is_transient=True))
+            arrival.fail(UpstreamUnavailable(file.url, f"it is no longer fetched{_why(error)}", is_transient=True))
             raise
         finally:
             self._arrivals.pop(file.identity, None)
             arrival.end()
 
-    async def _take_turn(self, stack: AsyncExitStack, file: DistFile) -> None:
-        """Wait for another process that fetches it, but not for longer than clients wait for a first byte."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LONGEST_TURN_SECONDS):
-                await stack.enter_async_context(self._turns.turn(file.identity))
+    async def _take_turn(self, stack: AsyncExitStack, arrival: Arrival, staged: StagedBlob) -> None:
+        """Wait for another process that fetches it, giving out what has come there so far."""
+        file, turns = arrival.file, self._turns
+        copy = None
+        if _is_checked(file) and file.size is not None and file.size > WHOLE_BYTES:
+            copy = Copy(staged, file.size, arrival)
 
-    async def _fetch_and_keep(self, arrival: Arrival, project: NormalizedName, limit_bytes: int) -> Path:
+        async def take() -> None:
+            await stack.enter_async_context(turns.turn(file.identity))
+
+        if await wait_for_turn(turns, file.identity, take, copy):
+            turns.tell(file.identity, staged.file)
+
+    async def _take_over(self, arrival: Arrival, staged: StagedBlob, path: Path) -> None:
+        """What another process has fetched and kept."""
+        if arrival.given_out and not await asyncio.to_thread(begins_with, path, staged):
+            reason = "another process got other bytes than those that were given out here"
+            raise UpstreamUnavailable(arrival.file.url, reason, is_transient=True)
+        arrival.found(path)
+        staged.discard()
+
+    async def _fetch_and_keep(
+        self, arrival: Arrival, staged: StagedBlob, project: NormalizedName, limit_bytes: int
+    ) -> Path:
         file = arrival.file
-        staged = self._blobs.stage(file.identity)
         try:
             await self._receive_right(arrival, staged, limit_bytes)
             arrival.succeed(staged)
@@ -291,6 +317,8 @@ class Arrivals:
 
     async def _receive_right(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> None:
         """All of it, checked; where nobody has read any of it yet, wrong bytes are asked for once more."""
+        if await self._came_from_hosts(arrival, staged, limit_bytes):
+            return
         try:
             await self._receive(arrival, staged, limit_bytes)
             await _check(staged, arrival.file)
@@ -302,17 +330,33 @@ class Arrivals:
             await self._receive(arrival, staged, limit_bytes)
             await _check(staged, arrival.file)
 
+    async def _came_from_hosts(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> bool:
+        """Whether a file host gave it. What it gave of it and clients have read can only be gone on with."""
+        # Without a size the host would be believed in what the answer's head says of it.
+        if self._route.hosts is None or arrival.file.size is None or is_complete(staged, arrival.file):
+            return False
+
+        async def receive(fetcher: Fetcher, file: DistFile) -> None:
+            await self._receive_once(arrival, staged, limit_bytes, fetcher, file)
+            await _check(staged, arrival.file)
+
+        has_come = await self._route.hosts.receive(staged, arrival.file, receive)
+        if not has_come and staged.size < arrival.given_out:
+            reason = "a file host sent other bytes than are listed, and some of them were given out"
+            raise UpstreamUnavailable(arrival.file.url, reason, is_transient=True)
+        return has_come
+
     # --- the bytes --------------------------------------------------------------------------------------------------
     async def _receive(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> None:
         """All of it; an answer that breaks off is gone on with from there."""
         file = arrival.file
-        is_checked = file.sha256 is not None or file.other_hash is not None
+        is_checked = _is_checked(file)
         if not is_checked:
             staged.restart()  # nothing would tell whether the rest belongs to the same content
         for attempt in range(_ATTEMPTS):
             before = staged.size
             try:
-                await self._receive_once(arrival, staged, limit_bytes)
+                await self._receive_once(arrival, staged, limit_bytes, self._route.fetcher, file)
             except UpstreamFault as fault:
                 may_help = fault.is_transient and staged.size != before and is_checked
                 if not may_help or attempt == _ATTEMPTS - 1:
@@ -320,13 +364,14 @@ class Arrivals:
             else:
                 return
 
-    async def _receive_once(self, arrival: Arrival, staged: StagedBlob, limit_bytes: int) -> None:
-        file = arrival.file
+    async def _receive_once(
+        self, arrival: Arrival, staged: StagedBlob, limit_bytes: int, fetcher: Fetcher, file: DistFile
+    ) -> None:
         if is_complete(staged, file):
             return  # it was received before
         headers = {"range": f"bytes={staged.size}-"} if staged.size else {}
         given_out = arrival.given_out
-        async with self._fetcher.open(file.url, headers) as incoming:
+        async with fetcher.open(file.url, headers) as incoming:
             judge(incoming, staged, file)
             if staged.size < given_out:
                 raise UpstreamFault(file.url, "it broke off, and the upstream does not go on from there")
@@ -337,7 +382,7 @@ class Arrivals:
             if size is None and "transfer-encoding" not in incoming.headers and not _is_told(file):
                 raise UpstreamMalformed(file.url, "neither page nor answer say what would show that it is whole")
             arrival.begin(staged, size)
-            await _write(arrival, staged, incoming, limit)
+            await write_arriving(staged, incoming, limit, arrival)
 
 
 async def _check(staged: StagedBlob, file: DistFile) -> None:
@@ -348,65 +393,15 @@ async def _check(staged: StagedBlob, file: DistFile) -> None:
         check_bytes(staged, file)
 
 
+def _is_checked(file: DistFile) -> bool:
+    """Whether bytes of several answers can be found to belong together."""
+    return file.sha256 is not None or file.other_hash is not None
+
+
+def _why(error: BaseException) -> str:
+    return "" if isinstance(error, asyncio.CancelledError) else ", for a reason that nobody foresaw"
+
+
 def _is_told(file: DistFile) -> bool:
     """Whether the page says what shows that all of the file has come."""
     return file.size is not None or any((file.sha256, file.other_hash, file.blake2b_256))
-
-
-async def _write(arrival: Arrival, staged: StagedBlob, incoming: Incoming, limit: int) -> None:
-    """Write the body as it arrives, and tell the readers; what comes while something is written is written next."""
-    received = asyncio.Queue[bytes](_MOST_CHUNKS)
-    reading = asyncio.get_running_loop().create_task(_receive_into(received, incoming))
-    try:
-        async for piece in _pieces(received):
-            if staged.size + len(piece) > limit:
-                raise SizeMismatch(arrival.file.filename, limit, staged.size + len(piece))
-            await _put(arrival, staged, piece)
-        await reading
-    finally:
-        await _end(reading, received)
-
-
-async def _end(reading: asyncio.Task[None], received: asyncio.Queue[bytes]) -> None:
-    """Stop reading. A read that is cancelled in the moment in which it ends goes on, so once is not enough."""
-    while not reading.done():
-        reading.cancel()
-        while not received.empty():
-            received.get_nowait()
-        await asyncio.wait({reading}, timeout=_END_SECONDS)
-    if not reading.cancelled():
-        reading.exception()  # it was raised where it mattered
-
-
-async def _receive_into(received: asyncio.Queue[bytes], incoming: Incoming) -> None:
-    """All chunks, and at the end an empty one; not when it is cancelled, for then nobody waits for more."""
-    try:
-        async for chunk in incoming.chunks():
-            if chunk:
-                await received.put(chunk)
-    except Exception:
-        await received.put(b"")
-        raise
-    await received.put(b"")
-
-
-async def _pieces(received: asyncio.Queue[bytes]) -> AsyncIterator[bytes]:
-    """What has come, as much of it at once as is there."""
-    while chunk := await received.get():
-        parts, size = [chunk], len(chunk)
-        while size < _MOST_PIECE_BYTES and not received.empty():
-            chunk = received.get_nowait()
-            if not chunk:
-                yield b"".join(parts)
-                return
-            parts.append(chunk)
-            size += len(chunk)
-        yield b"".join(parts)
-
-
-async def _put(arrival: Arrival, staged: StagedBlob, piece: bytes) -> None:
-    if len(piece) >= _THREAD_BYTES:
-        await in_thread(staged.write, piece)
-    else:
-        staged.write(piece)
-    arrival.wrote(staged.size)

@@ -137,9 +137,10 @@ class MetadataBehind:
         pending = {key: self._pending.values[key] for key in keys if key in self._pending.values}
         return {**self._read.metadata_of(keys), **pending}
 
-    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:
+    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None, *, is_checked: bool = False) -> None:
         """Remember it."""
-        self._pending.keep(key, metadata, partial(self._write.keep_metadata, key, metadata, body))
+        work = partial(self._write.keep_metadata, key, metadata, body, is_checked=is_checked)
+        self._pending.keep(key, metadata, work)
 
 
 class CapabilitiesBehind:

@@ -56,7 +56,7 @@ class Documents(Generic[K, V]):
 
     def __init__(
         self,
-        recall: Callable[[K], Kept[V] | None],
+        recall: Callable[[K], Awaitable[Kept[V] | None]],
         read: Callable[[K], Awaitable[V | None]],
         url_of: Callable[[K], str],
         weigh: Callable[[V], int],
@@ -78,7 +78,8 @@ class Documents(Generic[K, V]):
     def current(self, key: K) -> Believed[V] | None:
         """What counts without asking and without waiting."""
         found = self._beliefs.get(key)
-        return found if found is not None and self._rules.now() < found.until else None
+        # What counts for longer than anything may was believed by a clock that was set back since.
+        return found if found is not None and 0 < found.until - self._rules.now() <= self._rules.longest else None
 
     async def belief(self, key: K) -> Believed[V]:
         """What may be answered now. Raises UpstreamFault where nothing may, or StoreFault."""
@@ -86,7 +87,10 @@ class Documents(Generic[K, V]):
         if found is not None and found.has_value:
             self._beliefs.move_to_end(key)
             return found
-        kept = self._recall(key)
+        kept = await self._recall(key)
+        found = self.current(key)
+        if found is not None and found.has_value:  # meanwhile
+            return found
         if self._rules.is_offline:
             # A sync may bring something.
             return self._believe(key, kept or Kept(None, 0.0), until=self._rules.now() + RETRY_SECONDS)
@@ -141,7 +145,7 @@ class Documents(Generic[K, V]):
         turn = AsyncExitStack()
         try:
             await turn.enter_async_context(self._rules.turns.turn(self._url_of(key)))
-            kept = self._recall(key)
+            kept = await self._recall(key)
             if kept is None or not self._is_new(kept, newer_than):
                 value = await self._read(key)
                 kept = Kept(value, self._rules.now())
@@ -156,8 +160,9 @@ class Documents(Generic[K, V]):
         return self._believe(key, kept, until=self._fresh_until(kept))
 
     def _is_new(self, kept: Kept[V], newer_than: float) -> bool:
-        """Whether another process, or another task, has just read it."""
-        return kept.fetched_at >= newer_than and self._fresh_until(kept) > self._rules.now()
+        """Whether another process, or another task, has just read it; not by a clock that was set back since."""
+        now = self._rules.now()
+        return newer_than <= kept.fetched_at <= now < self._fresh_until(kept)
 
     def _failed(self, key: K, error: PypimError) -> PypimError:
         self._rules.reporter.note(error.message)
@@ -219,6 +224,11 @@ class BeliefRules:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._clock.now().timestamp()
+
+    @property
+    def longest(self) -> float:
+        """For so many seconds at most anything counts without asking."""
+        return max(self.limits.max_age, self.limits.negative_max_age, RETRY_SECONDS)
 
     def end_later(self, turn: AsyncExitStack) -> None:
         """Let others have the turn once they can read what was read in it; nobody here waits for that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pypim.core.errors import UpstreamMalformed
@@ -61,29 +62,36 @@ class ConditionalReader:
         pages: Pages,
         belief: Belief,
         limit_bytes: int,
-        confirm_absence: Callable[[StoredResponse], Awaitable[None]] | None = None,
+        most_in_place: int | None = None,
     ) -> None:
         """`upstream` is its name, as Pages want it.
 
-        `confirm_absence` is asked before a document that was there is believed to be gone, and raises UpstreamFault
-        where that is not to be believed; then the document stays kept.
+        A body of more than `most_in_place` bytes is parsed in a thread, so that nobody waits for it who did not ask.
         """
         self._upstream = upstream
         self._belief = belief
         self._fetcher = fetcher
         self._pages = pages
         self._limit_bytes = limit_bytes
-        self._confirm_absence = confirm_absence
+        self._most_in_place = most_in_place
 
-    async def read(self, url: str, accept: str, parse: Callable[[StoredResponse], T]) -> Answer[T] | None:
+    async def read(
+        self,
+        url: str,
+        accept: str,
+        parse: Callable[[StoredResponse], T],
+        confirm_absence: Callable[[StoredResponse], Awaitable[None]] | None = None,
+    ) -> Answer[T] | None:
         """The document at that URL, or None where the upstream says for certain that there is none (404, 410).
 
-        `parse` may raise UpstreamMalformed. Raises UpstreamFault or Refused.
+        `parse` may raise UpstreamMalformed. `confirm_absence` is asked before a document that was there is believed to
+        be gone, and raises UpstreamFault where that is not to be believed; then the document stays kept. Raises
+        UpstreamFault or Refused.
         """
         kept = self._pages.response(url)
         if kept is not None and self._belief.counts(kept):
             try:
-                return None if kept.status in _ABSENT else Answer(parse(kept), kept, is_new=False)
+                return None if kept.status in _ABSENT else Answer(await self._parsed(parse, kept), kept, is_new=False)
             except UpstreamMalformed:
                 kept = None  # an older pypim may have kept it
         was_absent = kept is not None and kept.status in _ABSENT
@@ -91,7 +99,7 @@ class ConditionalReader:
         fetched = await self._ask(url, accept, kept)
         if fetched.status == _NOT_MODIFIED and kept is not None:
             try:
-                answer = Answer(parse(kept), kept, is_new=False)
+                answer = Answer(await self._parsed(parse, kept), kept, is_new=False)
             except UpstreamMalformed:
                 # What we kept cannot be read (an older pypim may have kept it): ask as if there were nothing.
                 fetched = await self._ask(url, accept, None)
@@ -99,22 +107,30 @@ class ConditionalReader:
                 self._touch(url, fetched)
                 return answer
         if fetched.status in _ABSENT:
-            await self._confirm(kept)
+            await self._confirm(kept, confirm_absence)
             self._keep_absence(url, fetched, was_absent=was_absent)
             return None
         if fetched.status != _OK:
             raise UpstreamMalformed(url, f"the upstream answered {fetched.status}")
         response = self._response(url, fetched)
-        return Answer(parse(response), response, is_new=True)
+        return Answer(await self._parsed(parse, response), response, is_new=True)
 
-    async def _confirm(self, kept: StoredResponse | None) -> None:
-        if kept is not None and self._confirm_absence is not None:
-            await self._confirm_absence(kept)
+    async def _parsed(self, parse: Callable[[StoredResponse], T], response: StoredResponse) -> T:
+        if self._most_in_place is not None and len(response.body) > self._most_in_place:
+            return await asyncio.to_thread(parse, response)
+        return parse(response)
+
+    @staticmethod
+    async def _confirm(
+        kept: StoredResponse | None, confirm: Callable[[StoredResponse], Awaitable[None]] | None
+    ) -> None:
+        if kept is not None and confirm is not None:
+            await confirm(kept)
 
     def _touch(self, url: str, fetched: Fetched) -> None:
         """What was kept is still so; a 304 repeats what a 200 would say of its freshness (RFC 9110, 15.4.5)."""
         now = self._belief.now()
-        self._pages.touch_response(url, now, _fresh_until(fetched, now))
+        self._pages.touch_response(url, now, fresh_time(fetched, now))
 
     def _keep_absence(self, url: str, fetched: Fetched, *, was_absent: bool) -> None:
         if was_absent:
@@ -131,23 +147,28 @@ class ConditionalReader:
         return await self._fetcher.fetch(url, headers, limit_bytes=self._limit_bytes)
 
     def _response(self, url: str, fetched: Fetched) -> StoredResponse:
-        serial = fetched.headers.get("x-pypi-last-serial", "")
-        is_number = serial.isascii() and serial.isdigit() and len(serial) <= _SERIAL_DIGITS
-        now = self._belief.now()
-        return StoredResponse(
-            url=url,
-            final_url=fetched.url,
-            status=fetched.status,
-            content_type=fetched.headers.get("content-type", ""),
-            etag=fetched.headers.get("etag"),
-            last_modified=fetched.headers.get("last-modified"),
-            serial=int(serial) if is_number else None,
-            fetched_at=now,
-            fresh_until=_fresh_until(fetched, now),
-            body=b"" if fetched.status in _ABSENT else fetched.body,
-        )
+        return response_of(url, fetched, self._belief.now())
 
 
-def _fresh_until(fetched: Fetched, now: float) -> float | None:
+def response_of(url: str, fetched: Fetched, now: float) -> StoredResponse:
+    """An answer as it is kept; `now` in seconds since the epoch."""
+    serial = fetched.headers.get("x-pypi-last-serial", "")
+    is_number = serial.isascii() and serial.isdigit() and len(serial) <= _SERIAL_DIGITS
+    return StoredResponse(
+        url=url,
+        final_url=fetched.url,
+        status=fetched.status,
+        content_type=fetched.headers.get("content-type", ""),
+        etag=fetched.headers.get("etag"),
+        last_modified=fetched.headers.get("last-modified"),
+        serial=int(serial) if is_number else None,
+        fetched_at=now,
+        fresh_until=fresh_time(fetched, now),
+        body=b"" if fetched.status in _ABSENT else fetched.body,
+    )
+
+
+def fresh_time(fetched: Fetched, now: float) -> float | None:
+    """Until when an answer need not be asked for again, as it says itself; in seconds since the epoch."""
     seconds = fresh_seconds(fetched.headers)
     return now + seconds if seconds else None

@@ -68,9 +68,7 @@ class ProjectDetails:
     ) -> None:
         self._upstream = upstream
         self._simple_url = root_url
-        # Beside the Simple API, and never on another host: an upstream whose path is "/" has its API below that.
-        address = urlsplit(root_url)
-        self._root_url = urlunsplit(address._replace(path=address.path.rstrip("/").rpartition("/")[0]))
+        self._root_url = document_root(root_url)
         self._reader = reader
         self._pages = pages
         self._capabilities = capabilities
@@ -88,7 +86,7 @@ class ProjectDetails:
         was_offered = self.is_offered
         if was_offered is False:
             return _NOTHING
-        url = f"{self._root_url}/pypi/{name}/json"
+        url = f"{self._root_url}{name}/json"
         try:
             answer = await self._reader.read(url, "application/json", partial(_parse, url))
         except (UpstreamFault, Refused) as fault:
@@ -110,6 +108,15 @@ class ProjectDetails:
         if self.is_offered is None:
             self._capabilities.keep_capability(self._simple_url, CAPABILITY, is_offered=False)
         return _NOTHING
+
+
+def document_root(simple_url: str) -> str:
+    """Below what the documents of an upstream stand, whose Simple API is below that URL; with a slash at its end.
+
+    Beside the Simple API, and never on another host: an upstream whose path is "/" has its API below that.
+    """
+    address = urlsplit(simple_url)
+    return urlunsplit(address._replace(path=address.path.rstrip("/").rpartition("/")[0])) + "/pypi/"
 
 
 def lacks_details(page: Page) -> bool:
@@ -141,11 +148,17 @@ def _with_details(file: DistFile, found: DistFile | None) -> DistFile:
 
 
 def _parse(url: str, response: StoredResponse) -> dict[str, DistFile]:
+    return files_in_document(response.body, response.final_url, url)
+
+
+def files_in_document(body: bytes, base_url: str, url: str | None = None) -> dict[str, DistFile]:
+    """The files of a project's document by name; `url` is its address for messages. Raises UpstreamMalformed."""
+    url = url or base_url
     try:
-        releases = _document.decode(response.body).releases
+        releases = _document.decode(body).releases
     except (msgspec.DecodeError, RecursionError) as error:
         raise UpstreamMalformed(url, f"not a document of the JSON API: {error}") from error
-    reader = EntryReader(response.final_url)
+    reader = EntryReader(base_url)
     for raw in (raw for entries in releases.values() for raw in entries):
         try:
             entry = _entry.decode(raw)

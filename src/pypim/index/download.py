@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pypim.core.allowed import check_allowed
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pypim.core.model import DistFile
+    from pypim.index.file_hosts import FileHosts
     from pypim.ports import Blobs, Fetcher, Incoming, StagedBlob
 
 _ATTEMPTS = 4
@@ -25,6 +27,19 @@ _OK = 200
 _PARTIAL_CONTENT = 206
 _RANGE_NOT_SATISFIABLE = 416
 _ABSENT = frozenset({404, 410})
+
+
+class Downloads:
+    """Where whole files are read from, and where they are staged."""
+
+    def __init__(self, fetcher: Fetcher, blobs: Blobs, hosts: FileHosts | None = None) -> None:
+        self._fetcher = fetcher
+        self._blobs = blobs
+        self._hosts = hosts
+
+    async def whole(self, file: DistFile, limit_bytes: int) -> StagedBlob:
+        """As `download`."""
+        return await download(self._fetcher, self._blobs, file, limit_bytes, hosts=self._hosts)
 
 
 class FileIsAbsent(UpstreamFault):
@@ -46,18 +61,23 @@ async def download(
     file: DistFile,
     limit_bytes: int,
     on_bytes: Callable[[int], None] = _nobody_listens,
+    hosts: FileHosts | None = None,
 ) -> StagedBlob:
     """The whole file, staged and checked against what the index lists; the caller closes what it gets.
 
     A broken or wrong body is asked for again. `limit_bytes` counts where the index lists no size; `on_bytes` hears
-    of the bytes as they arrive. Safe to cancel: what was received stays for the next attempt.
-    Raises FileIsAbsent, UpstreamFault, Refused, SizeMismatch, DigestMismatch, HashNotAllowed,
-    StoreFault.
+    of the bytes as they arrive; `hosts` are asked before the upstream. Safe to cancel: what was received stays for
+    the next attempt.
+    Raises FileIsAbsent, UpstreamFault, Refused, SizeMismatch, DigestMismatch, HashNotAllowed, StoreFault.
     """
     staged = blobs.stage(file.identity)
     if file.sha256 is None and file.other_hash is None:
         staged.restart()  # nothing would tell whether the rest belongs to the same content
     try:
+        if hosts is not None and not is_complete(staged, file):
+            complete = partial(_complete_at, staged, limit_bytes, on_bytes)
+            if await hosts.receive(staged, file, complete):
+                return staged
         for _ in range(_ATTEMPTS - 1):
             if await _is_completed(fetcher, staged, file, limit_bytes, on_bytes):
                 return staged
@@ -69,6 +89,12 @@ async def download(
         staged.close()
         raise
     return staged
+
+
+async def _complete_at(
+    staged: StagedBlob, limit_bytes: int, on_bytes: Callable[[int], None], fetcher: Fetcher, file: DistFile
+) -> None:
+    await _complete(fetcher, staged, file, limit_bytes, on_bytes)
 
 
 async def _is_completed(
@@ -161,13 +187,13 @@ async def _write(
 
 async def in_thread(work: Callable[[bytes], None], piece: bytes) -> None:
     """Run in a thread, and wait for its end even when cancelled: nobody else may touch the file before."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, piece))
+    written = asyncio.get_running_loop().run_in_executor(None, work, piece)
     try:
-        await asyncio.shield(task)
+        await asyncio.shield(written)
     except asyncio.CancelledError:
-        while not task.done():
+        while not written.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
+                await asyncio.wait([written])
         raise
 
 

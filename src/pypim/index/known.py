@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
     from pypim.core.model import CoreMetadata, DistFile, Page
     from pypim.index.conditional import Belief
-    from pypim.ports import MetadataCache, Pages
+    from pypim.ports import Following, MetadataCache, Pages
 
 
 class KeptFacts:
     """The Known of one upstream below `url`; a page counts only as far as `belief` goes."""
 
-    def __init__(self, url: str, pages: Pages, metadata: MetadataCache, belief: Belief) -> None:
+    def __init__(self, url: str, pages: Pages, metadata: MetadataCache, following: Following, belief: Belief) -> None:
         self._root_url = split_user_info(url)[0].rstrip("/") + "/"
         self._pages = pages
         self._metadata = metadata
+        self._following = following
         self._belief = belief
 
     def pages(self, names: Sequence[NormalizedName]) -> dict[NormalizedName, Page]:
@@ -40,7 +41,11 @@ class KeptFacts:
     def fresh_until(self, names: Sequence[NormalizedName], *, with_list: bool) -> float:
         """Until when the pages of all of these projects are fresh, and the list of all; 0 where one is not."""
         urls = [f"{self._root_url}{name}/" for name in names]
-        return self._pages.fresh_until([*urls, self._root_url] if with_list else urls)
+        until = [self._pages.fresh_until(urls)] if urls else []
+        if with_list:
+            state = self._following.state(self._root_url)
+            until.append(state.fresh_until or 0.0 if state is not None else 0.0)
+        return min(until, default=0.0)
 
     def metadata(self, files: Sequence[DistFile]) -> dict[str, CoreMetadata]:
         """The core metadata that was learned before, by the identity of the file."""

@@ -26,7 +26,7 @@ from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.metadata import parse_metadata
 from pypim.core.model import CoreMetadata, MetadataSource
 from pypim.core.names import parse_name
-from pypim.index.download import FileIsAbsent, download
+from pypim.index.download import FileIsAbsent
 from pypim.index.ranges import RangesNotOffered, read_wheel_metadata
 from pypim.index.sharing import SingleFlight
 
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import DistFile
-    from pypim.ports import Blobs, Capabilities, Fetcher, MetadataCache
+    from pypim.index.download import Downloads
+    from pypim.ports import Capabilities, Fetcher, MetadataCache
 
 SIDECAR, RANGES = "sidecar", "ranges"
 _METADATA_LIMIT_BYTES = 16 << 20
@@ -69,7 +70,7 @@ class RemoteMetadata:
         fetcher: Fetcher,
         cache: MetadataCache,
         capabilities: Capabilities,
-        blobs: Blobs,
+        downloads: Downloads,
         ways: Sequence[MetadataSource] = EVERY_WAY,
     ) -> None:
         """`ways` are those on which the core metadata of a wheel is looked for, in that order."""
@@ -77,7 +78,7 @@ class RemoteMetadata:
         self._fetcher = fetcher
         self._cache = cache
         self._capabilities = capabilities
-        self._blobs = blobs
+        self._downloads = downloads
         self._ways = ways
         self._flights = SingleFlight[CoreMetadata]()
         self._faults = Counter[MetadataSource]()
@@ -100,8 +101,17 @@ class RemoteMetadata:
         if _requirements_of(true) == _requirements_of(believed):
             return False
         fault = f"what {project}'s index told of its core metadata is not what is in the wheel"
-        self._cache.keep_metadata(key, msgspec.structs.replace(true, faults=(*true.faults, fault)), body)
+        true = msgspec.structs.replace(true, faults=(*true.faults, fault))
+        self._cache.keep_metadata(key, true, body, is_checked=file.sha256 is not None)
         return True
+
+    def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
+        """Keep what the file itself says, in place of what was only believed of it."""
+        key = file.sha256 or file.url
+        if self._cache.metadata(key) is None:
+            self._cache.keep_metadata(key, metadata, body, is_checked=file.sha256 is not None)
+        elif body is not None and metadata.source is MetadataSource.WHEEL:
+            self.correct(project, file, body)
 
     async def _learn(self, project: NormalizedName, file: DistFile, key: str) -> CoreMetadata:
         kind = parse_filename(file.filename, project).kind
@@ -112,7 +122,9 @@ class RemoteMetadata:
             metadata, body = await self._of_sdist(file)
         else:
             metadata = CoreMetadata(name=None, version=None, source=MetadataSource.NONE)
-        self._cache.keep_metadata(key, metadata, body)
+        # A file that was read as a whole has the sha256 that is listed; of anything else only the upstream says so.
+        is_checked = file.sha256 is not None and (kind is FileKind.SDIST or metadata.source is MetadataSource.WHEEL)
+        self._cache.keep_metadata(key, metadata, body, is_checked=is_checked)
         return metadata
 
     # --- wheels -----------------------------------------------------------------------------------------------------
@@ -186,7 +198,7 @@ class RemoteMetadata:
 
     async def _read_whole(self, file: DistFile) -> bytes:
         try:
-            staged = await download(self._fetcher, self._blobs, file, _UNSIZED_FILE_LIMIT_BYTES)
+            staged = await self._downloads.whole(file, _UNSIZED_FILE_LIMIT_BYTES)
         except (FileIsAbsent, NotAuthorised) as error:
             raise _NotThisWay(error.message) from error
         try:
@@ -200,7 +212,7 @@ class RemoteMetadata:
     # --- sdists -----------------------------------------------------------------------------------------------------
     async def _of_sdist(self, file: DistFile) -> tuple[CoreMetadata, bytes | None]:
         try:
-            staged = await download(self._fetcher, self._blobs, file, _UNSIZED_FILE_LIMIT_BYTES)
+            staged = await self._downloads.whole(file, _UNSIZED_FILE_LIMIT_BYTES)
         except (FileIsAbsent, NotAuthorised) as error:
             raise MetadataNotFound(file.filename, (error.message,)) from error
         try:

@@ -24,6 +24,11 @@ class OfflineFetcher:
         """Say that this would have to be asked for."""
         raise UpstreamUnavailable(url, _REASON, hint=_HINT)
 
-    def open(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Incoming]:  # noqa: ARG002 - the port's
+    def open(
+        self,
+        url: str,
+        headers: Mapping[str, str],  # noqa: ARG002 - the port's
+        body: bytes | None = None,  # noqa: ARG002 - the port's
+    ) -> AbstractAsyncContextManager[Incoming]:
         """Say that this would have to be asked for."""
         raise UpstreamUnavailable(url, _REASON, hint=_HINT)

@@ -5,22 +5,26 @@ What is asked for is kept; what is kept is answered when the upstream is slow, b
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from pypim.core.errors import MetadataNotFound, ProjectNotFound, UpstreamUnavailable
+from pypim.core.followed import Patience
 from pypim.core.freshness import Limits
 from pypim.core.model import Page, ProjectList
 from pypim.core.patterns import ProjectPatterns
 from pypim.core.policy import Policy
 from pypim.core.shown import allowed_page, known_page, metadata_key, of_a_proxy
 from pypim.core.urls import split_user_info
+from pypim.index.absences import Absences
 from pypim.index.arriving import Arrivals
 from pypim.index.behind import CapabilitiesBehind, Later, MetadataBehind, PagesBehind
 from pypim.index.believing import BeliefRules, Documents
-from pypim.index.download import FileIsAbsent
+from pypim.index.download import Downloads, FileIsAbsent
+from pypim.index.file_hosts import FileRoute
 from pypim.index.keeping import KeptFiles, Tools
 from pypim.index.metadata import CHEAP_WAYS, RemoteMetadata
 from pypim.index.sidecars import Ahead, Bodies, Sidecars
@@ -35,10 +39,12 @@ if TYPE_CHECKING:
 
     from pypim.core.model import DistFile
     from pypim.index.believing import Believed
+    from pypim.index.file_hosts import FileHosts
     from pypim.index.sources import Kept, Source
     from pypim.ports import (
         Arriving,
         Background,
+        Backlog,
         Blobs,
         Cached,
         Capabilities,
@@ -53,6 +59,8 @@ if TYPE_CHECKING:
 
 _MOST_FILES = 10_000
 """Listed files of all pages in memory together, as the upstream lists them and as they are shown; about 1 KB each."""
+_MOST_IN_PLACE = 500
+"""Files of a page that is made ready at once, which takes some milliseconds."""
 _MINUTE_SECONDS = 60.0
 _NO_PATTERNS = ProjectPatterns.compile((), "pinned")
 
@@ -69,6 +77,8 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     layout: str = "auto"
     """simple, flat, or auto: to be found out."""
     limits: Limits = Limits()
+    patience: Patience = Patience()
+    """What it takes to believe that a project is gone."""
     policy: Policy
     """The filters."""
     max_size: int | None = None
@@ -90,6 +100,7 @@ class Catalogs(NamedTuple):
     metadata: MetadataCache
     capabilities: Capabilities
     cached: Cached
+    backlog: Backlog
 
 
 class ProxyParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +120,8 @@ class ProxyParts(msgspec.Struct, frozen=True, kw_only=True):
     """For pages and core metadata."""
     file_fetcher: Fetcher
     """For files: of its own, so that pages never wait for files."""
+    file_hosts: FileHosts | None = None
+    """Asked for files before the upstream."""
     turns: Turns
     epochs: Epochs
     background: Background
@@ -151,7 +164,9 @@ class ProxyIndex:
         self._later = Later(parts.background, parts.reporter)
         pages = PagesBehind(parts.read.pages, parts.write.pages, self._later)
         capabilities = CapabilitiesBehind(parts.read.capabilities, parts.write.capabilities, self._later)
-        self._source = _source_of(settings, parts, pages, capabilities)
+        backlogs = (parts.read.backlog, parts.write.backlog)
+        absences = Absences(name, backlogs, self._later, settings.patience, parts.clock)
+        self._source = _source_of(settings, parts, pages, capabilities, absences)
         rules = BeliefRules(
             settings.limits, parts.turns, parts.clock, parts.reporter, self._later, is_offline=settings.is_offline
         )
@@ -173,9 +188,13 @@ class ProxyIndex:
         self._files = KeptFiles(
             name, parts.read.cached, parts.write.cached, parts.blobs, (parts.shared, parts.alone), tools
         )
-        self._arrivals = Arrivals(parts.file_fetcher, parts.blobs, parts.turns, self._files, parts.reporter)
+        self._arrivals = Arrivals(
+            FileRoute(parts.file_fetcher, parts.file_hosts), parts.blobs, parts.turns, self._files, parts.reporter
+        )
         bodies = Bodies(MetadataBehind(parts.read.metadata, parts.write.metadata, self._later))
-        reader = RemoteMetadata(self._url, parts.fetcher, bodies, capabilities, parts.blobs, CHEAP_WAYS)
+        reader = RemoteMetadata(
+            self._url, parts.fetcher, bodies, capabilities, Downloads(parts.fetcher, parts.blobs), CHEAP_WAYS
+        )
         cached = (parts.read.cached, parts.write.cached)
         self._sidecars = Sidecars(name, reader, bodies, cached, self._later, parts.epochs)
         self._ahead = Ahead(self._sidecars)
@@ -209,12 +228,19 @@ class ProxyIndex:
         known = self._shown.page(name, mark)
         if known is not None:
             return known
-        page = self._page_of(belief.value)
+        page = await self._shown_page(belief.value)
         if self._settings.learns_metadata and not self._settings.is_offline and await self._ahead.learn(page):
             await self._later.finish()
-            mark, page = self._mark_of(belief), self._page_of(belief.value)
+            mark = self._mark_of(belief)
+            page = await self._shown_page(belief.value)
         self._shown.keep(name, mark, page)
         return page
+
+    async def _shown_page(self, page: Page) -> Page:
+        """A long one is made where nobody else waits for it."""
+        if len(page.files) > _MOST_IN_PLACE:
+            return await asyncio.to_thread(self._page_of, page)
+        return self._page_of(page)
 
     def _page_of(self, page: Page) -> Page:
         page = allowed_page(page, self._policy, self._parts.clock.now())
@@ -249,8 +275,8 @@ class ProxyIndex:
         }
         return msgspec.structs.replace(listed, projects=allowed)
 
-    def _recall_list(self, _: None) -> Kept[ProjectList] | None:
-        return self._source.kept_list()
+    async def _recall_list(self, _: None) -> Kept[ProjectList] | None:
+        return await self._source.kept_list()
 
     async def _read_list(self, _: None) -> ProjectList:
         return await self._source.read_list()
@@ -307,8 +333,11 @@ class ProxyIndex:
         await self._rules.finish()
 
 
-def _source_of(settings: ProxySettings, parts: ProxyParts, pages: Pages, capabilities: Capabilities) -> Source:
-    simple = SimpleSource(settings.upstream, settings.url, parts.fetcher, pages, capabilities, parts.clock)
+def _source_of(
+    settings: ProxySettings, parts: ProxyParts, pages: Pages, capabilities: Capabilities, absences: Absences
+) -> Source:
+    upstream = (settings.upstream, settings.url)
+    simple = SimpleSource(upstream, parts.fetcher, pages, capabilities, parts.clock, absences)
     flat = FlatSource(settings.upstream, settings.page_url, parts.fetcher, pages, parts.clock)
     if settings.layout == "simple":
         return simple

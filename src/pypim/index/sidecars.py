@@ -57,9 +57,9 @@ class Bodies:
         """What is known of many files at once."""
         return {key: self._bodies[key][0] for key in keys if key in self._bodies}
 
-    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:
+    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None, *, is_checked: bool = False) -> None:
         """Remember it."""
-        self._cache.keep_metadata(key, metadata, body)
+        self._cache.keep_metadata(key, metadata, body, is_checked=is_checked)
         if body is not None:
             self._bodies[key] = (metadata, body)
             if len(self._bodies) > _MOST_BODIES:

@@ -21,7 +21,7 @@ _TOTAL = re.compile(r"bytes (?:\d{1,18}-\d{1,18}|\*)/(\d{1,18})", re.ASCII)
 
 
 class RemoteSizes:
-    """The SizeReader for files of one upstream; what is learned of a file with a sha256 is kept, for it stays true."""
+    """The SizeReader for files of one upstream; what is learned of one with a sha256 is kept, for that upstream."""
 
     def __init__(self, fetcher: Fetcher, known: Sizes) -> None:
         self._fetcher = fetcher

@@ -5,8 +5,11 @@ Nothing is remembered here but what is expensive to read again; when to ask is d
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from pypim.core.errors import NotAuthorised, UpstreamFault, UpstreamMalformed, UpstreamUnavailable
 from pypim.core.model import ProjectList
@@ -16,8 +19,9 @@ from pypim.core.urls import split_user_info
 from pypim.index.conditional import Belief, ConditionalReader
 from pypim.index.details import ProjectDetails, lacks_details, with_details
 from pypim.index.flat import by_project_name
-from pypim.index.remote import parse_list, parse_page
+from pypim.index.remote import parse_list, parse_page, refuse_strange
 from pypim.index.undecided import CAPABILITY, looks_flat
+from pypim.index.watching import NotYetGone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +30,15 @@ if TYPE_CHECKING:
 
     from pypim.core.model import Page
     from pypim.core.records import StoredResponse
+    from pypim.index.absences import Absences
     from pypim.ports import Capabilities, Clock, Fetcher, Pages
 
 V = TypeVar("V")
 
 _DOCUMENT_LIMIT_BYTES = 128 << 20
+_MOST_IN_PLACE_BYTES = 1 << 18
+"""A larger document is parsed in a thread: that takes longer than others may wait."""
 _OK = 200
-_MARK_OF_THE_API = b"pypi:repository-version"
-"""Without it (PEP 629), an HTML page on which no file is found may be anything: a login page, a broken proxy's."""
 
 
 class Kept(NamedTuple, Generic[V]):
@@ -49,7 +54,7 @@ class Source(Protocol):
     def document(self, name: NormalizedName | None) -> str:
         """The URL of what tells of a project (None: of all of them)."""
 
-    def kept(self, name: NormalizedName) -> Kept[Page] | None:
+    async def kept(self, name: NormalizedName) -> Kept[Page] | None:
         """What is kept of a project; None where nothing is."""
 
     async def read(self, name: NormalizedName) -> Page | None:
@@ -61,7 +66,7 @@ class Source(Protocol):
     async def read_list(self) -> ProjectList:
         """Ask for all projects, and keep the answer. Raises UpstreamFault or Refused."""
 
-    def kept_list(self) -> Kept[ProjectList] | None:
+    async def kept_list(self) -> Kept[ProjectList] | None:
         """All projects as they are kept."""
 
 
@@ -69,24 +74,34 @@ class SimpleSource:
     """A Simple API below a URL: one document for each project."""
 
     def __init__(
-        self, upstream: str, url: str, fetcher: Fetcher, pages: Pages, capabilities: Capabilities, clock: Clock
-    ) -> None:
-        """`upstream` is its name; credentials in `url` are the fetcher's business."""
-        self._upstream = upstream
+        self, upstream: tuple[str, str], fetcher: Fetcher, pages: Pages, capabilities: Capabilities, clock: Clock,
+        absences: Absences,
+    ) -> None:  # fmt: skip
+        """`upstream` is its name and URL; credentials in that are the fetcher's business."""
+        self._upstream, url = upstream
         self._root_url = split_user_info(url)[0].rstrip("/") + "/"
         self._fetcher = fetcher
         self._pages = pages
+        self._clock = clock
+        self._absences = absences
+        belief = Belief(clock)
         self._reader = ConditionalReader(
-            upstream, fetcher, pages, Belief(clock), _DOCUMENT_LIMIT_BYTES, self._confirm_absence
+            self._upstream, fetcher, pages, belief, _DOCUMENT_LIMIT_BYTES, _MOST_IN_PLACE_BYTES
         )
-        self._details = ProjectDetails(upstream, self._root_url, self._reader, pages, capabilities)
+        self._details = ProjectDetails(self._upstream, self._root_url, self._reader, pages, capabilities)
 
     def document(self, name: NormalizedName | None) -> str:
         """`<url><project>/` (PEP 503)."""
         return self._root_url if name is None else f"{self._root_url}{name}/"
 
-    def kept(self, name: NormalizedName) -> Kept[Page] | None:
-        """The page as it was decoded, or decoded anew; what cannot be read any more counts as not kept."""
+    async def kept(self, name: NormalizedName) -> Kept[Page] | None:
+        """The page as it was decoded, or decoded anew; what cannot be read any more counts as not kept.
+
+        In a thread, for nobody knows how long a page is before it is read.
+        """
+        return await asyncio.to_thread(self._kept, name)
+
+    def _kept(self, name: NormalizedName) -> Kept[Page] | None:
         url = self.document(name)
         packed = self._pages.kept_pages([url]).get(url)
         if packed is not None:
@@ -103,9 +118,20 @@ class SimpleSource:
 
     async def read(self, name: NormalizedName) -> Page | None:
         """The page, with what the JSON API adds where the page lacks sizes or times."""
-        answer = await self._reader.read(self.document(name), ACCEPT_PAGE, partial(self._parse, name))
+        url = self.document(name)
+        try:
+            answer = await self._reader.read(
+                url, ACCEPT_PAGE, partial(self._parse, name), partial(self._confirm_absence, name)
+            )
+        except NotYetGone as fault:
+            kept = await self.kept(name)
+            if kept is None or kept.value is None:
+                raise
+            self._pages.touch_response(url, self._clock.now().timestamp())
+            return msgspec.structs.replace(kept.value, dropped=(*kept.value.dropped, fault.reason))
         if answer is None:
             return None
+        self._absences.seen(name)
         page = answer.value
         if page.files and lacks_details(page):
             page = with_details(page, await self._details.read(name))
@@ -123,7 +149,7 @@ class SimpleSource:
             self._pages.keep_response(self._upstream, answer.response, None)
         return answer.value
 
-    def kept_list(self) -> Kept[ProjectList] | None:
+    async def kept_list(self) -> Kept[ProjectList] | None:
         """The list, decoded anew."""
         response = self._pages.response(self._root_url)
         if response is None or response.status != _OK:
@@ -139,14 +165,11 @@ class SimpleSource:
         if packed is not None and packed.fetched_at == response.fetched_at:
             return packed.page
         page = parse_page(name, response)
-        is_html = "html" in response.content_type.lower()
-        if is_html and not page.files and _MARK_OF_THE_API not in response.body:
-            hint = "If the project really has no files, nothing is wrong; otherwise look at what that URL shows."
-            raise UpstreamMalformed(response.url, "an HTML page that is no page of a project came instead", hint=hint)
+        refuse_strange(page, response)
         return page
 
-    async def _confirm_absence(self, known: StoredResponse) -> None:
-        """A project that was there is gone only where the upstream still answers at its root.
+    async def _confirm_absence(self, name: NormalizedName, known: StoredResponse) -> None:
+        """A project that was there is gone only where the upstream still answers at its root, and says so repeatedly.
 
         Without that, a server whose disk is not mounted would make clients look for the project elsewhere. Only the
         head of that answer is read: the list itself may be long.
@@ -159,6 +182,7 @@ class SimpleSource:
         if status != _OK:
             reason = f"it was there, now it is not (404), and neither is the index itself ({status})"
             raise UpstreamUnavailable(known.url, reason, is_transient=True)
+        self._absences.confirm(name, known.url)
 
 
 class FlatSource:
@@ -168,16 +192,18 @@ class FlatSource:
         self._upstream = upstream
         self._url = split_user_info(url)[0]
         self._pages = pages
-        self._reader = ConditionalReader(upstream, fetcher, pages, Belief(clock), _DOCUMENT_LIMIT_BYTES)
+        self._reader = ConditionalReader(
+            upstream, fetcher, pages, Belief(clock), _DOCUMENT_LIMIT_BYTES, _MOST_IN_PLACE_BYTES
+        )
         self._decoded: tuple[float, Mapping[NormalizedName, Page], tuple[str, ...]] | None = None
 
     def document(self, name: NormalizedName | None) -> str:  # noqa: ARG002 - one document tells of all
         """The URL itself."""
         return self._url
 
-    def kept(self, name: NormalizedName) -> Kept[Page] | None:
+    async def kept(self, name: NormalizedName) -> Kept[Page] | None:
         """What the kept document says of a project; it is decoded once."""
-        decoded = self._kept_document()
+        decoded = await asyncio.to_thread(self._kept_document)
         return None if decoded is None else Kept(decoded[1].get(name), decoded[0])
 
     async def read(self, name: NormalizedName) -> Page | None:
@@ -189,9 +215,9 @@ class FlatSource:
         pages = await self._read()
         return ProjectList(projects=dict.fromkeys(pages), dropped=self._decoded[2] if self._decoded else ())
 
-    def kept_list(self) -> Kept[ProjectList] | None:
+    async def kept_list(self) -> Kept[ProjectList] | None:
         """The same from what is kept."""
-        decoded = self._kept_document()
+        decoded = await asyncio.to_thread(self._kept_document)
         if decoded is None:
             return None
         return Kept(ProjectList(projects=dict.fromkeys(decoded[1]), dropped=decoded[2]), decoded[0])
@@ -254,9 +280,9 @@ class EitherSource:
         """That of what it was found to be."""
         return self._found.document(name)
 
-    def kept(self, name: NormalizedName) -> Kept[Page] | None:
+    async def kept(self, name: NormalizedName) -> Kept[Page] | None:
         """What is kept; that a Simple API has no such project says nothing of links, until it is known to be one."""
-        kept = self._found.kept(name)
+        kept = await self._found.kept(name)
         return None if kept is not None and kept.value is None and self._is_simple is None else kept
 
     async def read(self, name: NormalizedName) -> Page | None:
@@ -286,14 +312,14 @@ class EitherSource:
             if not await self._has_links():
                 raise
         else:
-            if not (looks_flat(listed) and await self._has_links()):
+            if not (looks_flat(listed.projects) and await self._has_links()):
                 return listed
         self._remember(is_simple=False)
         return await self._flat.read_list()
 
-    def kept_list(self) -> Kept[ProjectList] | None:
+    async def kept_list(self) -> Kept[ProjectList] | None:
         """All projects as they are kept."""
-        return self._found.kept_list()
+        return await self._found.kept_list()
 
     async def _has_links(self) -> bool:
         try:

@@ -12,9 +12,13 @@ from pypim.core.errors import NotAuthorised, ProjectNotFound, Refused, UpstreamF
 from pypim.index.sharing import SingleFlight
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from packaging.utils import NormalizedName
 
+    from pypim.core.followed import Updated
     from pypim.core.model import Page, ProjectList
+    from pypim.index.remote import RemoteIndex
     from pypim.ports import Capabilities, Index
 
 CAPABILITY = "simple-api"
@@ -25,7 +29,7 @@ _FILE_ENDINGS = ("-whl", "-tar-gz", "-zip", "-tar-bz2", "-tgz", "-egg")
 class UndecidedIndex:
     """Two ways to read one URL; `upstream` is that URL, under which it is remembered that the first way works."""
 
-    def __init__(self, simple: Index, flat: Index, upstream: str, capabilities: Capabilities) -> None:
+    def __init__(self, simple: RemoteIndex, flat: Index, upstream: str, capabilities: Capabilities) -> None:
         self._simple = simple
         self._flat = flat
         self._upstream = upstream
@@ -44,9 +48,25 @@ class UndecidedIndex:
             if not await self._links_to_files():
                 raise
             return await self._flat.project_list()
-        if looks_flat(listed) and await self._links_to_files():
+        if looks_flat(listed.projects) and await self._links_to_files():
             return await self._flat.project_list()
         return listed
+
+    async def update(self, *, accepts_removals: bool = False) -> Updated | None:
+        """Learn what has changed; None where it proves to be links to files."""
+        if self._is_flat:
+            return None
+        try:
+            found = await self._simple.update(accepts_removals=accepts_removals)
+        except UpstreamFault:
+            if not await self._links_to_files():
+                raise
+            return None
+        return None if looks_flat(self._simple.some_names()) and await self._links_to_files() else found
+
+    async def ask(self, names: Sequence[NormalizedName]) -> Updated:
+        """Ask for the pages of some projects of the Simple API."""
+        return await self._simple.ask(names)
 
     async def project(self, name: NormalizedName) -> Page:
         """One project's page, of the Simple API where that has one."""
@@ -84,7 +104,7 @@ class UndecidedIndex:
         return True
 
 
-def looks_flat(listed: ProjectList) -> bool:
+def looks_flat(names: Collection[NormalizedName]) -> bool:
     """Whether most of what was read as names of projects are names of files."""
-    odd = sum(name.endswith(_FILE_ENDINGS) for name in listed.projects)
-    return 2 * odd > len(listed.projects)
+    odd = sum(name.endswith(_FILE_ENDINGS) for name in names)
+    return 2 * odd > len(names)

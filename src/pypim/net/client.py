@@ -20,7 +20,7 @@ from pypim.net.auth import Credentials, basic
 from pypim.net.body import read_body, too_long
 from pypim.net.connection import http_client
 from pypim.net.faults import status_fault, transport_fault
-from pypim.net.gate import Gate
+from pypim.net.gate import Gate, Pace
 from pypim.net.retry import Retrier, retry_after_seconds
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pypim.core.records import FetchOptions
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_WITH_BODY = frozenset({307, 308})
+"""The others turn a POST into a GET (RFC 9110, 15.4), which asks for something else."""
 _MOST_REDIRECTS = 10
 _SMALL_BODY_BYTES = 65536
 _SLOWEST_BYTES_PER_SECOND = 64
@@ -46,10 +48,17 @@ class HttpFetcher:
     """
 
     def __init__(
-        self, upstream_url: str, options: FetchOptions, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        upstream_url: str,
+        options: FetchOptions,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pace: Pace | None = None,
     ) -> None:
+        """`pace` is given where others ask the same upstream, too."""
         self.credentials = Credentials(upstream_url, options)
-        self.gate = Gate(options.max_connections, options.requests_per_second, sleep)
+        self.gate = Gate(options.max_connections)
+        self.pace = pace or Pace(options, sleep)
         self.retrier = Retrier(options.retries, sleep)
         self.read_timeout = options.read_timeout
         self.client = http_client(options)
@@ -61,9 +70,9 @@ class HttpFetcher:
     async def __aexit__(self, *_: object) -> None:
         await self.client.close()
 
-    def open(self, url: str, headers: Mapping[str, str]) -> _Exchange:
-        """Stream an answer, asked for without content encoding so that its bytes are the file's."""
-        return _Exchange(self, url, headers, "identity")
+    def open(self, url: str, headers: Mapping[str, str], body: bytes | None = None) -> _Exchange:
+        """Stream an answer, asked for without content encoding so that its bytes are the file's; POST with a body."""
+        return _Exchange(self, url, headers, "identity", body)
 
     async def fetch(self, url: str, headers: Mapping[str, str], *, limit_bytes: int) -> Fetched:
         """Read a whole answer; a fault in the middle of the body starts the request anew."""
@@ -92,10 +101,24 @@ class HttpFetcher:
 class _Exchange:
     """One request and its answer: an async context manager that is its own Incoming."""
 
-    __slots__ = ("_encoding", "_fetcher", "_headers", "_is_read", "_received", "_response", "_stream", "status", "url")
+    __slots__ = (
+        "_body",
+        "_encoding",
+        "_fetcher",
+        "_headers",
+        "_is_read",
+        "_received",
+        "_response",
+        "_stream",
+        "status",
+        "url",
+    )
 
-    def __init__(self, fetcher: HttpFetcher, url: str, headers: Mapping[str, str], encoding: str) -> None:
+    def __init__(
+        self, fetcher: HttpFetcher, url: str, headers: Mapping[str, str], encoding: str, body: bytes | None = None
+    ) -> None:
         self._fetcher = fetcher
+        self._body = body
         self._headers = headers
         self._encoding = encoding
         self._stream: StreamRequest | None = None
@@ -134,7 +157,7 @@ class _Exchange:
         """The body as it arrives."""
         assert self._response is not None, "an exchange has a body only while it is open"
         self._is_read = True
-        return _Chunks(self._response, self.url, self._fetcher.read_timeout)
+        return _Chunks(self._response, self.url, self._fetcher)
 
     async def begin(self) -> None:
         """Take a place and follow redirects until there is an answer to judge. After a fault nothing is held."""
@@ -156,7 +179,8 @@ class _Exchange:
         for _ in range(_MOST_REDIRECTS + 1):
             response = await self._send()
             self.status = response.status
-            if self.status not in _REDIRECTS or (location := _header(response, "location")) is None:
+            followed = _REDIRECTS if self._body is None else _REDIRECTS_WITH_BODY
+            if self.status not in followed or (location := _header(response, "location")) is None:
                 self._judge(response)
                 return
             target = _redirect_target(self.url, location)
@@ -169,10 +193,12 @@ class _Exchange:
         if "@" in self.url:
             self.url, info = split_user_info(self.url)
             authorization = basic(*info) if info else None
-        await fetcher.gate.pace()
+        await fetcher.pace.begin()
         self._received, self._is_read = None, False
         try:
-            request = fetcher.client.get(self.url).streamed_read_buffer_limit(0)
+            client = fetcher.client
+            request = client.get(self.url) if self._body is None else client.post(self.url).body_bytes(self._body)
+            request = request.streamed_read_buffer_limit(0)
             request = request.header("Accept-Encoding", self._encoding)
             if self._headers:
                 request = request.headers(self._headers)
@@ -189,6 +215,8 @@ class _Exchange:
         return response
 
     def _judge(self, response: Response) -> None:
+        if self.status < _FIRST_BAD_STATUS:
+            return
         retry_after = retry_after_seconds(_header(response, "retry-after"), datetime.now(UTC))
         if fault := status_fault(self.status, self.url, retry_after):
             raise fault
@@ -211,12 +239,13 @@ class _Exchange:
 class _Chunks:
     """The body of an answer, undecoded; an answer that only trickles is given up like one that stops."""
 
-    __slots__ = ("_read", "_received", "_url", "_waited", "_window")
+    __slots__ = ("_pace", "_read", "_received", "_url", "_waited", "_window")
 
-    def __init__(self, response: Response, url: str, window_seconds: float) -> None:
+    def __init__(self, response: Response, url: str, fetcher: HttpFetcher) -> None:
         self._read = response.body_reader.read_chunk
         self._url = url
-        self._window = window_seconds
+        self._window = fetcher.read_timeout
+        self._pace = fetcher.pace
         self._waited = 0.0
         self._received = 0
 
@@ -241,6 +270,8 @@ class _Chunks:
             if self._received < self._window * _SLOWEST_BYTES_PER_SECOND:
                 raise UpstreamTimeout(self._url, "the answer only trickles in", is_transient=True)
             self._waited, self._received = 0.0, 0
+        if self._pace.bounds_bytes:
+            await self._pace.received(len(chunk))
         return chunk.to_bytes()
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from pypim.core.records import Fetched, FetchOptions
+    from pypim.net.gate import Pace
     from pypim.ports import Fetcher, Incoming
 
 
@@ -33,9 +34,11 @@ class SchemeFetcher:
     async def __aexit__(self, *_: object) -> None:
         await self._http.__aexit__()
 
-    def open(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Incoming]:
+    def open(
+        self, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AbstractAsyncContextManager[Incoming]:
         """Stream an answer."""
-        return self._fetcher_for(url).open(url, headers)
+        return self._fetcher_for(url).open(url, headers, body)
 
     async def fetch(self, url: str, headers: Mapping[str, str], *, limit_bytes: int) -> Fetched:
         """Read a whole answer."""
@@ -53,11 +56,17 @@ class SchemeFetcher:
 
 
 def open_fetcher(
-    upstream_url: str, options: FetchOptions, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    upstream_url: str,
+    options: FetchOptions,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    pace: Pace | None = None,
 ) -> SchemeFetcher:
     """A Fetcher for the upstream at that URL; credentials go to its origin only. Use it as a context manager.
 
+    `pace` is shared by all fetchers of one upstream.
     Raises InvalidConfig when a certificate, a netrc file or the proxy cannot be used.
     """
     is_local = upstream_url[:5].lower() == "file:"
-    return SchemeFetcher(HttpFetcher(upstream_url, options, sleep=sleep), FileFetcher() if is_local else None)
+    http = HttpFetcher(upstream_url, options, sleep=sleep, pace=pace)
+    return SchemeFetcher(http, FileFetcher() if is_local else None)

@@ -38,8 +38,10 @@ class FileFetcher(AbstractAsyncContextManager["FileFetcher"]):
     async def __aexit__(self, *_: object) -> None:
         """Nothing is held between requests."""
 
-    def open(self, url: str, headers: Mapping[str, str]) -> _FileExchange:
-        """Stream a file, or the part of it that a Range header names."""
+    def open(self, url: str, headers: Mapping[str, str], body: bytes | None = None) -> _FileExchange:
+        """Stream a file, or the part of it that a Range header names. Raises UpstreamMalformed where a body is sent."""
+        if body is not None:
+            raise UpstreamMalformed(url, "nothing can be sent to a file")
         return _FileExchange(url, headers)
 
     async def fetch(self, url: str, headers: Mapping[str, str], *, limit_bytes: int) -> Fetched:

@@ -4,6 +4,7 @@ Everything that does I/O stands behind one of these; `wiring` chooses who stands
 (`tests/contracts/`) is run on every implementation.
 """
 
+from pypim.ports.facts import Facts
 from pypim.ports.holding import (
     Blobs,
     Findings,
@@ -11,9 +12,11 @@ from pypim.ports.holding import (
     Holdings,
     Plans,
     Published,
+    Readings,
     Runs,
     StagedBlob,
     Tree,
+    Walks,
 )
 from pypim.ports.serving import (
     Accounts,
@@ -33,8 +36,11 @@ from pypim.ports.surroundings import (
     Reporter,
 )
 from pypim.ports.upstreams import (
+    Backlog,
     Capabilities,
     Fetcher,
+    Following,
+    Follows,
     Incoming,
     Index,
     Known,
@@ -50,13 +56,17 @@ __all__ = [
     "Arriving",
     "Audit",
     "Background",
+    "Backlog",
     "Blobs",
     "Cached",
     "Capabilities",
     "Clock",
     "Epochs",
+    "Facts",
     "Fetcher",
     "Findings",
+    "Following",
+    "Follows",
     "Generations",
     "Holdings",
     "Hosted",
@@ -69,6 +79,7 @@ __all__ = [
     "Pages",
     "Plans",
     "Published",
+    "Readings",
     "Reporter",
     "Runs",
     "Served",
@@ -78,4 +89,5 @@ __all__ = [
     "StagedBlob",
     "Tree",
     "Turns",
+    "Walks",
 ]

@@ -14,12 +14,26 @@ if TYPE_CHECKING:
 
     from pypim.core.model import Holding
     from pypim.core.plan import Outline
-    from pypim.core.records import Finding, Generation, KeptPlan, Removal, Run
-    from pypim.core.selection import Selection
+    from pypim.core.records import (
+        FileState,
+        Finding,
+        Generation,
+        KeptPlan,
+        Removal,
+        Run,
+        Tally,
+        UnheldFile,
+        Walk,
+    )
+    from pypim.core.selection import Problem, Selection
 
 
 class StagedBlob(Protocol):
     """Bytes on their way in: a temporary file that nobody sees, hashed while it is written."""
+
+    @property
+    def file(self) -> str:
+        """Its path, where there may be no file yet."""
 
     @property
     def size(self) -> int:
@@ -63,6 +77,20 @@ class Blobs(Protocol):
     def delete(self, holding: Holding) -> None:
         """Remove the bytes and the `.metadata`; not an error when they are gone."""
 
+    def place(self, source: Path, state: FileState, holding: Holding, metadata: bytes | None, *, copies: bool) -> bool:
+        """Give a file that stands elsewhere on this machine a place here too: by a link, or with `copies` as a copy.
+
+        It is a copy also where the system cannot link; whether it is a link is the answer. The file itself is only
+        read, and `state` is what it was when its digests were taken. Not durable before `confirm`; safe to call from
+        many threads. Raises CorruptBlob where it has changed, OutOfSpace or StoreUnwritable.
+        """
+
+    def confirm_deletions(self) -> None:
+        """Make durable that files were deleted: whoever forgets that they had to be would never see them again.
+
+        Raises OutOfSpace or StoreUnwritable.
+        """
+
     async def confirm(self, holdings: Iterable[Holding]) -> None:
         """Make durable what stands there already, bytes and names; a killed run may have left them to the system.
 
@@ -86,16 +114,42 @@ class Blobs(Protocol):
 
 
 class Holdings(Protocol):
-    """The record of what we hold: the row is the commit, written only after `Blobs.keep` returned."""
+    """The record of what we hold: the row is the commit, written only after `Blobs.keep` returned.
+
+    An index is told of a file only where that came to it: through it, or from its own upstream. What it records came
+    to it. A file that somebody uploaded elsewhere is none of its own, whoever lists its name and its hash.
+    """
 
     def holdings(self) -> Iterable[tuple[str, Holding]]:
         """Every (identity, holding); the identity is the listed file's `DistFile.identity`."""
+
+    def holdings_of(self, identities: Iterable[str]) -> dict[str, Holding]:
+        """Those of some identities."""
+
+    def own(self) -> Iterable[tuple[str, Holding]]:
+        """Those that count for the index that these are of: nothing else may be given out, or taken as held."""
+
+    def own_of(self, identities: Iterable[str]) -> dict[str, Holding]:
+        """Those of some identities, likewise."""
+
+    def beside(self, held: Iterable[Holding]) -> dict[str, Holding]:
+        """Every record with the file name of one of these: two of them may stand for one file."""
 
     def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
         """Commit (identity, project, holding) rows in one durable transaction; again is not an error."""
 
     def forget(self, identities: Iterable[str]) -> None:
         """Remove rows, before the bytes are deleted."""
+
+
+class Readings(Protocol):
+    """When the bytes of each held file were last read and found whole; times in seconds since the epoch."""
+
+    def last_read(self) -> dict[str, float]:
+        """By identity; a file that was not read since it was stored was whole then."""
+
+    def note_read(self, identities: Iterable[str], at: float) -> None:
+        """They were read, and are whole; an identity that nobody holds does not matter. A power cut may take this."""
 
 
 class Tree(Protocol):
@@ -127,11 +181,15 @@ class Tree(Protocol):
         """The names of all folders below `simple/`."""
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Delete files and the folders that become empty; not an error when they are gone."""
+        """Delete files and the folders that become empty, durably; not an error when they are gone."""
 
 
 class Generations(Protocol):
-    """The published states of an index, each with its selection and the reasons; the newest finished one counts."""
+    """The published states of an index, each with its selection and the reasons; the newest finished one counts.
+
+    They are kept project by project: a portion is what a selection has of one project. A generation costs as much as
+    the projects in which it differs from the one before.
+    """
 
     def current(self, index: str) -> Generation | None:
         """The newest finished generation."""
@@ -145,11 +203,38 @@ class Generations(Protocol):
         `besides` is an index whose own generations do not count.
         """
 
+    def listed_among(self, identities: Iterable[str], *, besides: str | None = None) -> set[str]:
+        """Those of some identities that `listed` would have; costs as much as there are of them."""
+
     def selection(self, generation: int) -> Selection:
         """What it holds, as it was given to `begin`."""
 
     def current_selection(self, index: str) -> Selection | None:
         """What the newest finished generation of an index holds; None where there is none."""
+
+    def portion(self, index: str, project: NormalizedName) -> Selection:
+        """What the current generation holds of one project; an empty selection where it has nothing of it."""
+
+    def portions(self, index: str, after: str, most: int) -> list[tuple[NormalizedName, Selection]]:
+        """The same of the projects whose names come after one, in order, so many at most."""
+
+    def names(self, index: str, after: str, most: int) -> list[NormalizedName]:
+        """The projects after a name of which the current generation, or an unfinished one, has something."""
+
+    def chosen_among(self, index: str, names: Iterable[NormalizedName]) -> set[NormalizedName]:
+        """Those of some projects of which the current generation, or an unfinished one, has something."""
+
+    def named_among(self, index: str, identities: Iterable[str]) -> set[str]:
+        """Those of some identities that the current generation of the index names."""
+
+    def tally(self, index: str) -> Tally:
+        """How much the current generation names, and how much of that is held."""
+
+    def unheld(self, index: str, most: int) -> list[UnheldFile]:
+        """Files that the current generation names and that are not held, so many at most, by project."""
+
+    def problems(self, index: str) -> tuple[Problem, ...]:
+        """What of the current generation was asked for and certainly cannot be had, sorted."""
 
     def outline(self, index: str) -> Outline:
         """The same without the files, which costs much less; an empty one where there is none."""
@@ -157,8 +242,22 @@ class Generations(Protocol):
     def begin(self, index: str, selection: Selection, started_at: float) -> Generation:
         """Record the next generation with its selection, not yet finished; an unfinished older one is replaced."""
 
+    def amend(
+        self, index: str, portions: Mapping[NormalizedName, Selection] | Mapping[str, Selection], started_at: float
+    ) -> Generation:
+        """The same where only some projects differ from the current one; an empty portion is a project that goes.
+
+        What is said of no single project is under `core.portions.COMMON`.
+        """
+
     def finish(self, generation: Generation, finished_at: float) -> None:
         """The flip: from now on it is the current one; older generations of the index are dropped."""
+
+    def unfinished(self, index: str) -> list[NormalizedName]:
+        """The projects in which a generation that was begun and never finished differs from the current one."""
+
+    def abandon(self, index: str) -> None:
+        """Forget what was begun and never finished; the current generation stays."""
 
 
 class Published(Protocol):
@@ -170,11 +269,42 @@ class Published(Protocol):
     def keep_page_digests(self, index: str, digests: Mapping[NormalizedName, str | None]) -> None:
         """Record pages that were written (None: removed)."""
 
+    def page_digests_of(self, index: str, names: Iterable[NormalizedName]) -> dict[NormalizedName, str]:
+        """Those of some projects; an empty one is of a page that goes as soon as the list does not name it."""
+
+    def page_names(self, index: str, after: str, most: int) -> list[NormalizedName]:
+        """The projects after a name that have a page and keep it, so many at most, in order."""
+
+    def leaving(self, index: str) -> list[NormalizedName]:
+        """Those that lose their page, in order."""
+
+    def list_digest(self, index: str) -> str | None:
+        """Of the list of projects as it was last written; None where it may not be that of the pages."""
+
+    def keep_list_digest(self, index: str, digest: str | None) -> None:
+        """Record that the list was written, or (None) that it is about to be wrong."""
+
     def removals(self, index: str) -> dict[str, Removal]:
         """Identity → file that the index no longer lists and that waits to be deleted."""
 
     def keep_removals(self, index: str, waiting: Iterable[Removal], settled: Iterable[str]) -> None:
         """Add files that wait; drop those whose wait is over or that are listed again (by identity)."""
+
+
+class Walks(Protocol):
+    """How far each index has come with choosing its projects one by one."""
+
+    def walk(self, index: str) -> Walk | None:
+        """The walk that is under way, or the last one; None where there was none."""
+
+    def keep_walk(self, index: str, walk: Walk) -> None:
+        """Remember it, durably: what is before it is not looked at again."""
+
+    def revisits(self, index: str, now: float) -> list[NormalizedName]:
+        """The projects that are to be looked at again by that time (seconds since the epoch), in order."""
+
+    def keep_revisits(self, index: str, due: Mapping[NormalizedName, float | None]) -> None:
+        """Project → when it must be looked at again though nothing has changed; None: no more."""
 
 
 class Findings(Protocol):

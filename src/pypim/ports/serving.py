@@ -26,8 +26,8 @@ class Arriving(Protocol):
     """The bytes of a file that is still being fetched, for any number of readers at once."""
 
     @property
-    def size(self) -> int | None:
-        """Of the whole file, in bytes; None where the upstream did not say."""
+    def size(self) -> int:
+        """Of the whole file, in bytes: what nobody says the size of is here only once all of it is."""
 
     async def read(self, start: int, most: int) -> bytes:
         """At most so many bytes from there, at least one; empty only at the end of the file.
@@ -134,7 +134,7 @@ class Cached(Protocol):
     """The files that proxies keep of what passed through them, and what they may say of core metadata."""
 
     def held(self, project: NormalizedName) -> dict[str, Holding]:
-        """Every file of a project whose bytes are in the store, for whatever index, by identity."""
+        """Every file of a project that counts as held for this index (`Holdings.own`), by identity."""
 
     def record(self, index: str, files: Iterable[tuple[str, NormalizedName, Holding]], used_at: float) -> None:
         """Commit (identity, project, holding) in one durable transaction: they are held, and the index keeps them."""
@@ -158,7 +158,7 @@ class Cached(Protocol):
         """
 
     def sidecars(self, keys: Sequence[str]) -> dict[str, str | None]:
-        """The sha256 of the core metadata that can be given out of files, by their MetadataCache key.
+        """The sha256 of the core metadata that can be given out of files of one upstream, by their MetadataCache key.
 
         None: none can, whatever the upstream claims. A key that is missing: nothing is known.
         """
@@ -178,6 +178,12 @@ class Turns(Protocol):
 
         Safe to cancel. Raises StoreUnwritable or OutOfSpace.
         """
+
+    def tell(self, key: str, word: str) -> None:
+        """Who has the turn leaves word for those that wait for it. Raises as `turn`."""
+
+    def told(self, key: str) -> str:
+        """The newest word of who has the turn; empty where there is none."""
 
 
 class Hosted(Protocol):
@@ -202,8 +208,12 @@ class Hosting(Protocol):
     def add(self, index: str, file: HostedFile, decided_on: Standing) -> bool:
         """List a file whose bytes are held, in place of the one that had its name.
 
-        False, and nothing changes, where the name has another standing by now than it was decided on.
+        False, and nothing changes, where anything of the project or of the name is otherwise by now than it was when
+        that was decided: whoever decides looks again then.
         """
+
+    def hold(self, file: HostedFile) -> None:
+        """The bytes of a listed file are there again."""
 
     def yank(self, index: str, project: NormalizedName, version: str, now: float, *, yanked: bool | str) -> bool:
         """PEP 592, for all files of a release: False takes it back. Whether there is such a release."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from packaging.utils import NormalizedName
 
+    from pypim.core.followed import Followed, Listed, ToDo, Updated
+    from pypim.core.list_stream import Pairs
     from pypim.core.model import CoreMetadata, DistFile, Page, ProjectList
     from pypim.core.records import Fetched, KeptPage, StoredResponse
 
@@ -35,6 +37,9 @@ class MetadataReader(Protocol):
 
     def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
         """The wheel itself was seen to say this; whether something else had been believed of it until now."""
+
+    def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
+        """The file itself was read and says this; `body` is what it was read from. Nobody need ask for it now."""
 
 
 class SizeReader(Protocol):
@@ -89,8 +94,14 @@ class Fetcher(Protocol):
         when the body is longer than `limit_bytes` after decoding, or a redirect must not be followed).
         """
 
-    def open(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Incoming]:
-        """An answer to be streamed; the same statuses and faults; retried until the head has arrived, not after."""
+    def open(
+        self, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AbstractAsyncContextManager[Incoming]:
+        """An answer to be streamed; the same statuses and faults; retried until the head has arrived, not after.
+
+        With a body, that is sent (POST); a redirect that would turn it into a GET is an answer of its own then.
+        Without `Accept-Encoding` among the headers the body comes as it is.
+        """
 
 
 class Pages(Protocol):
@@ -116,7 +127,11 @@ class Pages(Protocol):
 
 
 class MetadataCache(Protocol):
-    """Core metadata by the file it belongs to; the key is the file's sha256, or its URL where no hash is known."""
+    """Core metadata by the file it belongs to; the key is the file's sha256, or its URL where no hash is known.
+
+    Anybody can list any hash. So what one upstream says of a file counts for that upstream only; for everybody, and
+    before all that upstreams say, counts what was read out of bytes whose sha256 was checked.
+    """
 
     def metadata(self, key: str) -> CoreMetadata | None:
         """What is known of that file."""
@@ -124,12 +139,15 @@ class MetadataCache(Protocol):
     def metadata_of(self, keys: Sequence[str]) -> dict[str, CoreMetadata]:
         """What is known of many files at once."""
 
-    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:
-        """Remember it, with the METADATA or PKG-INFO bytes where there are any."""
+    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None, *, is_checked: bool = False) -> None:
+        """Remember it, with the METADATA or PKG-INFO bytes where there are any.
+
+        `is_checked`: it was read out of bytes that have the sha256 which is the key.
+        """
 
 
 class Sizes(Protocol):
-    """Sizes of files, in bytes, that no page says, as they were learned; the key is the file's sha256."""
+    """Sizes of files, in bytes, that no page says, as one upstream told them; the key is the file's sha256."""
 
     def size(self, sha256: str) -> int | None:
         """What is known of that file."""
@@ -149,3 +167,78 @@ class Capabilities(Protocol):
 
     def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
         """Remember the answer, with the time."""
+
+
+class Following(Protocol):
+    """Which projects upstreams list, with their serials, and what of that changed.
+
+    An upstream is known by its URL, without credentials and with one slash at its end. Names come in the order of
+    their characters. A project that is missing, with nobody having said that it was removed, is listed until it is
+    gone for certain.
+    """
+
+    def state(self, upstream: str) -> Followed | None:
+        """What is known of it as a whole; None where it was never asked."""
+
+    def keep_state(self, upstream: str, state: Followed) -> None:
+        """Remember it. To be called before projects of that upstream are kept."""
+
+    def changing(self) -> AbstractContextManager[None]:
+        """What is kept inside is kept as a whole, or not at all where an exception leaves it.
+
+        Nothing may wait for anybody inside.
+        """
+
+    def keep_first(self, upstream: str, pieces: Iterable[Pairs]) -> None:
+        """Keep a list with its serials where none was known; all at revision 0. Of two with one name the first counts.
+
+        The iterable may raise: then nothing is kept.
+        """
+
+    def keep_listed(self, upstream: str, projects: Iterable[Listed]) -> None:
+        """Keep these in place of what was known of them."""
+
+    def pairs(self, upstream: str, after: str, until: str | None) -> list[tuple[NormalizedName, int | None]]:
+        """The projects with names above `after` up to and with `until`, that are neither missing nor gone.
+
+        With their serials. None: to the end.
+        """
+
+    def listed(self, upstream: str, after: str, most: int) -> list[Listed]:
+        """So many projects with names above that one; none that is gone."""
+
+    def listed_of(self, upstream: str, names: Sequence[NormalizedName]) -> dict[NormalizedName, Listed]:
+        """Those of them that are listed or were."""
+
+    def missing(self, upstream: str) -> list[Listed]:
+        """Those that are not there and not yet gone."""
+
+    def changes(self, upstream: str, since: int) -> list[Listed]:
+        """Those whose revision is above that number; those that are gone, too. In the order of revisions."""
+
+
+class Follows(Protocol):
+    """Learns what has changed at an upstream and keeps it in `Following`, once a run."""
+
+    async def update(self, *, accepts_removals: bool = False) -> Updated | None:
+        """What was found; None where the upstream proves to have no list of projects, but one of files.
+
+        With `accepts_removals`, what is not there any more is gone at once. Raises UpstreamFault or Refused
+        (MassRemoval); then all that is known stays as it was.
+        """
+
+    async def ask(self, names: Sequence[NormalizedName]) -> Updated:
+        """Ask for the pages of some projects and nothing else, with their validators. Raises as `Index.project`."""
+
+
+class Backlog(Protocol):
+    """What each index could not do."""
+
+    def todo(self, index: str) -> dict[NormalizedName, ToDo]:
+        """All that it could not do, by project and in their order."""
+
+    def keep_todo(self, index: str, items: Iterable[ToDo]) -> None:
+        """Keep these in place of what was to be done about their projects."""
+
+    def settle(self, index: str, projects: Iterable[NormalizedName]) -> None:
+        """Nothing is to be done about these any more."""

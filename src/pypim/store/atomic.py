@@ -1,4 +1,4 @@
-"""The one place that creates, writes, renames, links, syncs and deletes files.
+"""The one place that creates, writes, renames, syncs and deletes files, but for links and copies (`linking`).
 
 Every fault of the operating system leaves here as a StoreFault that names the path. Every operation first announces
 itself to an observer, when one is set, so that a test can stop or break the program at the n-th of them.
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypim.core.errors import OutOfSpace, StoreUnwritable
+from pypim.core.errors import OutOfSpace, StoreUnreadable, StoreUnwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
-_CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _BINARY = getattr(os, "O_BINARY", 0)
 _TEMPORARIES = ".pypim-*.tmp"
 _counter = itertools.count()
@@ -54,7 +53,8 @@ def observed(observer: Observer) -> Iterator[None]:
         _Tap.observer = before
 
 
-def _announce(operation: str, path: str | Path) -> None:
+def announce(operation: str, path: str | Path) -> None:
+    """Tell the observer, where one is set, what is about to be done."""
     if _Tap.observer is not None:
         _Tap.observer(operation, str(path))
 
@@ -81,7 +81,7 @@ def as_store_fault(error: OSError, path: str | Path) -> StoreFault:
 def make_folder(path: Path) -> None:
     """Make a folder and those above it; not an error when it is there."""
     try:
-        _announce("make-folder", path)
+        announce("make-folder", path)
         path.mkdir()
     except FileNotFoundError:
         if path.parent == path or path.parent.is_dir():  # as /proc says it of whatever it does not make itself
@@ -95,12 +95,12 @@ def make_folder(path: Path) -> None:
         raise as_store_fault(error, path) from error
 
 
-def open_for_writing(path: str | Path, *, keeps_content: bool) -> int:
-    """A descriptor that writes `path`, making it where it is missing; at its end, or emptied first."""
+def open_for_writing(path: str | Path, *, keeps_content: bool, mode: int = 0o666) -> int:
+    """A descriptor that writes `path`, making it with that mode where it is missing; at its end, or emptied first."""
     flags = os.O_APPEND if keeps_content else os.O_APPEND | os.O_TRUNC
     try:
-        _announce("open", path)
-        return os.open(path, os.O_RDWR | os.O_CREAT | flags | _BINARY, 0o666)
+        announce("open", path)
+        return os.open(path, os.O_RDWR | os.O_CREAT | flags | _BINARY, mode)
     except OSError as error:
         raise as_store_fault(error, path) from error
 
@@ -108,7 +108,7 @@ def open_for_writing(path: str | Path, *, keeps_content: bool) -> int:
 def write(descriptor: int, path: str | Path, content: bytes) -> None:
     """Write all of `content` to an open file; after a fault, how much of it was written is not known."""
     try:
-        _announce("write", path)
+        announce("write", path)
         written = os.write(descriptor, content)
         while written < len(content):
             written += os.write(descriptor, memoryview(content)[written:])
@@ -119,7 +119,7 @@ def write(descriptor: int, path: str | Path, content: bytes) -> None:
 def truncate(descriptor: int, path: str | Path, size: int) -> None:
     """Cut an open file to `size` bytes."""
     try:
-        _announce("truncate", path)
+        announce("truncate", path)
         os.ftruncate(descriptor, size)
     except OSError as error:
         raise as_store_fault(error, path) from error
@@ -128,7 +128,7 @@ def truncate(descriptor: int, path: str | Path, size: int) -> None:
 def rename(source: str | Path, target: str | Path) -> None:
     """Give a file its name, in place of any that has it; both are on one file system."""
     try:
-        _announce("rename", target)
+        announce("rename", target)
         os.replace(source, target)  # noqa: PTH105 - ten thousand Path objects cost more than the calls
     except OSError as error:
         raise as_store_fault(error, target) from error
@@ -145,8 +145,8 @@ class Folders:
         self._top = str(top)
         self._known: set[str] = set()
 
-    def make_for(self, path: str) -> None:
-        """Make the folder that `path` is in."""
+    def make_for(self, path: str) -> bool:
+        """Make the folder that `path` is in; False where it was there before."""
         folder = os.path.dirname(path)  # noqa: PTH120 - as above
         above = os.path.dirname(folder)  # noqa: PTH120 - as above
         if above not in self._known:
@@ -156,15 +156,16 @@ class Folders:
                 make_folder(Path(folder))
             self._known.add(above)
         try:
-            _announce("make-folder", folder)
+            announce("make-folder", folder)
             os.mkdir(folder)  # noqa: PTH102 - as above
         except FileExistsError:
-            pass
+            return False
         except FileNotFoundError:
             self._known.clear()
             make_folder(Path(folder))
         except OSError as error:
             raise as_store_fault(error, folder) from error
+        return True
 
 
 def rename_into(source: str | Path, target: Path) -> None:
@@ -176,7 +177,7 @@ def rename_into(source: str | Path, target: Path) -> None:
 def remove(path: str | Path) -> None:
     """Delete a file; not an error when it is gone."""
     try:
-        _announce("unlink", path)
+        announce("unlink", path)
         os.unlink(path)  # noqa: PTH108 - as in rename
     except FileNotFoundError:
         pass
@@ -188,7 +189,7 @@ def remove_empty_folders(path: Path, stop: Path) -> None:
     """Delete the folder `path` and those above it while they are empty, up to `stop`, which stays."""
     while path != stop and path.is_relative_to(stop):
         try:
-            _announce("remove-folder", path)
+            announce("remove-folder", path)
             path.rmdir()
         except FileNotFoundError:
             pass
@@ -213,7 +214,7 @@ def write_atomically(path: Path, content: bytes, *, staging: Path | None = None,
         if is_durable:
             _sync(path.parent)
     except BaseException:
-        _drop(temporary)
+        drop(temporary)
         raise
 
 
@@ -232,52 +233,8 @@ def write_together(contents: Iterable[tuple[Path, bytes]], *, staging: Path, top
         sync_file_system(top, [path for _, path in written])
     except BaseException:
         for temporary, _ in written:
-            _drop(temporary)
+            drop(temporary)
         raise
-
-
-def link_or_copy(source: str | Path, target: str | Path, *, staging: Path | None = None) -> None:
-    """Make `target` a second name for the file `source`, or a copy where the file system cannot link.
-
-    Atomic, in place of any older `target`; not an error when both are one file already. Not durable by itself.
-    What is needed on the way is made in `staging`, on the file system of `target`, or else beside it.
-    """
-    try:
-        _announce("link", target)
-        os.link(source, target)
-    except FileExistsError:
-        _replace(Path(source), Path(target), staging)
-    except OSError as error:
-        if error.errno not in _CANNOT_LINK:
-            raise as_store_fault(error, target) from error
-        _replace(Path(source), Path(target), staging)
-
-
-def _replace(source: Path, target: Path, staging: Path | None) -> None:
-    """Link under another name and rename; or copy."""
-    folder = staging or target.parent
-    make_folder(folder)
-    temporary = folder / _temporary_name()
-    try:
-        _announce("link", temporary)
-        temporary.hardlink_to(source)
-    except OSError as error:
-        if error.errno not in _CANNOT_LINK:
-            raise as_store_fault(error, target) from error
-        _copy(source, temporary, target)
-    try:
-        rename(temporary, target)
-    finally:
-        _drop(temporary)  # renaming one name of a file to another of the same file does nothing
-
-
-def _copy(source: Path, temporary: Path, target: Path) -> None:
-    try:
-        _announce("copy", target)
-        shutil.copyfile(source, temporary)
-    except OSError as error:
-        _drop(temporary)
-        raise as_store_fault(error, target) from error
 
 
 def sync_file_system(path: Path, written: Iterable[Path] = ()) -> None:
@@ -291,7 +248,7 @@ def sync_file_system(path: Path, written: Iterable[Path] = ()) -> None:
         sync_files(written, top=path)
         return
     try:
-        _announce("sync", path)
+        announce("sync", path)
         descriptor = os.open(path, os.O_RDONLY)
         try:
             syncfs(descriptor)
@@ -317,7 +274,7 @@ def _sync(path: Path) -> None:
     if sys.platform == "win32" and path.is_dir():
         return
     try:
-        _announce("sync", path)
+        announce("sync", path)
         descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
         try:
             _fsync(descriptor)
@@ -357,19 +314,19 @@ def _syncfs() -> Callable[[int], None] | None:
 
 def _write_temporary(folder: Path, content: bytes) -> Path:
     make_folder(folder)
-    temporary = folder / _temporary_name()
+    temporary = folder / temporary_name()
     descriptor = open_for_writing(temporary, keeps_content=False)
     try:
         write(descriptor, temporary, content)
     except BaseException:
-        _drop(temporary)
+        drop(temporary)
         raise
     finally:
         os.close(descriptor)
     return temporary
 
 
-def _drop(temporary: Path) -> None:
+def drop(temporary: Path) -> None:
     """Delete a temporary file on the way out; the fault that leads out matters more than one met here."""
     with suppress(OSError):
         temporary.unlink(missing_ok=True)
@@ -377,10 +334,14 @@ def _drop(temporary: Path) -> None:
 
 def remove_temporaries(folder: Path) -> None:
     """Delete the temporary files that stopped processes left in a folder; only this process may be writing there."""
-    for path in folder.glob(_TEMPORARIES) if folder.is_dir() else ():
+    try:
+        found = list(folder.glob(_TEMPORARIES)) if folder.is_dir() else []
+    except OSError as error:
+        raise StoreUnreadable(str(folder), error.strerror or str(error)) from error
+    for path in found:
         remove(path)
 
 
-def _temporary_name() -> str:
+def temporary_name() -> str:
     """A name that no other process and no other call uses, and that no web server shows by default."""
     return f".pypim-{os.getpid()}-{next(_counter)}.tmp"

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 from pypim.core.audit import AuditEntry, audit_line
 from pypim.store import atomic
+from pypim.store.private import MODE, make_private
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 class FileAudit:
-    """The Audit of one file, made with its first line."""
+    """The Audit of one file, made with its first line. Only its owner reads it: it tells who comes from where."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def append(self, entry: AuditEntry) -> None:
         """Append one line by one write, which the system does not mix with that of another process."""
-        descriptor = atomic.open_for_writing(self._path, keeps_content=True)
+        make_private(self._path)
+        descriptor = atomic.open_for_writing(self._path, keeps_content=True, mode=MODE)
         try:
             atomic.write(descriptor, self._path, audit_line(entry))
         finally:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pypim.core.errors import DigestMismatch, StoreUnreadable
 from pypim.store import atomic
 from pypim.store.rounds import Rounds
+from pypim.store.second import SecondPlaces
 from pypim.store.staged import LocalStagedBlob
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pypim.core.model import Holding
+    from pypim.core.records import FileState
     from pypim.ports import StagedBlob
     from pypim.store.keeping import Keeping
 
@@ -62,6 +64,7 @@ class LocalBlobs:
         self._left_over: set[str] | None = None
         self._private_names = 0
         self._keeping = keeping
+        self._second_places = SecondPlaces(root, staging)
 
     def alone(self) -> AbstractContextManager[None]:
         """Nobody keeps a file meanwhile."""
@@ -114,6 +117,10 @@ class LocalBlobs:
         """Where the bytes are."""
         return self.root / holding.path
 
+    def place(self, source: Path, state: FileState, holding: Holding, metadata: bytes | None, *, copies: bool) -> bool:
+        """Give a file that stands elsewhere on this machine a place here too; whether it is a link."""
+        return self._second_places.place(source, state, holding, metadata, copies=copies)
+
     async def confirm(self, holdings: Iterable[Holding]) -> None:
         """Make files durable that stand there already, with their names."""
         paths = [path for holding in holdings for path in self._paths(holding)]
@@ -137,6 +144,11 @@ class LocalBlobs:
         atomic.remove(path)
         atomic.remove(path.with_name(path.name + _METADATA))
         atomic.remove_empty_folders(path.parent, self._packages)
+
+    def confirm_deletions(self) -> None:
+        """Wait until what was deleted does not come back with the power."""
+        if self._is_durable:
+            atomic.sync_file_system(self.root, [self._packages] if self._packages.exists() else [])
 
     def stray(self, known: Iterable[Holding]) -> dict[str, int]:
         """Files that belong to none of these holdings, and parts that nobody came back for in a day.

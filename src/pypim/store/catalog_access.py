@@ -9,6 +9,7 @@ import msgspec
 from pypim.core.access import Action, Scope
 from pypim.core.errors import Conflict, NotFound
 from pypim.core.tokens import Token, User
+from pypim.store.database import told_as_damage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_actions = msgspec.json.Decoder(frozenset[Action]).decode
 
 
+@told_as_damage
 class CatalogAccounts:
     """The Accounts of a catalog. What gives or takes access is durable when the call returns."""
 
@@ -52,11 +54,11 @@ class CatalogAccounts:
     def token(self, token_id: str) -> Token | None:
         """That token."""
         row = self._database.row("token", (token_id,))
-        return None if row is None else _token(row)
+        return None if row is None else token_of(row)
 
     def tokens(self) -> list[Token]:
         """All of them, the oldest first."""
-        return [_token(row) for row in self._database.rows("tokens")]
+        return [token_of(row) for row in self._database.rows("tokens")]
 
     def keep_token(self, token: Token) -> None:
         """Add a token. Raises Conflict or NotFound."""
@@ -117,7 +119,8 @@ def _row(token: Token) -> tuple[object, ...]:
     )
 
 
-def _token(row: Sequence[Any]) -> Token:
+def token_of(row: Sequence[Any]) -> Token:
+    """The token of a row of its table. Raises what decoding raises where its values were damaged."""
     token_id, secret_sha256, user, label, indexes, projects, actions, *times, proof = row
     created_at, expires_at, revoked_at, used_at = times
     return Token(

@@ -10,6 +10,7 @@ from isal import igzip
 
 from pypim.core.model import Blob, Holding
 from pypim.core.records import CachedFile
+from pypim.store.database import told_as_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,16 +25,19 @@ _encode = msgspec.json.Encoder().encode
 _gunzip: Callable[[bytes], bytes] = igzip.decompress
 
 
+@told_as_damage
 class CatalogCached:
     """The Cached of a catalog."""
 
-    def __init__(self, database: Database, holdings: CatalogHoldings) -> None:
+    def __init__(self, database: Database, holdings: CatalogHoldings, upstream: str = "") -> None:
+        """`holdings` are those of its owner; `upstream` is what is said of sidecars kept under."""
         self._database = database
         self._holdings = holdings
+        self._upstream = upstream
 
     def held(self, project: NormalizedName) -> dict[str, Holding]:
-        """Every file of a project whose bytes are in the store, by identity."""
-        return {identity: _holding(*row) for identity, *row in self._database.rows("held_of_project", (project,))}
+        """Every file of a project that is held for the owner, by identity."""
+        return self._holdings.own_of_project(project)
 
     def record(self, index: str, files: Iterable[tuple[str, NormalizedName, Holding]], used_at: float) -> None:
         """Commit files as held, and as kept by the index."""
@@ -77,17 +81,17 @@ class CatalogCached:
 
     def sidecars(self, keys: Sequence[str]) -> dict[str, str | None]:
         """The sha256 of the core metadata that can be given out, by key; None where none can."""
-        return dict(self._database.rows("sidecars", (_encode(keys),)))
+        return dict(self._database.rows("sidecars", (self._upstream, _encode(keys))))
 
     def sidecar(self, key: str) -> bytes | None:
         """Those bytes."""
-        row = self._database.row("sidecar", (key,))
+        row = self._database.row("sidecar", (key, self._upstream))
         return None if row is None or row[0] is None else _gunzip(row[0])
 
     def keep_sidecar(self, key: str, sha256: str | None) -> None:
         """Remember what can be given out."""
         with self._database.transaction(is_durable=False):
-            self._database.run("keep_sidecar", (key, sha256))
+            self._database.run("keep_sidecar", (key, self._upstream, sha256))
 
 
 def _holding(filename: SafeFilename, sha256: str, blake2b_256: str, size: int, metadata_sha256: str | None) -> Holding:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
+from pypim.store.database import told_as_damage
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.utils import NormalizedName
 
     from pypim.store.database import Database
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Counts(NamedTuple):
@@ -18,6 +27,18 @@ class Counts(NamedTuple):
     file_bytes: int
 
 
+class Known(NamedTuple):
+    """What is known of an upstream, sizes in bytes; times as the upstream wrote them."""
+
+    projects: int
+    releases: int
+    files: int
+    file_bytes: int
+    first_upload: str | None
+    last_upload: str | None
+
+
+@told_as_damage
 class CatalogCounts:
     """Sums over the tables of other parts of the catalog."""
 
@@ -27,6 +48,15 @@ class CatalogCounts:
     def mirror(self, generation: int) -> Counts:
         """Of one generation."""
         return Counts(*self._database.rows("counted_mirror", (generation,))[0])
+
+    def releases_among(self, index: str, names: Iterable[NormalizedName]) -> set[tuple[str, str]]:
+        """(project, version) of the releases of some projects that a mirror has chosen."""
+        rows = self._database.rows("releases_among", (_encode(list(names)), index))
+        return {(project, version) for project, version in rows}
+
+    def upstream(self, name: str) -> Known:
+        """What the pages of an upstream that were read come to."""
+        return Known(*self._database.rows("counted_upstream", (name,))[0])
 
     def proxy(self, index: str) -> Counts:
         """What it keeps of what passed through."""

@@ -1,41 +1,57 @@
-"""The generations of indexes in the catalog: each selection, file by file, with the reasons."""
+"""The generations of indexes in the catalog, project by project: a new one writes only the projects that differ."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import suppress
-from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pypim.core.errors import NotFound
-from pypim.core.model import DistFile, ProjectStatus
 from pypim.core.plan import Outline, PlannedRelease
-from pypim.core.records import Generation
-from pypim.core.selection import ChosenRelease, Problem, ProblemKind, ProjectFacts, Reason, Selection, Share
+from pypim.core.portions import digest_of_portion, joined, portions_of
+from pypim.core.records import Generation, Tally, UnheldFile
+from pypim.core.selection import Selection
+from pypim.store.catalog_states import PortionReader, Row, facts_of, problem_of, reason_of, write_portion
+from pypim.store.database import told_as_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from packaging.utils import NormalizedName
+
+    from pypim.core.selection import Problem
     from pypim.store.database import Database
 
+_NOTHING = Selection()
+_OF_A_GENERATION = ("chosen_releases", "chosen_files", "chosen_reasons", "chosen_problems", "chosen_warnings")
+_OF_STATES = (
+    "releases_of_states",
+    "files_of_states",
+    "reasons_of_states",
+    "problems_of_states",
+    "warnings_of_states",
+)
 _encode = msgspec.json.Encoder().encode
-_decode_file = msgspec.json.Decoder(DistFile).decode
-_decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
-_decode_shares = msgspec.json.Decoder(tuple[Share, ...]).decode
 
 
+@told_as_damage
 class CatalogGenerations:
     """The Generations of a catalog: per index the current one and at most one that is being prepared."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    # --- what is published ------------------------------------------------------------------------------------------
     def current(self, index: str) -> Generation | None:
         """The newest finished generation."""
         row = self._database.row("current_generation", (index,))
-        return None if row is None else Generation(*row)
+        if row is None:
+            return None
+        number, name, started_at, finished_at, is_amended = row
+        return Generation(number, name, started_at, finished_at, is_amended=bool(is_amended))
 
     def is_interrupted(self, index: str) -> bool:
         """Whether a generation was begun and never finished."""
@@ -45,33 +61,14 @@ class CatalogGenerations:
         """The identities of all files that the current or an unfinished generation of any other index names."""
         return {identity for (identity,) in self._database.rows("listed_identities", (besides,))}
 
+    def listed_among(self, identities: Iterable[str], *, besides: str | None = None) -> set[str]:
+        """Those of them that `listed` would have."""
+        wanted = _encode(list(identities)).decode()
+        return {identity for (identity,) in self._database.rows("listed_among", (besides, wanted))}
+
     def selection(self, generation: int) -> Selection:
         """What it holds, equal to what was given to `begin`. Raises NotFound when there is no such generation."""
-        rows, one = self._database.rows, (generation,)
-        self._check_known(generation)
-        reasons = self._reasons(generation)
-        shares = {release: tuple(found) for release, found in self._shares(generation).items()}
-        files: defaultdict[int, list[DistFile]] = defaultdict(list)
-        for release, file in rows("chosen_files", one):
-            files[release].append(_decode_file(file))
-        return Selection(
-            releases=tuple(
-                ChosenRelease(
-                    project=project,
-                    version=version,
-                    files=tuple(files[position]),
-                    reasons=tuple(reasons[position]),
-                    shares=shares.get(position, ()),
-                )
-                for position, (project, version) in enumerate(rows("chosen_releases", one))
-            ),
-            projects=tuple(
-                ProjectFacts(name=name, status=ProjectStatus(status), status_reason=reason)
-                for name, status, reason in rows("chosen_projects", one)
-            ),
-            problems=self._problems(generation),
-            warnings=self._warnings(generation),
-        )
+        return joined(portion for _, portion in self._portions((self._index_of(generation), generation)))
 
     def current_selection(self, index: str) -> Selection | None:
         """What the newest finished generation of an index holds; read again where a sync flips meanwhile."""
@@ -82,122 +79,163 @@ class CatalogGenerations:
                     return selection
         return None
 
+    def portion(self, index: str, project: NormalizedName) -> Selection:
+        """What the current generation holds of one project; nothing where it has none of it."""
+        while generation := self.current(index):
+            where = (index, generation.number, project)
+            states = self._database.rows("state_of_project", where)
+            numbers = _encode([number for number, *_ in states]).decode()
+            found = [portion for _, portion in self._read(states, _OF_STATES, (numbers,))]
+            if self.current(index) == generation:
+                return joined(found)
+        return _NOTHING
+
+    def portions(self, index: str, after: str, most: int) -> list[tuple[NormalizedName, Selection]]:
+        """The same of so many projects whose names come after one, in order."""
+        while generation := self.current(index):
+            states = self._database.rows("states_after", (index, generation.number, after, most))
+            numbers = _encode([number for number, *_ in states]).decode()
+            found = self._read(states, _OF_STATES, (numbers,))
+            if self.current(index) == generation:
+                return found
+        return []
+
+    def names(self, index: str, after: str, most: int) -> list[NormalizedName]:
+        """The projects after a name of which the current generation, or an unfinished one, has something."""
+        return [name for (name,) in self._database.rows("chosen_names", (index, after, most))]
+
+    def chosen_among(self, index: str, names: Iterable[NormalizedName]) -> set[NormalizedName]:
+        """Those of some projects of which the current generation, or an unfinished one, has something."""
+        where = (index, _encode(list(names)).decode())
+        return {project for project, _ in self._database.rows("known_states_among", where)}
+
+    def named_among(self, index: str, identities: Iterable[str]) -> set[str]:
+        """Those of some identities that the current generation of the index names."""
+        where = (index, self._number(index), _encode(list(identities)).decode())
+        return {identity for (identity,) in self._database.rows("named_among", where)}
+
+    def tally(self, index: str) -> Tally:
+        """How much the current generation names, and how much of that is held."""
+        return Tally(*self._database.rows("tally", (index, self._number(index)))[0])
+
+    def unheld(self, index: str, most: int) -> list[UnheldFile]:
+        """Files that the current generation names and that are not held, so many at most, by project."""
+        rows = self._database.rows("unheld_files", (index, self._number(index), most))
+        return [UnheldFile(*row) for row in rows]
+
+    def problems(self, index: str) -> tuple[Problem, ...]:
+        """What of the current generation was asked for and certainly cannot be had, sorted."""
+        rows = self._database.rows("certain_problems", (index, self._number(index)))
+        return tuple(sorted({problem_of(row) for row in rows}))
+
     def outline(self, index: str) -> Outline:
         """What the newest finished generation of an index holds, without the files."""
         generation = self.current(index)
         if generation is None:
             return Outline()
-        reasons = self._reasons(generation.number)
+        where = (index, generation.number)
+        given = self._database.rows("chosen_reasons", where)
+        reasons = {
+            place: tuple(reason_of(row[2:-1]) for row in rows) for place, rows in groupby(given, itemgetter(0, 1))
+        }
         releases = (
-            PlannedRelease(project=project, version=version, kept=files, reasons=tuple(reasons[position]))
-            for position, project, version, files in self._database.rows("held_releases", (generation.number,))
+            PlannedRelease(project=project, version=version, kept=files, reasons=reasons.get((state, position), ()))
+            for state, position, project, version, files in self._database.rows("held_releases", where)
         )
-        return Outline(
-            releases=tuple(releases),
-            problems=self._problems(generation.number),
-            warnings=self._warnings(generation.number),
+        problems = groupby(self._database.rows("chosen_problems", where), itemgetter(0))
+        warnings = groupby(self._database.rows("chosen_warnings", where), itemgetter(0))
+        told = joined(
+            [
+                *(Selection(problems=tuple(problem_of(row[1:]) for row in rows)) for _, rows in problems),
+                *(Selection(warnings=tuple(warning for _, warning in rows)) for _, rows in warnings),
+            ]
         )
+        return Outline(releases=tuple(releases), problems=told.problems, warnings=told.warnings)
 
+    # --- what is being prepared -------------------------------------------------------------------------------------
     def begin(self, index: str, selection: Selection, started_at: float) -> Generation:
         """Record the next generation; an unfinished older one is replaced. Numbers are never used again."""
-        database = self._database
-        with database.transaction(is_durable=True):
-            database.run("drop_unfinished_generations", (index,))
-            number = database.run("begin_generation", (index, started_at))
-            for query, rows in _rows_of(number, selection):
-                database.run_many(query, rows)
+        portions = portions_of(selection)
+        with self._database.transaction(is_durable=True):
+            number = self._begin(index, started_at, is_amended=False)
+            known = dict(self._database.rows("known_states", (index,)))
+            for project in known.keys() - portions.keys():
+                portions[project] = _NOTHING
+            self._write(number, index, portions, known)
         return Generation(number=number, index=index, started_at=started_at, finished_at=None)
 
+    def amend(
+        self, index: str, portions: Mapping[NormalizedName, Selection] | Mapping[str, Selection], started_at: float
+    ) -> Generation:
+        """Record the next generation, which differs in these projects only; an unfinished older one is replaced."""
+        names = _encode(list(portions)).decode()
+        with self._database.transaction(is_durable=True):
+            number = self._begin(index, started_at, is_amended=True)
+            known = dict(self._database.rows("known_states_among", (index, names)))
+            self._write(number, index, portions, known)
+        return Generation(number=number, index=index, started_at=started_at, finished_at=None, is_amended=True)
+
     def finish(self, generation: Generation, finished_at: float) -> None:
-        """The flip: it is current and the older ones are gone, or nothing has changed.
+        """The flip: it is current and what it replaces is gone, or nothing has changed.
 
         Raises NotFound when the generation was replaced meanwhile.
         """
         with self._database.transaction(is_durable=True):
-            self._check_known(generation.number)
+            self._index_of(generation.number)
             self._database.run("finish_generation", (finished_at, generation.number))
+            self._database.run("drop_replaced_states", (generation.number,))
+            self._database.run("drop_gone_states", (generation.number,))
             self._database.run("drop_older_generations", (generation.index, generation.number))
 
-    def _reasons(self, generation: int) -> defaultdict[int, list[Reason]]:
-        """Position of a release → its reasons."""
-        reasons: defaultdict[int, list[Reason]] = defaultdict(list)
-        for release, *reason in self._database.rows("given_reasons", (generation,)):
-            reasons[release].append(_reason(reason))
-        return reasons
+    def unfinished(self, index: str) -> list[NormalizedName]:
+        """The projects in which a generation that was begun and never finished differs, in order."""
+        return [name for (name,) in self._database.rows("unfinished_projects", (index,))]
 
-    def _shares(self, generation: int) -> defaultdict[int, list[tuple[Share, ...]]]:
-        """Position of a release that has any → the shares of each of its reasons."""
-        shares: defaultdict[int, list[tuple[Share, ...]]] = defaultdict(list)
-        for release, found in self._database.rows("given_shares", (generation,)):
-            shares[release].append(_decode_shares(found))
-        return shares
+    def abandon(self, index: str) -> None:
+        """Forget what was begun and never finished."""
+        with self._database.transaction(is_durable=True):
+            self._database.run("drop_unfinished_states", (index,))
+            self._database.run("drop_unfinished_generations", (index,))
 
-    def _problems(self, generation: int) -> tuple[Problem, ...]:
-        return tuple(_problem(row) for row in self._database.rows("named_problems", (generation,)))
+    def _begin(self, index: str, started_at: float, *, is_amended: bool) -> int:
+        self._database.run("drop_unfinished_states", (index,))
+        self._database.run("drop_unfinished_generations", (index,))
+        return self._database.run("begin_generation", (index, started_at, is_amended))
 
-    def _warnings(self, generation: int) -> tuple[str, ...]:
-        return tuple(warning for (warning,) in self._database.rows("given_warnings", (generation,)))
+    def _write(
+        self,
+        number: int,
+        index: str,
+        portions: Mapping[NormalizedName, Selection] | Mapping[str, Selection],
+        known: Mapping[str, str | None],
+    ) -> None:
+        """Write the portions that differ from what is `known` (project → digest)."""
+        for project, portion in portions.items():
+            is_gone = portion == _NOTHING
+            digest = None if is_gone else digest_of_portion(portion)
+            is_same = project not in known if is_gone else known.get(project) == digest
+            if not is_same:
+                row = (index, project, number, *facts_of(portion), digest, is_gone)
+                write_portion(self._database, self._database.run("begin_state", row), portion)
 
-    def _check_known(self, number: int) -> None:
-        if self._database.row("generation", (number,)) is None:
+    # --- reading ----------------------------------------------------------------------------------------------------
+    def _portions(self, where: Sequence[object]) -> list[tuple[NormalizedName, Selection]]:
+        return self._read(self._database.rows("chosen_states", where), _OF_A_GENERATION, where)
+
+    def _read(
+        self, states: Iterable[Row], queries: Sequence[str], where: Sequence[object]
+    ) -> list[tuple[NormalizedName, Selection]]:
+        tables = (self._database.rows(query, where) for query in queries)
+        reader = PortionReader(*tables)
+        return [(project, reader.portion(number, project, *facts)) for number, project, *facts in states]
+
+    def _number(self, index: str) -> int:
+        """That of the current generation; 0 where there is none."""
+        current = self.current(index)
+        return 0 if current is None else current.number
+
+    def _index_of(self, number: int) -> str:
+        row = self._database.row("generation", (number,))
+        if row is None:
             raise NotFound(f"{self._database.path}: there is no generation {number}")
-
-
-def _rows_of(number: int, selection: Selection) -> Iterator[tuple[str, Iterator[Sequence[object]]]]:
-    """For each statement the rows it is to be run with."""
-    releases = selection.releases
-    yield "choose_release", ((number, at, one.project, one.version) for at, one in enumerate(releases))
-    yield "choose_file", (row for at, one in enumerate(releases) for row in _file_rows(number, at, one))
-    yield "give_reason", (row for at, one in enumerate(releases) for row in _reason_rows(number, at, one))
-    yield (
-        "choose_project",
-        ((number, at, facts.name, facts.status, facts.status_reason) for at, facts in enumerate(selection.projects)),
-    )
-    yield "name_problem", ((number, at, *_problem_row(one)) for at, one in enumerate(selection.problems))
-    yield "give_warning", ((number, at, warning) for at, warning in enumerate(selection.warnings))
-
-
-def _file_rows(number: int, release: int, chosen: ChosenRelease) -> Iterator[Sequence[object]]:
-    for position, file in enumerate(chosen.files):
-        readable = (file.filename, file.identity, file.url, file.sha256, file.size)
-        yield number, release, position, chosen.project, chosen.version, *readable, _encode(file).decode()
-
-
-def _reason_rows(number: int, release: int, chosen: ChosenRelease) -> Iterator[Sequence[object]]:
-    for position, (reason, shares) in enumerate(zip(chosen.reasons, chosen.shares or repeat(()), strict=False)):
-        parent = (reason.origin, reason.parent_project, reason.parent_version, reason.requirement)
-        environments = _encode(reason.environments).decode()
-        told = _encode(shares).decode() if chosen.shares else None
-        yield number, release, position, chosen.project, chosen.version, *parent, environments, reason.is_build, told
-
-
-def _problem_row(problem: Problem) -> Sequence[object]:
-    lists = (_encode(problem.chain).decode(), _encode(problem.environments).decode())
-    flags = (problem.is_root, problem.kind, problem.is_certain)
-    return problem.project, problem.requirement, problem.reason, *lists, *flags
-
-
-def _reason(row: Sequence[Any]) -> Reason:
-    origin, parent_project, parent_version, requirement, environments, is_build = row
-    return Reason(
-        origin=origin,
-        parent_project=parent_project,
-        parent_version=parent_version,
-        requirement=requirement,
-        environments=_decode_texts(environments),
-        is_build=bool(is_build),
-    )
-
-
-def _problem(row: Sequence[Any]) -> Problem:
-    project, requirement, reason, chain, environments, is_root, kind, is_certain = row
-    return Problem(
-        project=project,
-        requirement=requirement,
-        reason=reason,
-        chain=_decode_texts(chain),
-        environments=_decode_texts(environments),
-        is_root=bool(is_root),
-        kind=ProblemKind(kind),
-        is_certain=bool(is_certain),
-    )
+        return str(row[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,36 +10,56 @@ from pypim.core.errors import NotFound
 from pypim.core.model import Blob, Holding
 from pypim.core.names import parse_name
 from pypim.core.records import Finding, Removal, Run
+from pypim.store.catalog_origins import CatalogOrigins
+from pypim.store.database import told_as_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from packaging.utils import NormalizedName
 
+    from pypim.core.records import Owner
     from pypim.store.database import Database
 
 
+_encode = msgspec.json.Encoder().encode
+
+
+@told_as_damage
 class CatalogHoldings:
     """The Holdings of a catalog: a row is the commit that a file is held."""
 
-    def __init__(self, database: Database, now: Callable[[], float]) -> None:
-        """`now` gives seconds since the epoch."""
+    def __init__(self, database: Database, now: Callable[[], float], owner: Owner | None = None) -> None:
+        """`now` gives seconds since the epoch; what is recorded came to `owner`, if there is one."""
         self._database = database
         self._now = now
+        self._origins = CatalogOrigins(database, owner)
 
     def holdings(self) -> list[tuple[str, Holding]]:
         """Every (identity, holding), by identity."""
-        return [
-            (
-                identity,
-                Holding(
-                    filename=filename,
-                    blob=Blob(sha256=sha256, blake2b_256=blake2b_256, size=size),
-                    metadata_sha256=metadata_sha256,
-                ),
-            )
-            for identity, filename, sha256, blake2b_256, size, metadata_sha256 in self._database.rows("holdings")
-        ]
+        return [_held(row) for row in self._database.rows("holdings")]
+
+    def holdings_of(self, identities: Iterable[str]) -> dict[str, Holding]:
+        """Those of some identities."""
+        return dict(map(_held, self._database.rows("holdings_of", (_encode(list(identities)).decode(),))))
+
+    def beside(self, held: Iterable[Holding]) -> dict[str, Holding]:
+        """Every record with the file name of one of these."""
+        names = _encode(sorted({holding.filename for holding in held})).decode()
+        return dict(map(_held, self._database.rows("holdings_named", (names,))))
+
+    def own(self) -> list[tuple[str, Holding]]:
+        """Those that count for the owner."""
+        return [_held(row) for row in self._database.rows("own_holdings", (self._origins.admitted(),))]
+
+    def own_of(self, identities: Iterable[str]) -> dict[str, Holding]:
+        """Those of some identities that count for the owner."""
+        wanted = _encode(list(identities)).decode()
+        return dict(map(_held, self._database.rows("own_holdings_of", (wanted, self._origins.admitted()))))
+
+    def own_of_project(self, project: NormalizedName) -> dict[str, Holding]:
+        """Those of a project."""
+        return dict(map(_held, self._database.rows("held_of_project", (project, self._origins.admitted()))))
 
     def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
         """Commit the rows in one durable transaction; a later row of an identity replaces the earlier."""
@@ -48,7 +68,7 @@ class CatalogHoldings:
 
     def write(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
         """The same within a transaction of the caller's."""
-        now = self._now()
+        now, rows = self._now(), list(held)
         self._database.run_many(
             "record_holding",
             (
@@ -62,9 +82,10 @@ class CatalogHoldings:
                     holding.metadata_sha256,
                     now,
                 )
-                for identity, project, holding in held
+                for identity, project, holding in rows
             ),
         )
+        self._origins.note(identity for identity, _, _ in rows)
 
     def forget(self, identities: Iterable[str]) -> None:
         """Remove rows, before the bytes are deleted."""
@@ -72,6 +93,30 @@ class CatalogHoldings:
             self._database.run_many("forget_holding", ((identity,) for identity in identities))
 
 
+def _held(row: tuple[Any, ...]) -> tuple[str, Holding]:
+    identity, filename, sha256, blake2b_256, size, metadata_sha256 = row
+    blob = Blob(sha256=sha256, blake2b_256=blake2b_256, size=size)
+    return identity, Holding(filename=filename, blob=blob, metadata_sha256=metadata_sha256)
+
+
+@told_as_damage
+class CatalogReadings:
+    """The Readings of a catalog."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def last_read(self) -> dict[str, float]:
+        """By identity: the later of when it was stored and when it was read."""
+        return dict(self._database.rows("last_readings"))
+
+    def note_read(self, identities: Iterable[str], at: float) -> None:
+        """They are whole."""
+        with self._database.transaction(is_durable=False):
+            self._database.run_many("note_reading", ((at, identity) for identity in identities))
+
+
+@told_as_damage
 class CatalogPublished:
     """The Published of a catalog. What a power cut takes of it is written or waited for again."""
 
@@ -92,6 +137,31 @@ class CatalogPublished:
                 "forget_page_digest", ((index, name) for name, digest in digests.items() if digest is None)
             )
 
+    def page_digests_of(self, index: str, names: Iterable[NormalizedName]) -> dict[NormalizedName, str]:
+        """Those of some projects."""
+        return dict(self._database.rows("page_digests_of", (index, _encode(list(names)).decode())))
+
+    def page_names(self, index: str, after: str, most: int) -> list[NormalizedName]:
+        """The projects after a name that have a page and keep it, so many at most, in order."""
+        return [name for (name,) in self._database.rows("published_names", (index, after, most))]
+
+    def leaving(self, index: str) -> list[NormalizedName]:
+        """Those that lose their page, in order."""
+        return [name for (name,) in self._database.rows("leaving_names", (index,))]
+
+    def list_digest(self, index: str) -> str | None:
+        """Of the list of projects as it was last written."""
+        row = self._database.row("list_digest", (index,))
+        return None if row is None else str(row[0])
+
+    def keep_list_digest(self, index: str, digest: str | None) -> None:
+        """Record that the list was written, or that it is about to be wrong."""
+        with self._database.transaction(is_durable=False):
+            if digest is None:
+                self._database.run("forget_list_digest", (index,))
+            else:
+                self._database.run("keep_list_digest", (index, digest))
+
     def removals(self, index: str) -> dict[str, Removal]:
         """Identity → file that waits to be deleted."""
         return {row[0]: Removal(*row) for row in self._database.rows("removals", (index,))}
@@ -103,6 +173,7 @@ class CatalogPublished:
             self._database.run_many("settle_removal", ((index, identity) for identity in settled))
 
 
+@told_as_damage
 class CatalogRuns:
     """The Runs of a catalog."""
 
@@ -135,6 +206,7 @@ class CatalogRuns:
         return None if row is None else row[0]
 
 
+@told_as_damage
 class CatalogFindings:
     """The Findings of a catalog; forgetting is durable before what it warns of can happen."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pypim.core.hosted import Change, HostedFile, HostedProject, Standing, add_action, status_action
 from pypim.core.model import ProjectStatus
+from pypim.store.database import told_as_damage
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pypim.store.database import Database
 
 
+@told_as_damage
 class CatalogHosted:
     """The Hosted and the Hosting of a catalog."""
 
@@ -31,11 +33,13 @@ class CatalogHosted:
         files = self._database.rows("hosted_files", (index, project)) if row is not None else []
         same = self._database.row("hosted_file", (index, filename)) if filename else None
         tombstone = self._database.row("hosted_tombstone", (index, filename)) if filename else None
+        deleted = self._database.rows("hosted_tombstones", (index, project)) if filename else []
         return Standing(
             project=None if row is None else _project(row),
             files=tuple(_file(row) for row in files),
             same_name=None if same is None else _file(same),
             is_deleted=tombstone is not None,
+            deleted=tuple(name for (name,) in deleted),
         )
 
     def changes(self, index: str, since: int, most: int) -> list[Change]:
@@ -53,7 +57,7 @@ class CatalogHosted:
         """List a file, and record that its bytes are held, in one transaction."""
         with self._database.transaction(is_durable=True):
             before = self.standing(index, file.project, file.filename)
-            if before.same_name != decided_on.same_name or before.is_deleted != decided_on.is_deleted:
+            if before != decided_on:
                 return False
             self._holdings.write([(file.identity, file.project, file.holding)])
             actions = [] if before.project is not None else ["create"]
@@ -66,6 +70,11 @@ class CatalogHosted:
             self._database.run("forget_hosted_tombstone", (index, file.filename))
             self._note(index, file.project, file.version, file.uploaded_at, [*actions, add_action(file)])
         return True
+
+    def hold(self, file: HostedFile) -> None:
+        """Record that its bytes are held, in one transaction."""
+        with self._database.transaction(is_durable=True):
+            self._holdings.write([(file.identity, file.project, file.holding)])
 
     def yank(self, index: str, project: NormalizedName, version: str, now: float, *, yanked: bool | str) -> bool:
         """PEP 592, for all files of a release; nothing is written where that changes nothing."""

@@ -10,6 +10,7 @@ from isal import igzip
 
 from pypim.core.errors import StoreFault
 from pypim.core.records import KeptPlan
+from pypim.store.database import told_as_damage
 from pypim.store.lock import StoreLock
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _gunzip: Callable[[bytes], bytes] = igzip.decompress
 _decode_inputs = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
 
+@told_as_damage
 class CatalogPlans:
     """The Plans of a catalog. They can be computed again, so a power cut may take the newest."""
 

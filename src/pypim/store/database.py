@@ -6,23 +6,43 @@ sees, and wants an operator in each name for one row or many, where text by name
 
 from __future__ import annotations
 
+import functools
+import gzip
+import inspect
 import sqlite3
 import threading
+import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from pypim.core.errors import CorruptCatalog, Locked, OutOfSpace, SchemaTooNew, StoreFault, StoreUnwritable
+import msgspec
+
+from pypim.core.errors import CorruptCatalog, Invalid, Locked, OutOfSpace, SchemaTooNew, StoreFault, StoreUnwritable
 from pypim.store import atomic
+from pypim.store.private import make_private
 from pypim.store.sql import load_migrations, load_queries, split_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+_Part = TypeVar("_Part")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 _BUSY_SECONDS = 10.0
+_UNDECODABLE = (Invalid, msgspec.DecodeError, ValueError, zlib.error, EOFError, gzip.BadGzipFile)
 _NO_ROOM_BYTES = 1 << 20  # SQLite says "I/O error" in places where the disk is full
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_MOST_SCHEMA = 9_999  # a higher number was never given by anybody
+_DAMAGE = (
+    "no such table",
+    "no such column",
+    "has no column named",
+    "Could not decode to UTF-8",
+    "malformed database",
+)
+"""How SQLite puts it where the list of its tables, or a text, is not what was written."""
 _UNWRITABLE = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
 
 
@@ -121,20 +141,41 @@ class Database:
                     self.connection.rollback()
                 raise
 
+    def try_to_write(self) -> None:
+        """Write a row and take it back. Raises StoreFault where that cannot be done."""
+        with self._lock:
+            self.run("begin")
+            try:
+                self.run("keep_capability", ("", "writable", True, 0.0))
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.rollback()
+
     def _migrate(self) -> None:
         migrations = load_migrations()
         newest = max(migrations)
         found = self.schema_version()
+        if not 0 <= found <= _MOST_SCHEMA:
+            raise CorruptCatalog(str(self.path), f"its schema is said to be {found}")
         if found > newest:
             raise SchemaTooNew(str(self.path), found, newest)
         if found == newest:
             return
+        from pypim.store.functions import offer_functions  # only now: it needs much of the core
+
+        offer_functions(self.connection)
         with self.transaction(is_durable=True):
             found = self.schema_version()  # another process may have been faster
             for script in (script for version, script in migrations.items() if version > found):
                 for statement in split_statements(script):
-                    with self._translated():
-                        self.connection.execute(statement)
+                    self._migrate_by(statement)
+
+    def _migrate_by(self, statement: str) -> None:
+        """What does not fit to a schema that the file says to have shows that this is not its schema."""
+        try:
+            self.connection.execute(statement)
+        except sqlite3.Error as error:
+            raise _known_fault(error, self.path) or CorruptCatalog(str(self.path), str(error)) from error
 
     def _copy_to_memory(self) -> None:
         copy = _connect_to_memory()
@@ -149,14 +190,49 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise as_store_fault(error, self.path) from error
+        except UnicodeDecodeError as error:  # the driver stumbles over what SQLite quotes of a damaged schema
+            raise CorruptCatalog(str(self.path), str(error)) from error
+
+
+def told_as_damage(kind: type[_Part]) -> type[_Part]:
+    """Class decorator: where a stored value cannot be decoded, the catalog is damaged. Each method raises that instead.
+
+    For parts of a catalog, which have their database as `_database`.
+    """
+    for name, function in list(vars(kind).items()):
+        if not name.startswith("_") and inspect.isfunction(function):
+            setattr(kind, name, _telling_damage(function))
+    return kind
+
+
+def _telling_damage(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    @functools.wraps(function)
+    def call(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
+        try:
+            return function(*arguments, **options)
+        except _UNDECODABLE as error:
+            database = getattr(arguments[0], "_database", None)
+            path = database.path if isinstance(database, Database) else "the catalog"
+            raise CorruptCatalog(str(path), f"{function.__name__}: a value cannot be decoded: {error}") from error
+
+    return call
 
 
 def as_store_fault(error: sqlite3.Error, path: Path) -> StoreFault:
     """The StoreFault that an error of the driver stands for; a mistake of our own is raised as it is."""
+    if (fault := _known_fault(error, path)) is not None:
+        return fault
+    if isinstance(error, sqlite3.OperationalError):
+        return StoreFault(f"{path}: the catalog cannot be used: {error}", hint="Run `pypim doctor` on this store.")
+    raise error
+
+
+def _known_fault(error: sqlite3.Error, path: Path) -> StoreFault | None:
+    """By its code; None where that tells nothing."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _BUSY:
         return Locked(str(path), "another process, which is writing to it")
-    if code in _CORRUPT:
+    if code in _CORRUPT or any(words in str(error) for words in _DAMAGE):
         return CorruptCatalog(str(path), str(error))
     if code == sqlite3.SQLITE_FULL:
         return OutOfSpace(str(path), free_bytes=atomic.free_bytes(path))
@@ -165,11 +241,16 @@ def as_store_fault(error: sqlite3.Error, path: Path) -> StoreFault:
         if code == sqlite3.SQLITE_IOERR and free is not None and free < _NO_ROOM_BYTES:
             return OutOfSpace(str(path), free_bytes=free)
         return StoreUnwritable(str(path), str(error))
-    raise error
+    return None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    """Nobody but the owner reads it, for it has hashes of passwords. What SQLite makes beside it gets the same mode."""
     atomic.make_folder(path.parent)
+    make_private(path)
+    for beside in (path.with_name(path.name + end) for end in ("-wal", "-shm")):
+        if beside.exists():
+            make_private(beside)
     return _connect_to(path.absolute().as_uri())
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.errors import NotFound
-from pypim.core.plan import Outline, outline_of
-from pypim.core.records import Generation, KeptPage, Run
+from pypim.core.records import KeptPage, Run
 from pypim.store.catalog_pages import CAPABILITY_SECONDS
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from pypim.core.model import CoreMetadata, Holding, Page
     from pypim.core.records import Finding, KeptPlan, Removal, StoredResponse
-    from pypim.core.selection import Selection
     from pypim.ports import Capabilities, MetadataCache, Pages, Sizes
 
 
@@ -77,9 +75,19 @@ class MemoryPages:
 class OverlayPages(MemoryPages):
     """Pages over other pages, which stay as they are."""
 
-    def __init__(self, read: Pages) -> None:
+    def __init__(self, read: Pages, *, remembers: bool = True) -> None:
+        """Without `remembers` nothing stays in memory either: each of very many pages is needed once."""
         super().__init__()
         self._read = read
+        self._remembers = remembers
+        self._has_forgotten = False
+
+    def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
+        """Keep an answer here, in place of any older one."""
+        if self._remembers:
+            super().keep_response(upstream, response, decoded)
+        else:
+            self._has_forgotten = True
 
     def response(self, url: str) -> StoredResponse | None:
         """What was kept here, else what the other has."""
@@ -94,7 +102,7 @@ class OverlayPages(MemoryPages):
     @property
     def has_learned(self) -> bool:
         """Whether anything was kept here."""
-        return bool(self._responses)
+        return self._has_forgotten or bool(self._responses)
 
     def kept_pages(self, urls: Sequence[str]) -> dict[str, KeptPage]:
         """Where an answer was kept here, it alone counts."""
@@ -112,6 +120,7 @@ class MemoryMetadataCache:
 
     def __init__(self) -> None:
         self._known: dict[str, CoreMetadata] = {}
+        self._checked: set[str] = set()
 
     def metadata(self, key: str) -> CoreMetadata | None:
         """What is known of that file."""
@@ -121,9 +130,19 @@ class MemoryMetadataCache:
         """What is known of many files at once."""
         return {key: self._known[key] for key in keys if key in self._known}
 
-    def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None) -> None:  # noqa: ARG002 (the port's)
+    def keep_metadata(
+        self,
+        key: str,
+        metadata: CoreMetadata,
+        body: bytes | None,  # noqa: ARG002 - the port's
+        *,
+        is_checked: bool = False,
+    ) -> None:
         """Remember it; nobody reads the bytes through this port."""
-        self._known[key] = metadata
+        if is_checked:
+            self._checked.add(key)
+        if is_checked or key not in self._checked:
+            self._known[key] = metadata
 
 
 class OverlayMetadataCache(MemoryMetadataCache):
@@ -191,7 +210,7 @@ class MemoryCapabilities:
     def capability(self, upstream: str, name: str) -> bool | None:
         """What was found not too long ago."""
         is_offered, found_at = self._found.get((upstream, name), (False, float("-inf")))
-        return is_offered if found_at >= self._now() - CAPABILITY_SECONDS else None
+        return is_offered if 0 <= self._now() - found_at <= CAPABILITY_SECONDS else None
 
     def keep_capability(self, upstream: str, name: str, *, is_offered: bool) -> None:
         """Remember the answer, with the time."""
@@ -226,6 +245,23 @@ class MemoryHoldings:
         """Every (identity, holding), by identity."""
         return sorted(self._held.items(), key=lambda item: item[0])
 
+    def holdings_of(self, identities: Iterable[str]) -> dict[str, Holding]:
+        """Those of some identities."""
+        return {identity: self._held[identity] for identity in identities if identity in self._held}
+
+    def own(self) -> list[tuple[str, Holding]]:
+        """All: these are of one index."""
+        return self.holdings()
+
+    def own_of(self, identities: Iterable[str]) -> dict[str, Holding]:
+        """Those of some identities."""
+        return self.holdings_of(identities)
+
+    def beside(self, held: Iterable[Holding]) -> dict[str, Holding]:
+        """Every record with the file name of one of these."""
+        names = {holding.filename for holding in held}
+        return {identity: holding for identity, holding in self._held.items() if holding.filename in names}
+
     def record(self, held: Iterable[tuple[str, NormalizedName, Holding]]) -> None:
         """All rows or, when the iterable raises, none."""
         self._held.update({identity: holding for identity, _, holding in held})
@@ -236,78 +272,13 @@ class MemoryHoldings:
             self._held.pop(identity, None)
 
 
-class MemoryGenerations:
-    """Generations in dictionaries."""
-
-    def __init__(self) -> None:
-        self._generations: dict[int, Generation] = {}
-        self._selections: dict[int, Selection] = {}
-        self._last_number = 0
-
-    def current(self, index: str) -> Generation | None:
-        """The newest finished generation."""
-        finished = [one for one in self._generations.values() if one.index == index and one.finished_at is not None]
-        return max(finished, key=lambda one: one.number, default=None)
-
-    def is_interrupted(self, index: str) -> bool:
-        """Whether a generation was begun and never finished."""
-        return any(one.index == index and one.finished_at is None for one in self._generations.values())
-
-    def listed(self, *, besides: str | None = None) -> set[str]:
-        """The identities of all files that the current or an unfinished generation of any other index names."""
-        numbers = (number for number, one in self._generations.items() if one.index != besides)
-        releases = (release for number in numbers for release in self._selections[number].releases)
-        return {file.identity for release in releases for file in release.files}
-
-    def selection(self, generation: int) -> Selection:
-        """What it holds. Raises NotFound when there is no such generation."""
-        self._check_known(generation)
-        return self._selections[generation]
-
-    def current_selection(self, index: str) -> Selection | None:
-        """What the newest finished generation of an index holds."""
-        generation = self.current(index)
-        return None if generation is None else self.selection(generation.number)
-
-    def outline(self, index: str) -> Outline:
-        """What the newest finished generation of an index holds, without the files."""
-        selection = self.current_selection(index)
-        return Outline() if selection is None else outline_of(selection)
-
-    def begin(self, index: str, selection: Selection, started_at: float) -> Generation:
-        """Record the next generation; an unfinished older one is replaced."""
-        self._drop(one for one in self._generations.values() if one.index == index and one.finished_at is None)
-        self._last_number += 1
-        begun = Generation(number=self._last_number, index=index, started_at=started_at, finished_at=None)
-        self._generations[begun.number] = begun
-        self._selections[begun.number] = selection
-        return begun
-
-    def finish(self, generation: Generation, finished_at: float) -> None:
-        """The flip. Raises NotFound when the generation was replaced meanwhile."""
-        self._check_known(generation.number)
-        self._generations[generation.number] = msgspec.structs.replace(generation, finished_at=finished_at)
-        self._drop(
-            one
-            for one in self._generations.values()
-            if one.index == generation.index and one.number < generation.number
-        )
-
-    def _drop(self, generations: Iterable[Generation]) -> None:
-        for one in list(generations):
-            del self._generations[one.number], self._selections[one.number]
-
-    def _check_known(self, number: int) -> None:
-        if number not in self._generations:
-            raise NotFound(f"there is no generation {number}")
-
-
 class MemoryPublished:
     """Published in dictionaries."""
 
     def __init__(self) -> None:
         self._digests: dict[str, dict[NormalizedName, str]] = {}
         self._removals: dict[str, dict[str, Removal]] = {}
+        self._lists: dict[str, str] = {}
 
     def page_digests(self, index: str) -> dict[NormalizedName, str]:
         """Project → digest of the page as it was last written."""
@@ -317,6 +288,30 @@ class MemoryPublished:
         """Record pages that were written (None: removed)."""
         merged = {**self._digests.get(index, {}), **digests}
         self._digests[index] = {name: digest for name, digest in merged.items() if digest is not None}
+
+    def page_digests_of(self, index: str, names: Iterable[NormalizedName]) -> dict[NormalizedName, str]:
+        """Those of some projects."""
+        known = self._digests.get(index, {})
+        return {name: known[name] for name in names if name in known}
+
+    def page_names(self, index: str, after: str, most: int) -> list[NormalizedName]:
+        """The projects after a name that have a page and keep it, so many at most, in order."""
+        known = self._digests.get(index, {})
+        return sorted(name for name, digest in known.items() if digest and name > after)[:most]
+
+    def leaving(self, index: str) -> list[NormalizedName]:
+        """Those that lose their page, in order."""
+        return sorted(name for name, digest in self._digests.get(index, {}).items() if not digest)
+
+    def list_digest(self, index: str) -> str | None:
+        """Of the list of projects as it was last written."""
+        return self._lists.get(index)
+
+    def keep_list_digest(self, index: str, digest: str | None) -> None:
+        """Record that the list was written, or that it is about to be wrong."""
+        self._lists.pop(index, None)
+        if digest is not None:
+            self._lists[index] = digest
 
     def removals(self, index: str) -> dict[str, Removal]:
         """Identity → file that waits to be deleted."""

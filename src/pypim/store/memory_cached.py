@@ -92,6 +92,7 @@ class MemoryTurns:
 
     def __init__(self) -> None:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._words: dict[str, str] = {}
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[None]:
@@ -100,10 +101,21 @@ class MemoryTurns:
         self._locks[key] = (lock, others + 1)
         try:
             async with lock:
-                yield
+                try:
+                    yield
+                finally:
+                    self._words.pop(key, None)
         finally:
             lock, others = self._locks[key]
             if others == 1:
                 del self._locks[key]
             else:
                 self._locks[key] = (lock, others - 1)
+
+    def tell(self, key: str, word: str) -> None:
+        """Leave word for those that wait."""
+        self._words[key] = word
+
+    def told(self, key: str) -> str:
+        """The newest word of who has the turn."""
+        return self._words.get(key, "")

@@ -21,7 +21,7 @@ class MemoryHosted:
     def __init__(self) -> None:
         self._projects: dict[tuple[str, NormalizedName], HostedProject] = {}
         self._files: dict[tuple[str, str], HostedFile] = {}
-        self._deleted: set[tuple[str, str]] = set()
+        self._deleted: dict[tuple[str, str], NormalizedName] = {}
         self._changes: list[tuple[str, Change]] = []
 
     def projects(self, index: str) -> list[HostedProject]:
@@ -36,6 +36,11 @@ class MemoryHosted:
             files=tuple(sorted(files, key=lambda file: (file.uploaded_at, file.filename))),
             same_name=self._files.get((index, filename)),
             is_deleted=(index, filename) in self._deleted,
+            deleted=tuple(
+                name
+                for (where, name), of in sorted(self._deleted.items())
+                if filename and (where, of) == (index, project)
+            ),
         )
 
     def changes(self, index: str, since: int, most: int) -> list[Change]:
@@ -49,7 +54,7 @@ class MemoryHosted:
     def add(self, index: str, file: HostedFile, decided_on: Standing) -> bool:
         """List a file."""
         before = self.standing(index, file.project, file.filename)
-        if (before.same_name, before.is_deleted) != (decided_on.same_name, decided_on.is_deleted):
+        if before != decided_on:
             return False
         actions = [] if before.project is not None else ["create"]
         if file.version not in {other.version for other in before.files}:
@@ -57,9 +62,12 @@ class MemoryHosted:
         if before.same_name is not None:
             actions.append(f"remove file {file.filename}")
         self._files[index, file.filename] = file
-        self._deleted.discard((index, file.filename))
+        self._deleted.pop((index, file.filename), None)
         self._note(index, file.project, file.version, file.uploaded_at, [*actions, add_action(file)])
         return True
+
+    def hold(self, file: HostedFile) -> None:
+        """There is nothing here that knows of bytes."""
 
     def yank(self, index: str, project: NormalizedName, version: str, now: float, *, yanked: bool | str) -> bool:
         """Mark all files of a release."""
@@ -76,7 +84,7 @@ class MemoryHosted:
         file = self._files.pop((index, filename), None)
         if file is None:
             return None
-        self._deleted.add((index, filename))
+        self._deleted[index, filename] = file.project
         actions = [f"remove file {filename}"]
         if file.version not in {other.version for other in self.standing(index, file.project).files}:
             actions.append("remove release")

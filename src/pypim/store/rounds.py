@@ -44,9 +44,9 @@ class _Placement:
     def give_names(self, folders: atomic.Folders) -> StoreFault | None:
         """Rename in order; after a fault, which is the answer, no new name remains."""
         try:
+            is_new_folder = folders.make_for(self.moves[0][1])
             for source, target in self.moves:
-                is_new = not os.path.exists(target)  # noqa: PTH110 - one of very many
-                folders.make_for(target)
+                is_new = is_new_folder or not os.path.exists(target)  # noqa: PTH110 - one of very many
                 atomic.rename(source, target)
                 if is_new:
                     self.made.append(target)
@@ -95,7 +95,7 @@ class Rounds:
         self.syncs = 0
 
     async def place(self, moves: Sequence[tuple[str, str]], owner: Owner) -> None:
-        """Rename each (source, target) in order; returns when bytes and names are durable.
+        """Rename each (source, target), all into one folder, in order; returns when bytes and names are durable.
 
         When the caller is cancelled the placing goes on. Raises StoreFault; then no target is there that was not
         there before.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypim.core.errors import CorruptBlob, StoreUnwritable
-from pypim.store import atomic
+from pypim.store import atomic, linking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class LocalTree:
 
     def _place(self, source: str, target: str, holding: Holding) -> None:
         try:
-            atomic.link_or_copy(source, target, staging=self._staging)
+            linking.link_or_copy(source, target, staging=self._staging)
         except StoreUnwritable as fault:
             if Path(source).exists():
                 raise
@@ -97,11 +97,14 @@ class LocalTree:
         return sorted(path.name for path in simple.iterdir() if path.is_dir()) if simple.is_dir() else []
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Delete files and the folders that become empty."""
-        for path in paths:
-            target = self._folder / path
+        """Delete files and the folders that become empty, durably: who records it must not see them come back."""
+        targets = [self._folder / path for path in paths]
+        for target in targets:
             atomic.remove(target)
             atomic.remove_empty_folders(target.parent, self._folder)
+        if targets:
+            left = (next(folder for folder in target.parents if folder.exists()) for target in targets)
+            atomic.sync_file_system(self._folder, left)
 
 
 def _names(holding: Holding) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Turns by file locks: of all processes on one store, one at a time does what a key names.
 
-Each key that is being worked on has an empty file, which is locked and goes when the work is done.
+Each key that is being worked on has a file, which is locked and goes when the work is done. In it is what whoever does
+the work lets the others know.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ _LONGEST_WAIT_SECONDS = 0.05
 class LocalTurns:
     """The Turns of one folder on this machine; it holds nothing else."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, whose: str = "") -> None:
+        """The same key is another for another `whose`."""
         self._folder = folder
+        self._whose = whose
         self._is_made = False
+        self._held: dict[str, int] = {}
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[None]:
@@ -35,18 +39,38 @@ class LocalTurns:
         if not self._is_made:
             atomic.make_folder(self._folder)
             self._is_made = True
-        path = self._folder / hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:40]
+        path = self._path(key)
         wait = _FIRST_WAIT_SECONDS
         while (descriptor := _taken(path)) is None:
             # Nobody can be woken by another process without a thread that waits for each lock.
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+        self._held[key] = descriptor
         try:
             yield
         finally:
+            del self._held[key]
             if sys.platform != "win32":  # there, nobody can remove what is open
                 atomic.remove(path)
             os.close(descriptor)
+
+    def tell(self, key: str, word: str) -> None:
+        """Leave word for those that wait; who reads it meanwhile sees the old one, or the new one, or none."""
+        path, descriptor = self._path(key), self._held[key]
+        atomic.truncate(descriptor, path, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        atomic.write(descriptor, path, f"{word}\n".encode(errors="surrogateescape"))
+
+    def told(self, key: str) -> str:
+        """The newest word; it may be that of one who has ended, which no longer has the turn."""
+        try:
+            word = self._path(key).read_bytes().decode(errors="surrogateescape")
+        except OSError:  # nobody has the turn
+            return ""
+        return word[:-1] if word.endswith("\n") else ""
+
+    def _path(self, key: str) -> Path:
+        return self._folder / hashlib.sha256(f"{self._whose}{key}".encode(errors="surrogatepass")).hexdigest()[:40]
 
 
 def lock_at_once(descriptor: int) -> bool:

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.plan import make_plan, planned_files
-from pypim.sync.run import (
-    expand_roots,
-    joined_error,
-    outcome_of,
-    planned_report,
-    recorded,
-    refuse_lack_of_space,
-    select,
-)
+from pypim.sync.refusing import joined_error, refuse_lack_of_space
+from pypim.sync.run import expand_roots, outcome_of, planned_report, recorded, select
 from pypim.sync.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -35,7 +28,7 @@ async def fill(stack: Stack, request: Request, cached: Cached, *, keeps_going: b
     started = stack.clock.now().timestamp()
     roots, _ = await expand_roots(stack, request)
     selected = await select(stack, request, roots, keeps_going=keeps_going)
-    plan = make_plan(selected.selection, None, dict(stack.holdings.holdings()))
+    plan = make_plan(selected.selection, None, dict(stack.holdings.own()))
     report = planned_report(request, selected.selection, selected, plan)
     run = stack.runs.begin_run("sync", request.index, started)
     try:
@@ -64,12 +57,13 @@ async def _fetch(stack: Stack, request: Request, report: Report, *, keeps_going:
         faults=faults,
         fetched_files=len(transfer.held),
         fetched_bytes=sum(holding.blob.size for holding in transfer.held.values()),
+        file_hosts=stack.file_hosts.reports() if stack.file_hosts is not None and plan.fetch else (),
         corrected=tuple(planned.file.filename for planned in transfer.corrected),
     )
 
 
 def _keep(stack: Stack, index: str, cached: Cached, selection: Selection) -> None:
-    holdings = dict(stack.holdings.holdings())
+    holdings = dict(stack.holdings.own())
     rows = [
         (planned.file.identity, planned.project, holdings[planned.file.identity])
         for planned in planned_files(selection)

@@ -110,7 +110,7 @@ async def broken_roots(stack: Stack, request: Request, change: Change) -> list[s
     if not watched and not files:
         return []
     after = Held(request.index, change.after, change.holdings, stack.blobs)
-    before = Held(request.index, change.before, dict(stack.holdings.holdings()), stack.blobs)
+    before = Held(request.index, change.before, dict(stack.holdings.own()), stack.blobs)
     explained = _Explained(stack, request, change, before, after)
     sentences = await _broken_files(stack, request, files, (before, after), explained)
     await _learn_good(stack, request, after, watched)

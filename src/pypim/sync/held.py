@@ -154,6 +154,10 @@ class Held:
         del project, file, body
         return False
 
+    def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
+        """Likewise."""
+        del project, file, metadata, body
+
     def _read(self, project: NormalizedName, file: DistFile, holding: Holding, path: Path) -> CoreMetadata:
         kind = parse_filename(file.filename, project).kind
         try:

@@ -22,7 +22,7 @@ from pypim.core.errors import InvalidUsage
 from pypim.core.platforms import SHORT_NAMES, machine_platform, marker_values, parse_platform
 from pypim.core.simple_html import render_page
 from pypim.core.universe import Reading
-from pypim.sync.prove import Opinion, State
+from pypim.sync.opinions import Opinion, State
 from pypim.sync.publish import HTML_NAME
 
 if TYPE_CHECKING:

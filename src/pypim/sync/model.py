@@ -8,6 +8,7 @@ import msgspec
 
 from pypim.core.plan import Plan
 from pypim.core.selection import Problem
+from pypim.index.file_hosts import FileHostReport
 
 if TYPE_CHECKING:
     import re
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     from pypim.core.rules import Rule
     from pypim.core.selection import Selection
     from pypim.core.target import Environment
+    from pypim.index.file_hosts import FileHosts
     from pypim.ports import (
+        Backlog,
         Blobs,
         Clock,
         Epochs,
         Fetcher,
         Findings,
+        Following,
+        Follows,
         Generations,
         Holdings,
         Index,
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
         Runs,
         SizeReader,
         Tree,
+        Walks,
     )
 
 
@@ -71,6 +77,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     """Of all that the configuration says about this index and of the program's version."""
     jobs: int = 16
+    max_seconds: float | None = None
+    """How long a run may take before it stops in good order; None for no limit, as below."""
+    max_bytes: int | None = None
+    """How much a run may fetch."""
     limit_bytes: int
     """The largest file that is taken where the upstream does not say its size."""
     notes: tuple[str, ...] = ()
@@ -81,6 +91,12 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     """The ports that a sync of one index works with."""
 
     index: Index
+    upstream_url: str
+    """Of its Simple API, without credentials: under it `following` knows the upstream."""
+    following: Following
+    follows: Follows | None
+    """None where the upstream is no Simple API."""
+    backlog: Backlog
     metadata: MetadataReader
     sizes: SizeReader
     known: Known
@@ -90,12 +106,14 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     generations: Generations
     published: Published
     findings: Findings
+    walks: Walks
     plans: Plans
     runs: Runs
     clock: Clock
     reporter: Reporter
     tree: Tree | None
     epochs: Epochs
+    file_hosts: FileHosts | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +121,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     index: str
     outcome: str
-    """"planned", "unchanged", "done", or "partial" where something is missing that was asked for."""
+    """"planned", "unchanged", "done", "partial" where something is missing that was asked for, or "stopped" where
+    max-time or max-bytes has left something for the next run."""
     plan: Plan
     problems: tuple[Problem, ...]
     faults: tuple[str, ...]
@@ -112,8 +131,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     fetched_bytes: int = 0
     pages_written: int = 0
     deleted_files: int = 0
+    file_hosts: tuple[FileHostReport, ...] = ()
+    """What came of each, where the upstream has any; none where nothing was fetched."""
     corrected: tuple[str, ...] = ()
-    """Wheels whose core metadata is not what the upstream told; the next sync follows what they really require."""
+    """Wheels whose core metadata is not what the upstream told; what they require was chosen in this same run."""
     seconds: float = 0.0
 
     @property
@@ -131,5 +152,7 @@ class Selected(msgspec.Struct, frozen=True):
     pages: dict[NormalizedName, Page]
     pairs: tuple[Pair, ...] = ()
     """What was resolved, where a complete resolver has chosen."""
+    left_out: frozenset[NormalizedName] = frozenset()
+    """Projects that went because they depend on what filters keep out; they are no roots any more."""
     apart: tuple[Apart, ...] | None = None
     """The files whose lines cannot be installed together; None where nobody has tried."""

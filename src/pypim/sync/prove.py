@@ -6,10 +6,9 @@ The built-in resolver is given what the index holds; another judge may be asked 
 from __future__ import annotations
 
 import asyncio
-import functools
-from enum import StrEnum
+from functools import partial, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,7 +18,10 @@ from pypim.core.names import normalize_extra
 from pypim.core.universe import Reading
 from pypim.sync.blame import Blame, Blamer, Cause
 from pypim.sync.held import Held
-from pypim.sync.run import describe_problem, matching_roots
+from pypim.sync.opinions import Judge, Opinion, Proof, State
+from pypim.sync.prove_written import as_written, judged_as_written
+from pypim.sync.refusing import describe_problem
+from pypim.sync.run import matching_roots
 from pypim.sync.trials import Surroundings, attempt, files_of, together, trials_of, unfiltered
 
 if TYPE_CHECKING:
@@ -34,45 +36,6 @@ if TYPE_CHECKING:
     from pypim.sync.trials import Attempt, Result, Trial
 
 BUILTIN = "builtin"
-
-
-class State(StrEnum):
-    """What became of one root release on one environment."""
-
-    INSTALLABLE = "installable"
-    FAILS = "fails"
-    UNDECIDED = "undecided"  # the budget was spent first, or the judge gave up
-    IMPOSSIBLE = "impossible"  # it cannot be installed from the upstream either
-    NOT_JUDGED = "not-judged"  # the judge cannot stand for such a machine
-
-
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """One root release, or one requirements file as a whole, on one environment."""
-
-    root: str
-    """The rule or requirement as written."""
-    origin: str
-    """Where it stands."""
-    project: str
-    """Empty where it is about all lines of a requirements file, which are installed together."""
-    version: str
-    """Empty where no release of it is held for that environment."""
-    environment: str
-    target: str
-    state: State
-    reading: Reading = Reading.BOTH
-    """`"uv"` or `"pip"` where only the one of them accepts all the releases that are needed."""
-    reason: str = ""
-    """What contradicts itself or is missing, or why it was not judged."""
-    cause: Cause | None = None
-    """What is to blame, where it fails."""
-    explanation: str = ""
-    remedy: str = ""
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the upstream can, or may be able to, do what this index cannot."""
-        return self.state in {State.FAILS, State.UNDECIDED}
 
 
 class ProveReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,36 +61,6 @@ class ProveReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_judged and not any(proof.is_failure for proof in self.proofs)
 
 
-class Opinion(msgspec.Struct, frozen=True):
-    """What a judge says; the reason is empty where it can be installed."""
-
-    state: State
-    reason: str = ""
-
-
-class Judge(Protocol):
-    """Another resolver, which has the index before it and the constraints."""
-
-    @property
-    def name(self) -> str:
-        """Which program it is, with its version."""
-        ...
-
-    @property
-    def reading(self) -> Reading:
-        """Whose reading of the standards it has."""
-        ...
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What to know of what it says."""
-        ...
-
-    async def judge(self, requirements: Sequence[str], environment: Environment) -> Opinion:
-        """Whether requirements can be installed together on a machine like that; any number of questions at once."""
-        ...
-
-
 class Proving:
     """One proof of one index. `results` and `held` serve whoever writes lock files of it."""
 
@@ -139,7 +72,7 @@ class Proving:
         self._stack = stack
         self._request = request
         self.selection: Selection = selection
-        self.held = Held(request.index, selection, dict(stack.holdings.holdings()), stack.blobs, stack.tree)
+        self.held = Held(request.index, selection, dict(stack.holdings.own()), stack.blobs, stack.tree)
         self.results: tuple[Result, ...] = ()
 
     @property
@@ -176,13 +109,17 @@ class Proving:
         results = (*self.results, *joined.results)
         opinions = await self._opinions(judge, results) if judge is not None else {}
         blamer = Blamer(self._stack, self._request, self.selection, self.held)
-        proofs: list[Proof] = []
+        judges = _Judges(blamer, judge, elsewhere)
+        told: list[tuple[Result, Proof]] = []
         if failing := sum(not result.is_installable for result in results):
             self._stack.reporter.stage("explain", total=failing)
         for result in results:
-            proofs += await self._proofs(result, opinions, _Judges(blamer, judge, elsewhere))
+            proved = await self._proofs(result, opinions, judges)
+            told += [(result, proof) for proof in proved]
             if not result.is_installable:
                 self._stack.reporter.advance()
+        bits = {environment.name: bit for bit, environment in self._environments(-1)}
+        proofs = await judged_as_written(told, bits, partial(self._blamed_as_written, judges))
         order = {one.name: n for n, one in enumerate(self._request.environments)}
         proofs.sort(
             key=lambda proof: (
@@ -306,7 +243,7 @@ class Proving:
         for refused in blames:
             failing &= ~refused.mask
         blames += await self._blames(result, failing, judges.blamer, judges.judge)
-        for bit, environment in self._environments(functools.reduce(or_, told, 0)):
+        for bit, environment in self._environments(reduce(or_, told, 0)):
             blame = next((blame for blame in blames if blame.mask & bit), None)
             proofs.append(self._proof(result, environment, told[bit], blame))
         return proofs
@@ -318,7 +255,7 @@ class Proving:
         if elsewhere is None or not refused or not await judges.blamer.is_reachable(result.trial):
             return []
         requirements = await self._requirements(result)
-        environments = dict(self._environments(functools.reduce(or_, refused)))
+        environments = dict(self._environments(reduce(or_, refused)))
         opinions = await asyncio.gather(*(elsewhere.judge(requirements, environments[bit]) for bit in refused))
         told = f"{elsewhere.name} cannot install it from the upstream either"
         return [
@@ -326,6 +263,26 @@ class Proving:
             for bit, opinion in zip(refused, opinions, strict=True)
             if opinion.state is State.FAILS
         ]
+
+    async def _blamed_as_written(self, judges: _Judges, trial: Trial) -> list[Blame]:
+        """Why what is held does not satisfy a root as it is written, where it does not."""
+        if judges.judge is None:
+            found = await attempt(self.surroundings(), [trial], self.held)
+            rest = trial.mask & ~found.good(trial)
+            return await judges.blamer.blame(msgspec.structs.replace(trial, mask=rest)) if rest else []
+        elsewhere = judges.elsewhere
+        if elsewhere is None or not await judges.blamer.is_reachable(trial):
+            return []
+        text = as_written(trial)
+        told = f"{elsewhere.name} installs {text} from the upstream, by releases that this index does not hold"
+        blames: list[Blame] = []
+        for bit, environment in self._environments(trial.mask):
+            opinion = await judges.judge.judge([text], environment)
+            if opinion.state is State.FAILS:
+                opinion = await elsewhere.judge([text], environment)
+                if opinion.state is State.INSTALLABLE:
+                    blames.append(Blame(bit, Cause.NOT_HELD, told, "`pypim sync` fetches it."))
+        return blames
 
     async def _blames(self, result: Result, failing: int, blamer: Blamer, judge: Judge | None) -> list[Blame]:
         if not failing:

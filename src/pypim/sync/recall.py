@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.freshness import Trust
+from pypim.core.freshness import MOST_FRESH_SECONDS, Trust
 from pypim.core.records import KeptPlan
 from pypim.sync.model import Report
 
@@ -39,7 +39,9 @@ def recall(
     kept = plans.plan(index)
     if kept is None or kept.request != told or kept.version != plans.version():
         return None
-    if trust is not Trust.KEPT and not (trust is Trust.FRESH and now < kept.fresh_until):
+    # Nothing is fresh for longer than that: a later time was written before the clock was set back.
+    is_fresh = now < kept.fresh_until <= now + MOST_FRESH_SECONDS
+    if trust is not Trust.KEPT and not (trust is Trust.FRESH and is_fresh):
         return None
     if any(digest_of_input(read(path)) != digest for path, digest in kept.inputs):
         return None

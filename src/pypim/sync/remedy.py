@@ -15,7 +15,8 @@ from pypim.core.patterns import ProjectPatterns
 from pypim.core.policy import Filters, Policy
 from pypim.core.remedies import project_remedies
 from pypim.core.rules import choose, parse_rule
-from pypim.sync.run import describe_problem, select
+from pypim.sync.refusing import describe_problem
+from pypim.sync.run import select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

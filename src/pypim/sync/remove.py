@@ -45,6 +45,8 @@ def note_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile]) -> 
         for planned in unlisted
         if planned.file.identity not in waiting
     ]
+    # What was noted by a clock that was set back since would wait until that time comes again.
+    fresh += [msgspec.structs.replace(removal, since=now) for removal in waiting.values() if removal.since > now]
     if fresh:
         stack.published.keep_removals(index, fresh, ())
 
@@ -55,22 +57,24 @@ def remove_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile], o
     waiting = stack.published.removals(index)
     if not waiting:
         return 0
-    listed = stack.generations.listed()
+    listed = stack.generations.listed_among(waiting)
     horizon = stack.clock.now().timestamp() - on_removal.delete_after.total_seconds()
     past = {
         identity for identity, removal in waiting.items() if removal.since <= horizon and not on_removal.keeps_listed
     }
-    own = _listed_by(stack.generations, index) if past or waiting.keys() & listed else set()
+    own = stack.generations.named_among(index, waiting) if past or listed else set()
     past -= own
     due = past - listed
-    held = dict(stack.holdings.holdings())
+    gone = stack.holdings.holdings_of(past)
+    held = gone | stack.holdings.beside(gone.values())
     if stack.tree is not None:  # what another index lists leaves this tree and stays in the store
-        stack.tree.displace(_solely(held, past, own))
+        stack.tree.displace(_solely(held, past, stack.generations.named_among(index, held)))
     deleted = {identity: held[identity] for identity in due if identity in held}
     delete_files(deleted, held, stack.holdings, stack.blobs, stack.tree)
     if len(deleted) < len(due):  # an earlier run was stopped between forgetting the records and deleting the bytes
         with stack.blobs.alone():
             stack.blobs.delete_stray(stack.blobs.stray(holding for _, holding in stack.holdings.holdings()))
+        stack.blobs.confirm_deletions()
     stack.published.keep_removals(index, (), [*past, *(waiting.keys() & own)])
     return len(deleted)
 
@@ -161,3 +165,5 @@ def delete_files(
     holdings.forget(unwanted)
     for holding in gone:
         blobs.delete(holding)
+    if gone:
+        blobs.confirm_deletions()

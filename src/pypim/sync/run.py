@@ -14,20 +14,22 @@ import msgspec
 from pypim.core.allowed import admits
 from pypim.core.candidates import Chooser
 from pypim.core.closure import Closure, Root
-from pypim.core.errors import NotFound, OutOfSpace, PypimError, Refused, Unresolvable
+from pypim.core.errors import PypimError
 from pypim.core.plan import make_plan, planned_files
 from pypim.core.resolve import Resolution
-from pypim.core.retention import carried_over
-from pypim.core.selection import ProblemKind
-from pypim.sync.adopt import adopt
 from pypim.sync.collect import Collector
+from pypim.sync.dependents import without_dependents
 from pypim.sync.guard import Change, broken_roots, refusal
+from pypim.sync.limits import Limits
 from pypim.sync.model import Report, Selected
 from pypim.sync.publish import Publisher, pages_of
 from pypim.sync.recall import remember
+from pypim.sync.reclaim import reclaim
+from pypim.sync.refusing import describe_problem, joined_error, refuse_lack_of_space, refuse_problems
 from pypim.sync.remove import note_unlisted, remove_unlisted
+from pypim.sync.removed import carrying_over
 from pypim.sync.shortcut import finding_of, unchanged
-from pypim.sync.transfer import Transfer, TransferFault
+from pypim.sync.transfer import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,12 +38,17 @@ if TYPE_CHECKING:
 
     from pypim.core.model import Holding
     from pypim.core.plan import Plan
-    from pypim.core.selection import Problem, Selection
+    from pypim.core.policy import Policy
+    from pypim.core.selection import Selection
     from pypim.sync.model import Pattern, Request, Stack
 
 
-SETTLED = frozenset({"done", "partial", "unchanged"})
+CORRECTED = "corrected"
+"""The outcome of a run that found wheels to say other things than their index, and has the next one choose again."""
+SETTLED = frozenset({"done", "partial", "unchanged", CORRECTED})
 """Outcomes of runs that left nothing behind."""
+_MOST_ROUNDS = 5
+"""What is chosen again may require other things than told, too."""
 
 
 async def expand_roots(stack: Stack, request: Request) -> tuple[list[Root], dict[NormalizedName, int | None]]:
@@ -53,9 +60,27 @@ async def expand_roots(stack: Stack, request: Request) -> tuple[list[Root], dict
     return [*request.roots, *matching_roots(request.patterns, sorted(serials))], serials
 
 
-async def select(stack: Stack, request: Request, roots: Sequence[Root], *, keeps_going: bool) -> Selected:
-    """Ask for what the roots need until the selection stands. Raises UpstreamFault, NotFound, Unresolvable, Refused."""
-    chooser = Chooser(request.environments, request.policy, stack.clock.now())
+async def select(
+    stack: Stack, request: Request, roots: Sequence[Root], *, keeps_going: bool, is_forced: bool = False
+) -> Selected:
+    """Ask for what the roots need until the selection stands. Raises UpstreamFault, NotFound, Unresolvable, Refused.
+
+    With `keeps_going` or `is_forced` what cannot be had is told, and no error.
+    """
+    choose = partial(_choose, stack, request, keeps_going=keeps_going)
+    if request.policy.excludes_dependents:
+        selected = await without_dependents(choose, request.policy, roots)
+    else:
+        selected = await choose(request.policy, roots)
+    if not (keeps_going or is_forced):
+        refuse_problems(selected.selection.problems)
+    return selected
+
+
+async def _choose(
+    stack: Stack, request: Request, policy: Policy, roots: Sequence[Root], *, keeps_going: bool
+) -> Selected:
+    chooser = Chooser(request.environments, policy, stack.clock.now())
     follow = request.follow
     # A limited depth leaves out what a resolver needs, on purpose.
     is_resolved = follow.is_resolved and follow.is_followed and not follow.max_depth
@@ -65,11 +90,9 @@ async def select(stack: Stack, request: Request, roots: Sequence[Root], *, keeps
         stack.index, stack.metadata, stack.sizes, stack.reporter, keeps_going=keeps_going, known=stack.known
     )
     selection = await collector.collect(closure, roots)
-    if not keeps_going:
-        _refuse_problems(selection.problems)
     pairs = tuple(closure.pairs) if isinstance(closure, Resolution) else ()
     apart = tuple(closure.apart) if isinstance(closure, Resolution) else None
-    return Selected(selection, tuple(collector.faults), collector.serials, closure.pages(), pairs, apart)
+    return Selected(selection, tuple(collector.faults), collector.serials, closure.pages(), pairs, apart=apart)
 
 
 def matching_roots(patterns: Sequence[Pattern], names: Sequence[NormalizedName]) -> list[Root]:
@@ -94,28 +117,60 @@ async def sync(
     """Make an index hold and show what its request says. Raises a PypimError where it cannot, having lost nothing.
 
     `on_planned` gets what will be held, once the plan stands and before anything is carried out. With `is_forced` a
-    generation is published that breaks what could be installed before.
+    generation is published that breaks what could be installed before. Where a wheel turns out to require other things
+    than its index told, it is chosen again before anything is published.
     """
-    started = stack.clock.now().timestamp()
-    version = stack.plans.version()
+    options = {"keeps_going": keeps_going, "is_dry_run": is_dry_run, "is_forced": is_forced}
+    rounds: list[Report] = []
+    for left in reversed(range(_MOST_ROUNDS)):
+        once = _Once(**options, on_planned=on_planned, may_choose_again=left > 0)
+        rounds.append(await _sync_once(stack, request, once))
+        if rounds[-1].outcome != CORRECTED:
+            break
+        stack.reporter.note("wheels require other things than their index told: what is needed is chosen again")
+    return joined_report(rounds)
+
+
+class _Once(msgspec.Struct, frozen=True, kw_only=True):
+    """How one round of a sync is to be run."""
+
+    keeps_going: bool
+    is_dry_run: bool
+    is_forced: bool
+    on_planned: Callable[[Selection], None] | None
+    may_choose_again: bool
+
+
+def joined_report(rounds: Sequence[Report]) -> Report:
+    """That of the last round, with what the ones before it have fetched."""
+    return msgspec.structs.replace(
+        rounds[-1],
+        fetched_files=sum(one.fetched_files for one in rounds),
+        fetched_bytes=sum(one.fetched_bytes for one in rounds),
+        corrected=tuple(name for one in rounds for name in one.corrected),
+        seconds=round(sum(one.seconds for one in rounds), 3),
+    )
+
+
+async def _sync_once(stack: Stack, request: Request, once: _Once) -> Report:
+    started, version, limits = stack.clock.now().timestamp(), stack.plans.version(), Limits(stack, request)
     roots, listed = await expand_roots(stack, request)
-    if not is_dry_run and (known := unchanged(stack, request, roots, listed)) is not None:
+    if not once.is_dry_run and (known := unchanged(stack, request, roots, listed)) is not None:
         return recorded(stack, stack.runs.begin_run("sync", request.index, started), started, known)
-    selected = await select(stack, request, roots, keeps_going=keeps_going)
+    selected = await select(stack, request, roots, keeps_going=once.keeps_going, is_forced=once.is_forced)
     current = stack.generations.current_selection(request.index)
-    carry_over = partial(carried_over, selected.selection, current, request.on_removal, request.policy, selected.pages)
+    carry_over = carrying_over(stack, request, selected, current)
     selection = carry_over(is_partial=bool(selected.faults))
-    holdings = _admitted(dict(stack.holdings.holdings()), selection)
+    holdings = admitted(dict(stack.holdings.own()), selection)
     plan = make_plan(selection, current, holdings)
-    adopted: dict[str, Holding] = {}
-    if plan.fetch and not is_dry_run and stack.runs.newest_outcome(request.index) not in SETTLED:
-        adopted = await adopt(stack, plan.fetch)
-        holdings |= adopted
+    reclaimed = {} if once.is_dry_run else await _reclaimed(stack, request, plan)
+    if reclaimed:
+        holdings |= reclaimed
         plan = make_plan(selection, current, holdings)
     report = planned_report(request, selection, selected, plan)
-    if on_planned is not None:
-        on_planned(selection)
-    if is_dry_run:
+    if once.on_planned is not None:
+        once.on_planned(selection)
+    if once.is_dry_run:
         return remember(stack, request, selected, report, version)
     run = stack.runs.begin_run("sync", request.index, started)
     try:
@@ -126,17 +181,24 @@ async def sync(
             current=current,
             holdings=holdings,
             selected=selected,
-            roots=tuple(roots),
-            adopted=frozenset(adopted),
-            is_forced=is_forced,
+            roots=tuple(root for root in roots if root.project not in selected.left_out),
+            reclaimed=frozenset(reclaimed),
+            once=once,
+            limits=limits,
         )
-        report = await _carry_out(stack, request, carried, report, keeps_going=keeps_going)
+        report = await _carry_out(stack, request, carried, report)
     except BaseException as error:
         stack.runs.finish_run(run, stack.clock.now().timestamp(), outcome_of(error), b"{}")
         raise
-    if report.is_complete and not report.corrected:
+    if report.is_complete and not report.corrected and report.outcome in SETTLED:
         stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
     return recorded(stack, run, started, report)
+
+
+async def _reclaimed(stack: Stack, request: Request, plan: Plan) -> dict[str, Holding]:
+    """What stands in the store without a record, where the last run may have left something behind."""
+    is_left = stack.runs.newest_outcome(request.index) not in SETTLED
+    return await reclaim(stack, plan.fetch) if plan.fetch and is_left else {}
 
 
 def planned_report(request: Request, selection: Selection, selected: Selected, plan: Plan) -> Report:
@@ -159,7 +221,7 @@ def outcome_of(error: BaseException) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else "unexpected"
 
 
-def _admitted(holdings: dict[str, Holding], selection: Selection) -> dict[str, Holding]:
+def admitted(holdings: dict[str, Holding], selection: Selection) -> dict[str, Holding]:
     """Those whose bytes no requirement forbids now; the others are asked for anew, and not shown as they are."""
     for planned in planned_files(selection):
         holding = holdings.get(planned.file.identity)
@@ -186,20 +248,25 @@ class _Carried(msgspec.Struct, frozen=True, kw_only=True):
     holdings: dict[str, Holding]
     selected: Selected
     roots: tuple[Root, ...]
-    adopted: frozenset[str]
+    reclaimed: frozenset[str]
     """The identities of files that were found in the store: what they require may be another than was believed."""
-    is_forced: bool
+    once: _Once
+    limits: Limits
 
 
-async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: Report, *, keeps_going: bool) -> Report:
+async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: Report) -> Report:
     plan = report.plan
     refuse_lack_of_space(stack, plan)
     transfer = Transfer(stack, request)
     if plan.fetch:
         stack.reporter.stage("transfer", total=len(plan.fetch), total_bytes=plan.fetch_bytes)
-        await transfer.run(plan.fetch)
-        if transfer.faults and not keeps_going:
+        await carried.limits.transfer(transfer, plan.fetch)
+        if transfer.faults and not carried.once.keeps_going:
             raise joined_error(transfer.faults)
+        if carried.limits.reason and len(transfer.held) + len(transfer.faults) < len(plan.fetch):
+            return _stopped(report, transfer, carried.limits)
+        if transfer.corrected and request.follow.is_followed and carried.once.may_choose_again:
+            return _unpublished(report, transfer, CORRECTED)
     carried.holdings.update(transfer.held)
     removed = plan.removed
     if transfer.faults:
@@ -224,8 +291,27 @@ async def _carry_out(stack: Stack, request: Request, carried: _Carried, report: 
         faults=faults,
         fetched_files=len(transfer.held),
         fetched_bytes=sum(holding.blob.size for holding in transfer.held.values()),
+        file_hosts=stack.file_hosts.reports() if stack.file_hosts is not None and plan.fetch else (),
         pages_written=pages_written,
         deleted_files=deleted,
+        corrected=tuple(planned.file.filename for planned in transfer.corrected),
+    )
+
+
+def _stopped(report: Report, transfer: Transfer, limits: Limits) -> Report:
+    """What was fetched is held, and nothing is published: half of what belongs together would not install."""
+    left = len(report.plan.fetch) - len(transfer.held)
+    told = f"{limits.reason}: {left} of {len(report.plan.fetch)} files are left for the next run, which publishes them"
+    return _unpublished(msgspec.structs.replace(report, warnings=(told, *report.warnings)), transfer, "stopped")
+
+
+def _unpublished(report: Report, transfer: Transfer, outcome: str) -> Report:
+    """What was fetched, though nothing of it is shown yet."""
+    return msgspec.structs.replace(
+        report,
+        outcome=outcome,
+        fetched_files=len(transfer.held),
+        fetched_bytes=sum(holding.blob.size for holding in transfer.held.values()),
         corrected=tuple(planned.file.filename for planned in transfer.corrected),
     )
 
@@ -236,7 +322,7 @@ async def _refuse_to_break(stack: Stack, request: Request, carried: _Carried, tr
     if before is None or (before == carried.selection and not transfer.held):
         return
     doubtful = {*(planned.project for planned in transfer.corrected), *(one.planned.project for one in transfer.faults)}
-    doubtful |= {one.project for one in planned_files(carried.selection) if one.file.identity in carried.adopted}
+    doubtful |= {one.project for one in planned_files(carried.selection) if one.file.identity in carried.reclaimed}
     change = Change(
         roots=carried.roots,
         before=before,
@@ -248,7 +334,7 @@ async def _refuse_to_break(stack: Stack, request: Request, carried: _Carried, tr
         pages=carried.selected.pages,
     )
     sentences = await broken_roots(stack, request, change)
-    if sentences and not carried.is_forced:
+    if sentences and not carried.once.is_forced:
         raise refusal(sentences, is_corrected=bool(transfer.corrected))
     for sentence in sentences:
         stack.reporter.note(f"published by force, and it breaks what could be installed: {sentence}")
@@ -274,48 +360,6 @@ def _publish(stack: Stack, request: Request, carried: _Carried) -> int:
         stack.generations.finish(generation, stack.clock.now().timestamp())
         stack.epochs.advance(request.index)
     return written
-
-
-def _refuse_problems(problems: Sequence[Problem]) -> None:
-    """Without --keep-going, what certainly cannot be had stops the run before anything is fetched."""
-    certain = [problem for problem in problems if problem.is_certain]
-    if not certain:
-        return
-    message = "\n".join(describe_problem(problem) for problem in certain)
-    hint = "Change the requirement, the targets or the filters, or mirror the rest with --keep-going."
-    kinds = {problem.kind for problem in certain}
-    if kinds == {ProblemKind.MISSING}:
-        raise NotFound(message, hint=hint)
-    if kinds == {ProblemKind.EXCLUDED}:
-        raise Refused(message, hint=hint)
-    raise Unresolvable(message, hint=hint)
-
-
-def describe_problem(problem: Problem) -> str:
-    """One line for people: what was wanted, why it cannot be had, for which environments, and who wanted it."""
-    where = f" [{', '.join(problem.environments)}]" if problem.environments != ("any",) else ""
-    chain = f" (wanted by {' > '.join(problem.chain)})" if problem.chain else ""
-    name = (
-        problem.requirement
-        if problem.requirement.startswith(problem.project)
-        else (f"{problem.project} {problem.requirement}")
-    )
-    return f"{name}: {problem.reason}{where}{chain}"
-
-
-def refuse_lack_of_space(stack: Stack, plan: Plan) -> None:
-    """Raises OutOfSpace before anything is fetched."""
-    free_bytes = stack.blobs.free_bytes()
-    if plan.fetch and free_bytes is not None and plan.fetch_bytes > free_bytes:
-        raise OutOfSpace("the store", plan.fetch_bytes, free_bytes)
-
-
-def joined_error(faults: Sequence[TransferFault]) -> PypimError:
-    """All the files that could not be had in one error, of the family of the first."""
-    first = faults[0].cause
-    first.message = "\n".join(fault.message for fault in faults)
-    first.hint = first.hint or "Run the command again; what was fetched is kept. --keep-going publishes the rest."
-    return first
 
 
 def summary(report: Report) -> dict[str, object]:

@@ -84,7 +84,12 @@ class Transfer:
             await self._unsettled.acquire()
             try:
                 staged = await download(
-                    self._stack.fetcher, self._stack.blobs, planned.file, self._limit_bytes, self._count_bytes
+                    self._stack.fetcher,
+                    self._stack.blobs,
+                    planned.file,
+                    self._limit_bytes,
+                    self._count_bytes,
+                    self._stack.file_hosts,
                 )
                 holding, metadata = self._check(planned, staged)
             except (UpstreamFault, IntegrityFault, Refused) as error:  # some hosts answer 403 for what is missing

@@ -52,6 +52,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     mask: int
     lines: tuple[Root, ...] = ()
     """What is installed together, where that is the question; the root then only stands for their file."""
+    is_one_enough: bool = False
+    """Whether any one release will do, as for an installer; else every one that the rule takes must."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,7 +237,7 @@ class _Reading:
         if trial.version is not None:
             text = _text_of(trial.root, trial.version, held)
             pairs = [pair for pair in pairs if pair.release.text == text]
-        for pair, reading, where in sorted(_as_readings(pairs), key=_importance):
+        for pair, reading, where in sorted(_as_readings(pairs), key=_importance, reverse=trial.is_one_enough):
             mask = self._wide(where) & rest
             rest &= ~mask
             if not mask:

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pypim.core.plan import PlannedFile, planned_files
 from pypim.sync.publish import HTML_NAME, JSON_NAME, Publisher, pages_of
+from pypim.sync.reading import Damage, Reading
 from pypim.sync.remove import delete_files
 from pypim.sync.transfer import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from packaging.utils import NormalizedName
 
     from pypim.core.model import Holding, Page
-    from pypim.ports import Reporter, Tree
+    from pypim.ports import Tree
     from pypim.sync.model import Request, Stack
 
-_THREADS = 2  # hashing lets go of the interpreter's lock, and two readers keep a disk busy
 _UNLISTED = "no index lists it any more; `pypim prune` deletes it"
 _DROPPED = "only an unfinished sync lists it: dropped, and `pypim sync` fetches it again"
-_AT_ONCE = 64  # files handed to a thread together, so that a small file costs no hand-over of its own
-
-
-class Damage(msgspec.Struct, frozen=True, kw_only=True):
-    """One file that is not as it was stored or published."""
-
-    identity: str
-    """Of a held file; of a published one its path in the tree."""
-    filename: str
-    reason: str
-    is_repaired: bool = False
 
 
 class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +32,8 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     file_bytes: int
     damages: tuple[Damage, ...]
+    passed_over: int = 0
+    """Held files that were read recently enough, as --since says."""
 
     @property
     def is_sound(self) -> bool:
@@ -53,73 +41,35 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
         return all(damage.is_repaired for damage in self.damages)
 
 
-async def verify(stack: Stack, request: Request, *, repairs: bool) -> VerifyReport:
+async def verify(stack: Stack, request: Request, *, repairs: bool, reading: Reading | None = None) -> VerifyReport:
     """Re-read every file that this index lists, or that none does, and what is published of it.
 
-    With `repairs`, damaged files are fetched again and what is published is written again. A damaged file that no
-    index lists any more cannot be fetched again and stays named. Raises StoreFault.
+    `reading` says which of the files, and how fast. With `repairs`, damaged files are fetched again and what is
+    published is written again. A damaged file that no index lists any more cannot be fetched again and stays named.
+    Raises StoreFault.
     """
     selection = stack.generations.current_selection(request.index)
     listed = {planned.file.identity: planned for planned in planned_files(selection)} if selection else {}
     elsewhere = stack.generations.listed(besides=request.index) - listed.keys()
-    held = {identity: holding for identity, holding in stack.holdings.holdings() if identity not in elsewhere}
-    damages = await read_again(stack.reporter, ((*item, stack.blobs.path(item[1])) for item in held.items()))
+    reading = reading or Reading(stack.reporter)
+    own = {identity: holding for identity, holding in stack.holdings.holdings() if identity not in elsewhere}
+    held = reading.due(own)
+    damages = await reading.read((*item, stack.blobs.path(item[1])) for item in held.items())
     if repairs and damages:
         damages = await _repair(stack, request, damages, held, listed)
     if selection is not None and stack.tree is not None:
         lost = {damage.identity for damage in damages if not damage.is_repaired}
-        holdings = dict(stack.holdings.holdings())
+        holdings = dict(stack.holdings.own())
         there = {identity: holdings[identity] for identity in holdings.keys() & (listed.keys() - lost)}
-        spoilt = await _published_damages(stack, stack.tree, request.index, there)
+        spoilt = await _published_damages(stack, stack.tree, request.index, there, reading)
         if repairs and spoilt:
             _publish_again(stack, request.index, pages_of(selection, holdings), there, spoilt)
             spoilt = [msgspec.structs.replace(damage, is_repaired=True) for damage in spoilt]
         damages += spoilt
     total_bytes = sum(holding.blob.size for holding in held.values())
-    return VerifyReport(files=len(held), file_bytes=total_bytes, damages=tuple(damages))
-
-
-async def read_again(reporter: Reporter, files: Iterable[tuple[str, Holding, Path]]) -> list[Damage]:
-    """Read files, each an (identity, what it should be, where it stands), and compare; in the order of their paths."""
-    items = sorted(files, key=lambda item: item[2])
-    total_bytes = sum(holding.blob.size for _, holding, _ in items)
-    reporter.stage("verify", total=len(items), total_bytes=total_bytes)
-    damages: list[Damage] = []
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
-        loop = asyncio.get_running_loop()
-        batches = [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]
-        tasks = [loop.run_in_executor(pool, _check_batch, batch) for batch in batches]
-        for task, batch in zip(tasks, batches, strict=True):
-            damages += await task
-            reporter.advance(len(batch), size_bytes=sum(holding.blob.size for _, holding, _ in batch))
-    return damages
-
-
-def _check_batch(items: Iterable[tuple[str, Holding, Path]]) -> list[Damage]:
-    found = []
-    for identity, holding, path in items:
-        reason = damage_of(holding, path)
-        if reason:
-            found.append(Damage(identity=identity, filename=holding.filename, reason=reason))
-    return found
-
-
-def damage_of(holding: Holding, path: Path) -> str:
-    """What is wrong with a held file and its `.metadata`; empty where nothing is."""
-    try:
-        with path.open("rb", buffering=0) as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if digest != holding.blob.sha256:
-            return f"its sha256 is {digest}, not {holding.blob.sha256}"
-        if holding.metadata_sha256 is not None:
-            body = path.with_name(path.name + ".metadata").read_bytes()
-            if hashlib.sha256(body).hexdigest() != holding.metadata_sha256:
-                return "its .metadata is not the one that was stored"
-    except FileNotFoundError as error:
-        return f"{error.filename} is missing"
-    except OSError as error:
-        return f"it cannot be read: {error.strerror}"
-    return ""
+    return VerifyReport(
+        files=len(held), file_bytes=total_bytes, damages=tuple(damages), passed_over=len(own) - len(held)
+    )
 
 
 async def _repair(
@@ -158,7 +108,9 @@ async def _repair(
 
 
 # --- what is published ----------------------------------------------------------------------------------------------
-async def _published_damages(stack: Stack, tree: Tree, index: str, held: Mapping[str, Holding]) -> list[Damage]:
+async def _published_damages(
+    stack: Stack, tree: Tree, index: str, held: Mapping[str, Holding], reading: Reading
+) -> list[Damage]:
     """The pages of the tree that are not as they were written, the files that it lacks, and its damaged copies.
 
     What is a link to the store's own file was read there.
@@ -172,11 +124,11 @@ async def _published_damages(stack: Stack, tree: Tree, index: str, held: Mapping
         found.append(("simple/", "the list of projects is missing"))
     lacking = {holding.path for holding in tree.lacking(held.values())}
     found += [(path, "it is missing where it is published") for path in sorted(lacking)]
-    placed = {holding.path: holding for holding in held.values() if holding.path not in lacking}
+    placed = {holding.path: holding for holding in reading.due(held).values() if holding.path not in lacking}
     copies = ((path, holding, tree.copy_of(holding)) for path, holding in placed.items())
     copied = [(path, holding, place) for path, holding, place in copies if place is not None]
     if copied:
-        spoilt = await read_again(stack.reporter, copied)
+        spoilt = await reading.read(copied, remembers=False)
         found += [(damage.identity, f"where it is published, {damage.reason}") for damage in spoilt]
     return [Damage(identity=path, filename=path, reason=reason) for path, reason in found]
 

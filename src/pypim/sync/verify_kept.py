@@ -6,27 +6,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.sync.verify import VerifyReport, read_again
+from pypim.sync.verify import VerifyReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pypim.core.model import Holding
-    from pypim.ports import Blobs, Cached, Reporter
+    from pypim.ports import Blobs, Cached
+    from pypim.sync.reading import Reading
 
 _LOST = "; not repaired: only an upload has ever brought it, so take it from a backup"
 _DROPPED = "; dropped, and fetched again when somebody asks for it"
 
 
 async def verify_kept(
-    index: str, held: Mapping[str, Holding], blobs: Blobs, reporter: Reporter, *, cached: Cached | None, repairs: bool
+    index: str, own: Mapping[str, Holding], blobs: Blobs, reading: Reading, *, cached: Cached | None, repairs: bool
 ) -> VerifyReport:
-    """Re-read the files of one index, each an identity and what it should be.
+    """Re-read those files of one index that are due, each an identity and what it should be.
 
     `cached` are the files of proxies, where it is one of them: with `repairs` it drops what is damaged. Of a hosted
     index nothing can be fetched again. Raises StoreFault.
     """
-    damages = await read_again(reporter, ((*item, blobs.path(item[1])) for item in held.items()))
+    held = reading.due(own)
+    damages = await reading.read((*item, blobs.path(item[1])) for item in held.items())
     if repairs and damages and cached is not None:
         with blobs.alone():
             for holding in cached.drop(index, [damage.identity for damage in damages]):
@@ -38,4 +40,6 @@ async def verify_kept(
             for damage in damages
         ]
     total_bytes = sum(holding.blob.size for holding in held.values())
-    return VerifyReport(files=len(held), file_bytes=total_bytes, damages=tuple(damages))
+    return VerifyReport(
+        files=len(held), file_bytes=total_bytes, damages=tuple(damages), passed_over=len(own) - len(held)
+    )

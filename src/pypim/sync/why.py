@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from pypim.core.selection import Selection
     from pypim.core.steps import ReleaseKey
     from pypim.core.target import Environment
-    from pypim.ports import MetadataCache
+    from pypim.ports import Generations, MetadataCache
+
+
+def chosen_for(index: MirrorIndex, generations: Generations, project: NormalizedName) -> Selection | None:
+    """What tells why an index keeps a project: all that it has, or where nothing is followed, what it has of that.
+
+    None where there is nothing.
+    """
+    if index.follow.is_followed:
+        return generations.current_selection(index.name)
+    portion = generations.portion(index.name, project)
+    return portion if portion.releases else None
 
 
 def kept_of(

@@ -15,10 +15,12 @@ from pypim.core.names import normalize_extra, parse_name
 from pypim.core.remedies import NEW_TARGET, file_remedies, project_remedies
 from pypim.core.sizing import Sizing
 from pypim.core.steps import Steps
+from pypim.sync.each import follows_nothing
 from pypim.sync.remedy import Wanted, asking, letting_in, proviso, sentence
 from pypim.sync.run import expand_roots, select
 from pypim.sync.unasked import metadata_of
 from pypim.sync.unchosen import Case, Conflict, describe_unchosen
+from pypim.sync.walking import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,12 +55,14 @@ class Objections(msgspec.Struct, frozen=True, kw_only=True):
 async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Objections:
     """Judge every file of the releases that satisfy a requirement. Raises ProjectNotFound or UpstreamFault."""
     name = parse_name(line.requirement.name)
-    selection = stack.generations.current_selection(request.index)
+    is_alone = follows_nothing(request)
+    generations, index = stack.generations, request.index
+    selection = generations.portion(index, name) if is_alone else generations.current_selection(index)
     kept = _kept_versions(selection, name, line.requirement.specifier)
     answer = Objections(index=request.index, requirement=line.text, is_kept=bool(kept), verdict="")
     if selection is not None and kept:
         return msgspec.structs.replace(answer, **await _kept(stack, selection, request, line, kept))
-    roots, _ = await expand_roots(stack, request)
+    roots = Rules(request).roots(name) if is_alone else (await expand_roots(stack, request))[0]
     is_root = any(root.project == name for root in roots)
     page = await stack.index.project(name)
     chooser = Chooser(request.environments, request.policy, stack.clock.now())
@@ -68,7 +72,8 @@ async def object_to(stack: Stack, request: Request, line: RequirementLine) -> Ob
     candidates = chooser.candidates(page, hashes)
     verdict = request.policy.project_verdict(name, is_dependency=not is_root)
     if candidates.withheld:
-        return msgspec.structs.replace(answer, verdict=candidates.withheld)
+        remedy = sentence([one.remedy for one in request.policy.limits.objections(page)])
+        return msgspec.structs.replace(answer, verdict=candidates.withheld, remedy=remedy)
     files = await _judged(judge, page, line.requirement.specifier)
     if not files:
         newest = candidates.releases[0].text if candidates.releases else "none"

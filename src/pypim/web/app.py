@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pypim.server")
 _HEX = frozenset("0123456789abcdef")
+_PATHS = "Each index is at /NAME/simple/, with the name that the configuration gives it in [indexes.NAME]."
 _READING = frozenset({"GET", "HEAD"})
+LEAST_BYTES_PER_SECOND = 1 << 10
+"""Of the body of a request, behind the first seconds of `request-timeout`."""
 
 
 class App:
@@ -56,14 +59,14 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        watched = _Watched(send)
+        watched = _Watched(scope, send)
         try:
             await self._answer(scope, receive, watched)
         except Exception as error:
             if watched.has_begun:
                 _log.warning("%s broke off: %s", scope["path"], fault_of(error).message)
                 raise  # the connection breaks, for what was promised cannot be kept
-            await send_error(scope, send, error)
+            await send_error(scope, watched, error)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = self._path_of(scope)
@@ -97,7 +100,7 @@ class App:
     async def _read(self, scope: Scope, send: Send, index: str, answer: Callable[[], Awaitable[None]]) -> None:
         method = scope["method"]
         if index not in self.context.indexes:
-            raise NotFound("there is no index at this path", hint="The paths are /NAME/simple/; see the front page.")
+            raise NotFound("there is no index at this path", hint=_PATHS)
         if method == "OPTIONS":
             await send_whole(send, 204, [*CORS, (b"access-control-allow-methods", b"GET, HEAD, OPTIONS")], b"")
         elif method not in _READING:
@@ -145,40 +148,56 @@ class App:
 
 
 class _Watched:
-    """A `send` that knows whether an answer has begun."""
+    """A `send` that knows whether an answer has begun, and ends the connection where the request was not read whole."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
         self._send = send
         self.has_begun = False
 
     def __call__(self, message: Message) -> Awaitable[None]:
+        if not self.has_begun and self._scope.get("state", {}).get("is_cut_short", False):
+            headers: Headers = [pair for pair in message.get("headers", ()) if pair[0] != b"connection"]
+            message["headers"] = [*headers, (b"connection", b"close")]
         self.has_begun = True
         return self._send(message)
 
 
 class _Impatient:
-    """A `receive` that waits only so long for the next part of a body; once it has all, for as long as it takes."""
+    """A `receive` that waits only so long for the next part of a body; once it has all, for as long as it takes.
+
+    Nor does it wait so long for every byte of it: behind the first so many seconds it must have come at a least rate.
+    """
 
     def __init__(self, receive: Receive, seconds: float) -> None:
         self._receive = receive
         self._seconds = seconds
         self._is_complete = False
+        self._began: float | None = None
+        self._received_bytes = 0
 
     async def __call__(self) -> Message:
         if self._is_complete:
             return await self._receive()
+        now = asyncio.get_running_loop().time()
+        self._began = now if self._began is None else self._began
+        spent = now - self._began
+        left = self._seconds + self._received_bytes / LEAST_BYTES_PER_SECOND - spent
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(min(self._seconds, max(left, 0.0))):
                 message = await self._receive()
         except TimeoutError:
+            if left < self._seconds:
+                raise RequestTimeout(round(spent + left, 1), self._received_bytes) from None
             raise RequestTimeout(self._seconds) from None
+        self._received_bytes += len(message.get("body", b""))
         self._is_complete = not message.get("more_body", False)
         return message
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     del receive, send
-    raise NotFound(f"there is nothing at {scope['path'][:200]}", hint="Indexes are at /NAME/simple/.")
+    raise NotFound(f"there is nothing at {scope['path'][:200]}", hint=_PATHS)
 
 
 def _is_file(rest: str) -> bool:

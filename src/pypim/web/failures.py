@@ -43,8 +43,12 @@ class Failures:
             self._levels.popitem(last=False)
 
     def _level(self, peer: str) -> float:
-        level, at = self._levels.get(network_of(peer), (0.0, 0.0))
-        return max(0.0, level - (self._now() - at) * self._most / _MINUTE)
+        network, now = network_of(peer), self._now()
+        level, at = self._levels.get(network, (0.0, now))
+        if now < at:  # the clock was set back: it leaks from now on
+            self._levels[network] = level, now
+            return level
+        return max(0.0, level - (now - at) * self._most / _MINUTE)
 
 
 def network_of(peer: str) -> str:

@@ -139,31 +139,25 @@ class Files:
     ) -> None:
         """Send what is there and wait for the rest; the head goes out with the first bytes, or there is none."""
         size = arriving.size
-        span = _span(scope, size, file) if size is not None else None
+        span = _span(scope, size, file)
         if isinstance(span, Unsatisfiable):
-            await _send_unsatisfiable(send, headers, size or 0)
+            await _send_unsatisfiable(send, headers, size)
             return
         status, headers = _head(headers, span, size)
-        start = span.start if span else 0
-        stop = span.stop if span else size
-        most = _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - start)
-        chunk = await arriving.read(start, most) if most else b""
+        start, stop = (span.start, span.stop) if span else (0, size)
+        chunk = await arriving.read(start, min(_CHUNK_BYTES, stop - start)) if start < stop else b""
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        if scope["method"] == "HEAD":
+        if scope["method"] == "HEAD" or start == stop:
             await send({"type": "http.response.body", "body": b""})
             return
         while chunk and not await send.is_gone():
             start += len(chunk)
-            is_last = stop is not None and start >= stop
-            await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
-            if is_last:
+            await send({"type": "http.response.body", "body": chunk, "more_body": start < stop})
+            if start >= stop:
                 return
-            chunk = await arriving.read(start, _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - start))
-        if chunk:
-            return  # nobody is there any more
-        if stop is not None and start < stop:
+            chunk = await arriving.read(start, min(_CHUNK_BYTES, stop - start))
+        if not chunk:
             raise UpstreamMalformed(file.url, f"{file.filename} ends after {start:,} of {stop:,} bytes")
-        await send({"type": "http.response.body", "body": b""})
 
     async def _send_bytes(self, scope: Scope, send: Send, headers: Headers, content: bytes) -> None:
         etag = f'"{hashlib.sha256(content).hexdigest()}"'
@@ -193,10 +187,10 @@ def _span(scope: Scope, size: int, file: DistFile) -> Span | Unsatisfiable | Non
     return parse_range(asked, size)
 
 
-def _head(headers: Headers, span: Span | None, size: int | None) -> tuple[int, Headers]:
+def _head(headers: Headers, span: Span | None, size: int) -> tuple[int, Headers]:
     """The status and the headers of a file or of a part of it."""
     if span is None:
-        return 200, headers if size is None else [*headers, _length(size)]
+        return 200, [*headers, _length(size)]
     content_range = f"bytes {span.start}-{span.stop - 1}/{size}"
     return 206, [*headers, _length(span.stop - span.start), (b"content-range", content_range.encode())]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pypim.web.context import Context
 
 Networks = tuple["IPv4Network | IPv6Network", ...]
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 _SOCKET = ""
 """The peer behind a Unix socket: whoever may open it is trusted."""
 
@@ -42,7 +44,17 @@ def base_url(scope: Scope, context: Context) -> str:
     if is_trusted(client[0] if client else _SOCKET, context.trusted_proxies):
         scheme = _first(header(scope, b"x-forwarded-proto")) or scheme
         host = _first(header(scope, b"x-forwarded-host")) or host
+    if not _HOST.fullmatch(host):
+        host = _address_of(scope)
     return f"{'https' if scheme == 'https' else 'http'}://{host}{context.root_path}"
+
+
+def _address_of(scope: Scope) -> str:
+    """The address that a request came in at, for one that names no host, or none that could be one (RFC 9110, 7.2)."""
+    address, port = scope.get("server") or ("localhost", None)
+    if not _HOST.fullmatch(address):
+        address = f"[{address}]" if _HOST.fullmatch(f"[{address}]") else "localhost"
+    return f"{address}:{port}" if port else address
 
 
 def _first(value: str | None) -> str:

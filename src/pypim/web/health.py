@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from pypim.index.sharing import SingleFlight
+
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
@@ -19,6 +21,10 @@ _HEADERS = {"cache-control": "no-store"}
 
 def routes(context: Context) -> list[BaseRoute]:
     """/healthz: the process answers; /readyz: the store does, too."""
+    flights = SingleFlight[None]()
+
+    async def check() -> None:
+        await context.background.run(context.check_store)
 
     async def healthz(request: Request) -> Response:
         del request
@@ -27,7 +33,7 @@ def routes(context: Context) -> list[BaseRoute]:
     async def readyz(request: Request) -> Response:
         """Raises StoreFault (503), which is the answer."""
         del request
-        await context.background.run(context.check_store)
+        await flights.value("store", check)  # many that ask do not make many writes
         return PlainTextResponse("ready\n", headers=_HEADERS)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

@@ -77,12 +77,12 @@ class ReadyLists:
 
     async def _read(self, _: None) -> ReadyList:
         await self._make(self._state())
-        kept = self._recall(None)
+        kept = await self._recall(None)
         if kept is None or kept.value is None:
             raise StoreUnreadable(str(self._folder / READY_NAME), "it was to be written, and is not there")
         return kept.value
 
-    def _recall(self, _: None) -> Kept[ReadyList] | None:
+    async def _recall(self, _: None) -> Kept[ReadyList] | None:
         try:
             ready = msgspec.json.decode((self._folder / READY_NAME).read_bytes(), type=ReadyList)
         except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):

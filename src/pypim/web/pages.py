@@ -10,7 +10,7 @@ from pypim.core import simple_html, simple_json
 from pypim.core.errors import NotFound
 from pypim.core.model import Page, ProjectStatus
 from pypim.core.negotiate import HTML_TYPE, JSON_TYPE, PLAIN_HTML_TYPE
-from pypim.core.served import file_paths, served_page
+from pypim.core.served import file_paths, findable_page, served_page
 from pypim.index.sharing import SingleFlight
 from pypim.web.answers import Represented, represent
 
@@ -69,7 +69,8 @@ class RenderedPage:
     @property
     def entries(self) -> int:
         """How many files or projects it lists."""
-        return len(self.value.files) if isinstance(self.value, Page) else len(self.value.projects)
+        value = self.value
+        return len(value.files) + len(value.versions) if isinstance(value, Page) else len(value.projects)
 
     def render(self, content_type: str) -> Represented:
         """Make a form of it; in any thread."""
@@ -169,8 +170,13 @@ class Pages:
             before = served.mark(name)
             value = await (served.project_list() if name is None else served.project(name))
             if served.mark(name) == before:
-                return before, value
-        return object(), value
+                break
+        else:
+            before = object()
+        if not isinstance(value, Page):
+            return before, value
+        is_long = len(value.files) > _MOST_IN_PLACE
+        return before, await asyncio.to_thread(findable_page, value) if is_long else findable_page(value)
 
     def _drop(self, key: Key) -> None:
         if self._kept.pop(key, None) is not None:

@@ -14,18 +14,20 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pypim.core.access import Action
+from pypim.core.access_errors import CredentialsNeeded, NotPermitted
 from pypim.core.errors import NotFound, PypimError
-from pypim.core.filling import Unusable, file_named, read_wanted, wanted_files
+from pypim.core.filling import Ignored, Unusable, file_named, read_wanted, wanted_files
 from pypim.core.served import file_path
 from pypim.core.upload import UploadForm
 from pypim.core.upload_errors import InvalidUpload, NotHosted
 from pypim.web.reading import admit_reader, index_of, project_of_path, redirect, whole_body
 from pypim.web.upload_form import read_parts
-from pypim.web.upload_routes import admit_sender, check_length, drain, limited_chunks
+from pypim.web.upload_routes import admit_sender, check_length, drained, limited_chunks, tell_stranger, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from packaging.utils import NormalizedName
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
@@ -40,7 +42,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What became of a requirement: held, unparseable or failed."""
+    """What became of a line: held, unparseable, failed or ignored."""
 
     outcome: str
     text: str
@@ -76,12 +78,10 @@ async def _local(request: Request, context: Context) -> Response:
 async def _moved(request: Request, context: Context) -> Response:
     """To where the file is now; from the default index, or else from the one that takes uploads."""
     project, filename = project_of_path(request), request.path_params["filename"]
-    places = dict.fromkeys((context.default, *(uploads.name for uploads in context.uploads.values())))
-    for place in places:
+    for place in dict.fromkeys((context.default, *(uploads.name for uploads in context.uploads.values()))):
         served = context.indexes.get(place)
-        if served is None:
+        if served is None or not await _may_look(request, context, place, project):
             continue
-        await admit_reader(request, context, place, project)
         try:
             file = file_named(await served.project(project), filename)
         except NotFound:
@@ -91,22 +91,36 @@ async def _moved(request: Request, context: Context) -> Response:
     raise NotFound(f"{project} has no file {filename}", hint="Read the project's page at /simple/.")
 
 
+async def _may_look(request: Request, context: Context, place: str, project: NormalizedName) -> bool:
+    """Whether the sender reads that index. Credentials are asked for the default one only, for no other was named.
+
+    Of one that is closed to the sender nothing is said: neither that it has the file nor that it has not.
+    """
+    try:
+        await admit_reader(request, context, place, project)
+    except (CredentialsNeeded, NotPermitted) as refusal:
+        is_wrong = isinstance(refusal, CredentialsNeeded) and "authorization" in request.headers
+        if place == context.default or is_wrong:
+            raise
+        return False
+    return True
+
+
 async def _put(request: Request, context: Context) -> Response:
     """The body is the file."""
-    uploads = _uploads(context)
-    filename, project = request.path_params["filename"], project_of_path(request)
-    try:
-        check_length(request, uploads)
+    filename = request.path_params["filename"]
+    async with drained(request):
+        project = project_of_path(request)
+        uploads = await _uploads_told(request, context)
         sender = await admit_sender(request, context, uploads, Action.UPLOAD, project)
         staged = uploads.stage()
         try:
-            await _write(staged, limited_chunks(request, uploads.settings.max_upload_size))
-            await uploads.take(staged, UploadForm(filename=filename, name=project), sender)
+            async with told(uploads, sender, Action.UPLOAD, project):
+                check_length(request, uploads)
+                await _write(staged, limited_chunks(request, uploads.settings.max_upload_size))
+            await uploads.take(staged, UploadForm(filename=filename, name=project, takes_eggs=True), sender)
         finally:
             staged.discard()
-    except PypimError:
-        await drain(request)
-        raise
     return JSONResponse({"uploaded": "ok"})
 
 
@@ -124,25 +138,38 @@ async def _write(staged: StagedBlob, chunks: AsyncIterator[bytes]) -> None:
 
 async def _upload_form(request: Request, context: Context) -> Response:
     """The part `sdist` of the form is the file; nothing else is in it."""
-    uploads = _uploads(context)
     try:
-        check_length(request, uploads)
-        sender = await admit_sender(request, context, uploads, Action.UPLOAD, None)
-        staged = uploads.stage()
-        try:
-            chunks = limited_chunks(request, uploads.settings.max_upload_size)
-            content_type = request.headers.get("content-type", "")
-            _, filename = await read_parts(chunks, content_type, staged, uploads.settings.max_upload_size, "sdist")
-            await uploads.take(staged, UploadForm(filename=filename), sender)
-        finally:
-            staged.discard()
+        async with drained(request):
+            uploads = await _uploads_told(request, context)
+            sender = await admit_sender(request, context, uploads, Action.UPLOAD, None)
+            staged = uploads.stage()
+            try:
+                async with told(uploads, sender, Action.UPLOAD):
+                    check_length(request, uploads)
+                    filename = await _form_file(request, uploads, staged)
+                await uploads.take(staged, UploadForm(filename=filename, takes_eggs=True), sender)
+            finally:
+                staged.discard()
     except InvalidUpload as error:
-        await drain(request)
         return JSONResponse({"error": True, "message": error.message}, 400)
-    except PypimError:
-        await drain(request)
-        raise
     return JSONResponse({"uploaded": "ok"})
+
+
+async def _form_file(request: Request, uploads: Uploads, staged: StagedBlob) -> str:
+    """Write the file to `staged`; its name."""
+    most = uploads.settings.max_upload_size
+    content_type = request.headers.get("content-type", "")
+    _, filename = await read_parts(limited_chunks(request, most), content_type, staged, most, "sdist")
+    return filename
+
+
+async def _uploads_told(request: Request, context: Context) -> Uploads:
+    """The same, and the audit log is told where there is none."""
+    try:
+        return _uploads(context)
+    except NotHosted as error:
+        await tell_stranger(request, context, error, Action.UPLOAD, context.default)
+        raise
 
 
 def _uploads(context: Context) -> Uploads:
@@ -167,7 +194,7 @@ async def _fill(request: Request, context: Context) -> Response:
     lines = _held(request, context, served, wanted)
     if not is_form:
         return StreamingResponse(_as_text(lines), media_type="text/plain; charset=utf-8")
-    names = {"held": "cached", "unparseable": "unparseable", "failed": "failed"}
+    names = {"held": "cached", "unparseable": "unparseable", "failed": "failed", "ignored": "ignored"}
     told: dict[str, list[str]] = {name: [] for name in names.values()}
     async for line in lines:
         told[names[line.outcome]].append(line.text)
@@ -184,11 +211,14 @@ async def _part(body: bytes, content_type: str) -> bytes:
 
 
 async def _held(
-    request: Request, context: Context, served: Served, wanted: list[Wanted | Unusable]
+    request: Request, context: Context, served: Served, wanted: list[Wanted | Unusable | Ignored]
 ) -> AsyncIterator[Line]:
     for one in wanted:
         if isinstance(one, Unusable):
             yield Line("unparseable", one.text, one.reason)
+            continue
+        if isinstance(one, Ignored):
+            yield Line("ignored", one.text, one.reason)
             continue
         try:
             await admit_reader(request, context, served.name, one.project)

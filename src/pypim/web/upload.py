@@ -1,11 +1,13 @@
 """Uploads to a hosted index, and what becomes of them later: yanked, deleted, archived; each told to the audit log.
 
 The order is fixed: bytes durable, then the row, then the epoch, then the audit line, then the answer. Whoever is killed
-on the way leaves bytes without a row, which prune finds; a client that tries again is told that all is well.
+on the way leaves bytes without a row, which prune finds; a client that tries again is told that all is well. What is
+decided is decided on what the index has of the project, and the row is written only while it still has exactly that.
 """
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
@@ -35,6 +37,7 @@ from pypim.core.upload_archive import examine
 from pypim.core.upload_errors import NotHosted
 from pypim.web.unbroken import finished, in_thread
 from pypim.web.upload_form import read_upload
+from pypim.web.upload_whole import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from pypim.ports import Audit, Background, Blobs, Clock, Epochs, Hosted, Hosting, StagedBlob
 
 _MOST_REASON_CHARS = 1000
+_log = logging.getLogger("pypim.server")
 
 
 class UploadStore(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,11 +124,11 @@ class Uploads:
         received = await in_thread(partial(_inspect, staged, form))
         return await finished(self._settle(staged, form, received, sender))
 
-    async def refuse(self, error: PypimError, peer: str, action: str, project: str = "") -> None:
-        """Tell the audit log of somebody who was turned away at the door."""
+    async def refuse(self, error: PypimError, peer: str, action: str, project: str = "", visitor: str = "") -> None:
+        """Tell the audit log of somebody who was turned away before anything of the request was done."""
         entry = AuditEntry(
             time=self._now()[1],
-            visitor=error.who if isinstance(error, NotPermitted) else "",
+            visitor=error.who if isinstance(error, NotPermitted) else visitor,
             action=action,
             index=self.name,
             project=project,
@@ -205,7 +209,7 @@ class Uploads:
         return is_new
 
     async def _keep(self, staged: StagedBlob, form: UploadForm, received: Received, visitor: Visitor) -> bool:
-        """Decide, keep the bytes, commit the row; again from the start where the name was taken meanwhile."""
+        """Decide, keep the bytes, commit the row; again from the start where the project has changed meanwhile."""
         may_create, is_kept = self.settings.may_create(visitor), False
         project = named_project(form, received.archive)
         with ExitStack() as stack:
@@ -213,10 +217,12 @@ class Uploads:
                 standing = Standing()
                 if project is not None:
                     standing = self._store.hosted.standing(self.name, project, form.filename)
-                outcome = decide(form, received, standing, self.settings.policy, may_create=may_create)
+                choose = partial(decide, form, received, standing, self.settings.policy, may_create=may_create)
+                outcome = await in_thread(choose)
                 if isinstance(outcome, Rejected):
                     raise outcome.error
                 if isinstance(outcome, AlreadyHeld):
+                    await self._heal(staged, outcome.file, received)
                     return False
                 file = self._file(outcome, form, received, visitor)
                 if not is_kept:
@@ -225,6 +231,18 @@ class Uploads:
                     is_kept = True
                 if await self._background.run(partial(self._store.hosting.add, self.name, file, standing)):
                     return True
+
+    async def _heal(self, staged: StagedBlob, file: HostedFile, received: Received) -> None:
+        """Put the bytes of a listed file in their place where they are gone, or are others by now."""
+        path = self._store.blobs.path(file.holding)
+        if await in_thread(partial(is_whole, path, file)):
+            return
+        with ExitStack() as stack:
+            await in_thread(partial(stack.enter_context, self._store.keeping()))
+            metadata = received.archive.metadata if file.metadata_sha256 is not None else None
+            await self._store.blobs.keep(staged, file.holding, metadata)
+            await self._background.run(partial(self._store.hosting.hold, file))
+        _log.warning("%s: the bytes of %s were gone or damaged; an upload put them back", self.name, file.filename)
 
     def _file(self, accepted: Accepted, form: UploadForm, received: Received, visitor: Visitor) -> HostedFile:
         return HostedFile(

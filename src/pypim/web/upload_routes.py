@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,6 +40,9 @@ _MOST_BODY_BYTES = 64 << 10
 _MOST_REASON_CHARS = 1000
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_DRAINED_BYTES = 1 << 30
+_MOST_DRAINED_OF_STRANGERS = 64 << 20
+_STRANGER_SECONDS = 10.0
+"""So much, and for so long, is read of somebody who was not admitted, so that they see the answer."""
 
 _Body = TypeVar("_Body")
 
@@ -77,16 +81,14 @@ def routes(context: Context) -> list[BaseRoute]:
 
 
 async def _upload(request: Request, context: Context) -> Response:
-    """The upload API. Whoever is turned away is told so once all of the request has been read."""
-    try:
-        uploads = _uploads_of(request, context)
-        check_length(request, uploads)
+    """The upload API. Whoever is turned away is told so once the request has been read."""
+    async with drained(request):
+        uploads = await uploads_of(request, context, Action.UPLOAD)
         sender = await admit_sender(request, context, uploads, Action.UPLOAD, None)
+        async with told(uploads, sender, Action.UPLOAD):
+            check_length(request, uploads)
         chunks = limited_chunks(request, uploads.settings.max_upload_size)
         is_new = await uploads.receive(chunks, request.headers.get("content-type", ""), sender)
-    except PypimError:
-        await drain(request)
-        raise
     return PlainTextResponse("The file is listed.\n" if is_new else "The file was there already.\n")
 
 
@@ -108,48 +110,69 @@ async def _listed(request: Request, context: Context) -> Response:
 
 async def _yank(request: Request, context: Context) -> Response:
     uploads, project, sender = await _change_of(request, context, Action.YANK)
-    body = await _body(request, YankBody)
+    async with told(uploads, sender, Action.YANK, project):
+        body = await _body(request, YankBody)
+        reason = _reason(body.reason)
     version = request.path_params["version"]
-    await uploads.yank(sender, project, version, _reason(body.reason), is_yanked=True)
+    await uploads.yank(sender, project, version, reason, is_yanked=True)
     return _done(project=project, version=version, yanked=True, reason=body.reason)
 
 
 async def _unyank(request: Request, context: Context) -> Response:
     uploads, project, sender = await _change_of(request, context, Action.YANK)
     version = request.path_params["version"]
-    await uploads.yank(sender, project, version, _reason(request.query_params.get("reason", "")), is_yanked=False)
+    async with told(uploads, sender, Action.YANK, project):
+        reason = _reason(request.query_params.get("reason", ""))
+    await uploads.yank(sender, project, version, reason, is_yanked=False)
     return _done(project=project, version=version, yanked=False)
 
 
 async def _delete(request: Request, context: Context) -> Response:
     uploads, project, sender = await _change_of(request, context, Action.DELETE)
     filename = request.path_params["filename"]
-    await uploads.delete(sender, project, filename, _reason(request.query_params.get("reason", "")))
+    async with told(uploads, sender, Action.DELETE, project):
+        reason = _reason(request.query_params.get("reason", ""))
+    await uploads.delete(sender, project, filename, reason)
     return _done(project=project, filename=filename, deleted=True)
 
 
 async def _mark(request: Request, context: Context) -> Response:
     uploads, project, sender = await _change_of(request, context, Action.ADMIN)
-    body = await _body(request, StatusBody)
-    await uploads.mark(sender, project, body.status, _reason(body.reason))
+    async with told(uploads, sender, Action.ADMIN, project):
+        body = await _body(request, StatusBody)
+        reason = _reason(body.reason)
+    await uploads.mark(sender, project, body.status, reason)
     return _done(project=project, status=body.status.value, reason=body.reason)
 
 
 async def _change_of(request: Request, context: Context, action: Action) -> tuple[Uploads, NormalizedName, Sender]:
-    uploads = _uploads_of(request, context)
+    uploads = await uploads_of(request, context, action)
+    text = request.path_params["project"]
     try:
-        project = parse_name(request.path_params["project"])
+        project = parse_name(text)
     except InvalidName:
-        raise NotHosted(uploads.name, f"project {request.path_params['project'][:100]!r}") from None
+        sender = await admit_sender(request, context, uploads, action, None)
+        async with told(uploads, sender, action, text[:100]):
+            raise NotHosted(uploads.name, f"project {text[:100]!r}") from None
     return uploads, project, await admit_sender(request, context, uploads, action, project)
 
 
-def _uploads_of(request: Request, context: Context) -> Uploads:
+async def uploads_of(request: Request, context: Context, action: Action) -> Uploads:
+    """What takes the uploads that this path is for. Raises NotHosted, once the audit log has it."""
     name = request.path_params.get("index", context.default)
     found = context.uploads.get(name)
     if found is None:
-        raise NotHosted(name or "this server", "index here that takes uploads")
+        error = NotHosted(name or "this server", "index here that takes uploads")
+        await tell_stranger(request, context, error, action, name)
+        raise error
     return found
+
+
+async def tell_stranger(request: Request, context: Context, error: PypimError, action: Action, index: str) -> None:
+    """Tell the audit log of a refusal that is the same whoever sends it."""
+    peer = peer_of(request.scope, context.trusted_proxies)
+    project = request.path_params.get("project", "")
+    await context.doorkeeper.tell(error, "", peer, action.value, index[:100], project[:100])
 
 
 async def admit_sender(
@@ -163,7 +186,18 @@ async def admit_sender(
     except PypimError as error:
         await uploads.refuse(error, peer, action.value, project or "")
         raise
+    request.state.is_stranger = False
     return Sender(visitor, peer, lambda known: doorkeeper.permit(visitor, action, uploads.name, known))
+
+
+@asynccontextmanager
+async def told(uploads: Uploads, sender: Sender, action: Action, project: str = "") -> AsyncIterator[None]:
+    """The audit log is told of what is refused within, where nothing else would tell it."""
+    try:
+        yield
+    except PypimError as error:
+        await uploads.refuse(error, sender.peer, action.value, project, sender.visitor.name)
+        raise
 
 
 def check_length(request: Request, uploads: Uploads) -> None:
@@ -190,26 +224,39 @@ async def limited_chunks(request: Request, limit: int | None) -> AsyncIterator[b
         raise
 
 
+@asynccontextmanager
+async def drained(request: Request) -> AsyncIterator[None]:
+    """What is refused within is answered only once the request has been read."""
+    try:
+        yield
+    except PypimError:
+        await drain(request)
+        raise
+
+
 async def drain(request: Request) -> None:
     """Read on until the client has said all: it would not listen before, and take the end for a fault of the line.
 
     Not where the client waits to be asked for the rest (Expect: 100-continue) or has stalled, nor beyond any sensible
-    length.
+    length; and not for long where nobody knows who it is.
     """
+    is_stranger = getattr(request.state, "is_stranger", True)
+    most_bytes = _MOST_DRAINED_OF_STRANGERS if is_stranger else _MOST_DRAINED_BYTES
     length = request.headers.get("content-length", "0")
-    is_sensible = length.isdecimal() and int(length) <= _MOST_DRAINED_BYTES
-    if (
-        not is_sensible
-        or getattr(request.state, "has_stalled", False)
-        or request.headers.get("expect", "").lower() == "100-continue"
-    ):
+    is_sensible = length.isdecimal() and int(length) <= most_bytes
+    has_stalled = getattr(request.state, "has_stalled", False)
+    request.state.is_cut_short = True
+    if not is_sensible or has_stalled or request.headers.get("expect", "").lower() == "100-continue":
         return
     total = 0
-    with suppress(ClientDisconnect, RequestTimeout, RuntimeError):  # it has gone, has stalled, or has said all
-        async for chunk in request.stream():
-            total += len(chunk)
-            if total > _MOST_DRAINED_BYTES:
-                return
+    with suppress(ClientDisconnect, RequestTimeout, TimeoutError):  # it has gone, stalls, or has had a stranger's time
+        async with asyncio.timeout(_STRANGER_SECONDS if is_stranger else None):
+            with suppress(RuntimeError):  # it has said all
+                async for chunk in request.stream():
+                    total += len(chunk)
+                    if total > most_bytes:
+                        return
+            request.state.is_cut_short = False
 
 
 async def _body(request: Request, kind: type[_Body]) -> _Body:

@@ -30,17 +30,9 @@ CREATE TABLE listed (
   PRIMARY KEY (followed_id, name)
 ) STRICT, WITHOUT ROWID;
 
--- The first list of hundreds of thousands stays out of it: whoever has no mark reads them all.
+-- The first list of hundreds of thousands stays out of it: whoever has seen none yet reads them all.
 CREATE INDEX listed_changes ON listed (followed_id, revision) WHERE revision > 0;
 CREATE INDEX listed_missing ON listed (followed_id) WHERE missing_since IS NOT NULL;
-
--- Up to which revision of an upstream an index has worked through the changes.
-CREATE TABLE marks (
-  index_name TEXT NOT NULL,
-  upstream TEXT NOT NULL,            -- its URL
-  revision INTEGER NOT NULL,
-  PRIMARY KEY (index_name, upstream)
-) STRICT, WITHOUT ROWID;
 
 -- The projects that an index could not bring up to date.
 CREATE TABLE todo (
@@ -56,5 +48,11 @@ CREATE TABLE todo (
   is_accepted INTEGER NOT NULL,      -- the older state was taken in the end
   PRIMARY KEY (index_name, project)
 ) STRICT, WITHOUT ROWID;
+
+-- What is known of an upstream as a whole counts for plans: rows of listed change only with the revision or the way.
+CREATE TRIGGER followed_kept AFTER INSERT ON followed BEGIN UPDATE knowledge SET version = version + 1; END;
+CREATE TRIGGER followed_changed AFTER UPDATE ON followed
+WHEN new.revision <> old.revision OR new.way <> old.way OR new.serial IS NOT old.serial
+BEGIN UPDATE knowledge SET version = version + 1; END;
 
 PRAGMA user_version = 10;

@@ -1,0 +1,121 @@
+"""A page older than its project's serial is an old copy: asked for again, put on the to-do, taken in the end."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pypim.core.errors import ProjectNotFound
+from pypim.core.followed import Followed, Listed, Way
+from pypim.core.names import parse_name
+from tests.net.server import Server, answer
+
+if TYPE_CHECKING:
+    from pypim.core.model import Page
+    from tests.index.conftest import Kept
+
+APP = parse_name("app")
+PATH = "/simple/app/"
+
+
+def page(serial: int | None, *filenames: str) -> bytes:
+    meta = {"api-version": "1.0"} | ({} if serial is None else {"_last-serial": serial})
+    files = [{"filename": name, "url": name, "hashes": {"sha256": "a" * 64}} for name in filenames]
+    body = json.dumps({"meta": meta, "name": "app", "files": files}).encode()
+    return answer(200, body, Content_Type="application/vnd.pypi.simple.v1+json")
+
+
+OLD, NEW = page(5, "app-1.0.tar.gz"), page(9, "app-1.0.tar.gz", "app-2.0.tar.gz")
+
+
+def require(kept: Kept, url: str, serial: int) -> None:
+    """What a changelog would have told."""
+    kept.following.keep_state(url, Followed(way=Way.XML_RPC, serial=serial, asked_at=1.0, listed_at=1.0))
+    kept.following.keep_listed(url, [Listed(name=APP, serial=serial, revision=1)])
+
+
+async def read(kept: Kept, server: Server) -> Page:
+    async with kept.run(server.url + "/simple/") as (index, _):
+        return await index.project(APP)
+
+
+async def test_an_old_copy_is_asked_for_again_until_the_new_one_comes(kept: Kept) -> None:
+    async with Server() as server:
+        require(kept, server.url + "/simple/", 9)
+        server.scripts[PATH] = [OLD, OLD, NEW]
+        found = await read(kept, server)
+        assert (found.last_serial, len(found.files), found.dropped) == (9, 2, ())
+        assert kept.backlog.todo("main") == {}
+
+
+async def test_what_stays_old_is_on_the_to_do_and_taken_with_a_flag_after_a_day(kept: Kept) -> None:
+    async with Server() as server:
+        require(kept, server.url + "/simple/", 9)
+        server.scripts[PATH] = OLD
+        found = await read(kept, server)
+        assert (found.last_serial, len(server.asked(PATH))) == (5, 3)
+        assert found.dropped == ("app: the newest page to be had has serial 5, and its last change 9: an old copy",)
+        item = kept.backlog.todo("main")[APP]
+        assert (item.code, item.attempts, item.required_serial, item.is_accepted) == ("stale-page", 1, 9, False)
+        await read(kept, server)
+        assert len(server.asked(PATH)) == 4, "before its next try it is asked for once and not again"
+        assert kept.backlog.todo("main")[APP] == item
+        kept.clock.moment += timedelta(days=1)
+        assert (await read(kept, server)).dropped == found.dropped
+        item = kept.backlog.todo("main")[APP]
+        assert (item.attempts, item.is_accepted) == (2, True)
+        require(kept, server.url + "/simple/", 10)
+        await read(kept, server)
+        item = kept.backlog.todo("main")[APP]
+        assert (item.required_serial, item.is_accepted, item.attempts) == (10, False, 1), "a new change, a new wait"
+        require(kept, server.url + "/simple/", 9)
+        server.scripts[PATH] = NEW
+        assert (await read(kept, server)).last_serial == 9
+        assert kept.backlog.todo("main") == {}
+
+
+async def test_the_newer_page_that_was_kept_is_not_replaced_by_an_old_copy(kept: Kept) -> None:
+    async with Server() as server:
+        url = server.url + "/simple/"
+        require(kept, url, 9)
+        server.scripts[PATH] = NEW
+        await read(kept, server)
+        require(kept, url, 12)
+        server.scripts[PATH] = OLD
+        found = await read(kept, server)
+        assert (found.last_serial, len(found.files)) == (9, 2)
+        response = kept.pages.response(url + "app/")
+        assert response is not None
+        assert b"app-2.0" in response.body
+
+
+async def test_a_page_without_a_serial_is_old_where_others_have_one(kept: Kept) -> None:
+    """A missing header is treated as an old copy, not as a deletion, and not at upstreams that never have any."""
+    async with Server() as server:
+        require(kept, server.url + "/simple/", 9)
+        server.scripts[PATH] = page(None, "app-1.0.tar.gz")
+        assert (await read(kept, server)).dropped == ()
+        assert kept.backlog.todo("main") == {}
+        server.scripts[PATH] = NEW
+        await read(kept, server)
+        require(kept, server.url + "/simple/", 12)
+        server.scripts[PATH] = page(None, "app-1.0.tar.gz")
+        found = await read(kept, server)
+        assert len(found.files) == 2
+        assert "has serial 9, and its last change 12" in kept.backlog.todo("main")[APP].error
+
+
+async def test_a_project_that_the_changelog_removed_is_gone_with_its_first_404(kept: Kept) -> None:
+    async with Server() as server:
+        url = server.url + "/simple/"
+        require(kept, url, 9)
+        server.scripts[PATH] = NEW
+        await read(kept, server)
+        kept.following.keep_listed(url, [Listed(name=APP, serial=10, revision=2, is_gone=True)])
+        server.scripts[PATH] = answer(404)
+        with pytest.raises(ProjectNotFound):
+            await read(kept, server)
+        assert kept.backlog.todo("main") == {}
