@@ -323,6 +323,89 @@ async def test_a_changelog_that_goes_back_is_no_news(mirror: Mirror) -> None:
         assert (found.outcome, found.serial) == ("behind", known)
 
 
+async def test_the_newest_event_told_once_more_is_no_news(mirror: Mirror) -> None:
+    """A project whose page answers 404 stays missing, and one that is gone stays gone, until it changes again."""
+    async with upstream() as server:
+        url = server.url + "/simple/"
+        await mirror.update(url)
+        name = parse_name(server.listing.change(1)[0])
+        await mirror.update(url)
+        known = mirror.following.listed_of(url, [name])[name]
+        for is_gone in (False, True):
+            row = msgspec.structs.replace(known, missing_since=1.0, misses=2, is_gone=is_gone)
+            mirror.following.keep_listed(url, [row])
+            before = mirror.following.state(url)
+            found = await mirror.update(url)
+            after = mirror.following.state(url)
+            assert before is not None
+            assert after is not None
+            assert (found.outcome, found.new, found.changed, after.revision) == ("unchanged", 0, 0, before.revision)
+            assert mirror.following.listed_of(url, [name])[name] == row
+        server.listing.projects[name].serial = server.listing._event(name, "9.0", "new release")
+        assert (await mirror.update(url)).new == 1
+        assert mirror.following.listed_of(url, [name])[name].missing_since is None
+
+
+async def test_the_validators_of_an_older_list_are_not_used_after_the_changelog(mirror: Mirror) -> None:
+    """A 304 to them would say that the older list is the newest there is."""
+    async with upstream() as server:
+        url = server.url + "/simple/"
+        await mirror.update(url)
+        await mirror.update(url)
+        state = mirror.following.state(url)
+        assert state is not None
+        assert state.etag is not None, "nothing new has been told: the list is the one that is known"
+        server.listing.change(1)
+        await mirror.update(url)
+        state = mirror.following.state(url)
+        assert state is not None
+        assert (state.way, state.etag, state.last_modified, state.digest) == (Way.XML_RPC, None, None, None)
+
+
+async def test_that_an_older_list_has_not_changed_is_no_news(mirror: Mirror) -> None:
+    """Neither is what is missing confirmed by it, nor is the upstream up to date again."""
+    mirror.way = Way.JSON
+    async with Server() as server:
+        url = server.url + "/simple/"
+        server.scripts["/simple/"] = [
+            in_list({"a": 90, "b": 100}).replace(b"\r\n", b'\r\nETag: "one"\r\n', 1),
+            answer(304, X_PyPI_Last_Serial="95"),
+        ]
+        await mirror.update(url)
+        gone = parse_name("a")
+        row = msgspec.structs.replace(mirror.following.listed_of(url, [gone])[gone], missing_since=1.0, misses=2)
+        mirror.following.keep_listed(url, [row])
+        mirror.later(3600)
+        assert (await mirror.update(url)).outcome == "behind"
+        state = mirror.following.state(url)
+        assert state is not None
+        assert state.behind_since is not None
+        assert mirror.following.listed_of(url, [gone])[gone] == row
+
+
+@pytest.mark.parametrize("has_validators", [True, False])
+async def test_a_mass_deletion_is_none_the_less_one_in_a_list_that_has_not_changed(
+    mirror: Mirror, *, has_validators: bool
+) -> None:
+    """Whose pages all answered 404 meanwhile, as a broken upstream's do."""
+    mirror.way = Way.JSON
+    async with upstream() as server:
+        url = server.url + "/simple/"
+        await mirror.update(url)
+        state = mirror.following.state(url)
+        assert state is not None
+        if not has_validators:
+            mirror.following.keep_state(url, msgspec.structs.replace(state, etag=None, last_modified=None))
+        rows = [msgspec.structs.replace(one, missing_since=1.0) for one in mirror.following.listed(url, "", 200)]
+        mirror.following.keep_listed(url, rows)
+        before = mirror.following.state(url), mirror.following.missing(url)
+        with pytest.raises(MassRemoval, match="200 of 300"):
+            await mirror.update(url)
+        assert (mirror.following.state(url), mirror.following.missing(url)) == before
+        found = await mirror.update(url, accepts_removals=True)
+        assert (found.removed, found.projects) == (200, 100)
+
+
 # --- XML-RPC that misbehaves ------------------------------------------------------------------------------------------
 def xml_fault(sentence: str) -> bytes:
     return answer(200, xmlrpc.client.dumps(xmlrpc.client.Fault(-32500, sentence)).encode(), Content_Type="text/xml")
@@ -367,6 +450,7 @@ async def test_the_list_helps_out_where_the_changelog_fails(
         assert len(server.asked("/pypi")) == (1 if is_remembered else 2)
 
 
+@pytest.mark.slow
 async def test_a_limit_that_ends_soon_is_waited_for(mirror: Mirror) -> None:
     event = ["a", None, 1, "new release", 100]
     changes = xmlrpc.client.dumps(([event],), methodresponse=True, allow_none=True).encode()

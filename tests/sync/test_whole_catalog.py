@@ -184,6 +184,16 @@ def test_who_requires_a_project(app: Mirror) -> None:
     assert "Nothing that is known requires zope-one." in app.run("list", "--requires", "zope-one").expect().stdout
 
 
+@pytest.mark.parametrize("option", ["--requires", "--required-by"])
+def test_that_nothing_is_known_of_a_project_is_no_answer(app: Mirror, option: str) -> None:
+    """Not even that nothing requires it: the exit status is 3, and the hint says how to learn of it."""
+    outcome = app.run("list", option, "Nobody_knows").expect(3)
+    assert "nobody-knows: nothing is known of it" in outcome.stderr
+    assert "pypim metadata" in outcome.stderr
+    assert required(app, option, "zope-one") == []
+    assert required(app, "--requires", "lib==0.1") == []
+
+
 def test_what_is_held_and_requires_a_project(app: Mirror) -> None:
     """--held leaves out what no mirror has chosen."""
     assert required(app, "--requires", "lib", "--held") == []

@@ -65,7 +65,8 @@ def list_held(
 
     --requires X lists those that require X, and --required-by X lists what X requires. Both read the catalog alone,
     and have each requirement as it is written, with its marker. One "as described" is known only from what the
-    project says of itself, which is true of the first file of that release.
+    project says of itself, which is true of the first file of that release. The exit status is 3 where nothing at all
+    is known of X.
     """
     from pypim.cli.requirers import Asked, check, show
     from pypim.core.names import parse_name

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.errors import InvalidUsage
+from pypim.core.errors import InvalidUsage, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,13 +44,15 @@ def check(asked: Asked, project: str | None) -> None:
 
 
 def show(session: Session, found: Workspace, indexes: Iterable[Index], asked: Asked) -> int:
-    """Answer --requires or --required-by. Raises InvalidName or InvalidUsage."""
+    """Answer --requires or --required-by. Raises InvalidName, InvalidUsage, or NotFound where X is not known at all."""
     from pypim.core.required import admits, release_of
     from pypim.wiring import open_store
 
     name, version = _release(asked.requires or asked.required_by or "")
     with open_store(found.config, writable=False) as store:
         facts = store.catalog.facts
+        indexes = list(indexes)
+        _require_known(store, indexes, name)
         if asked.requires is not None:
             known = facts.requiring(name)
             known = [one for one in known if version is None or admits(one.specifier, version)]
@@ -78,6 +80,16 @@ def _release(text: str) -> tuple[NormalizedName, Version | None]:
     if equals and parsed is None:
         raise InvalidUsage(f"{text}: {version.strip()!r} is no version", hint="Write it as PROJECT==1.2.")
     return parse_name(project.strip()), parsed
+
+
+def _require_known(store: OpenStore, indexes: Iterable[Index], name: NormalizedName) -> None:
+    """Raises NotFound: where nothing was learned of a project, that nothing is found is no answer."""
+    catalog = store.catalog
+    if catalog.counts.is_known(name) or catalog.facts.requiring(name) or catalog.facts.required_by(name):
+        return
+    if not _held(store, indexes, {name}):
+        hint = "Run `pypim metadata`, which learns of all projects, and check the spelling."
+        raise NotFound(f"{name}: nothing is known of it, neither a page nor a requirement", hint=hint)
 
 
 def _held(store: OpenStore, indexes: Iterable[Index], names: set[NormalizedName]) -> set[tuple[str, str]]:

@@ -54,6 +54,10 @@ class CatalogCounts:
         rows = self._database.rows("releases_among", (_encode(list(names)), index))
         return {(project, version) for project, version in rows}
 
+    def is_known(self, project: NormalizedName) -> bool:
+        """Whether a page of it was read, or an index hosts it."""
+        return bool(self._database.rows("is_known_project", (project,))[0][0])
+
     def upstream(self, name: str) -> Known:
         """What the pages of an upstream that were read come to."""
         return Known(*self._database.rows("counted_upstream", (name,))[0])

@@ -172,6 +172,9 @@ WHERE project = ?1 AND (?4 IS NULL OR version = ?4) AND (is_described = 0 OR NOT
   WHERE other.project = one.project AND other.version = one.version AND other.is_described = 0
 ))
 ORDER BY project, version, required, requirement, is_build
+-- Whether a page of a project was read, from whatever upstream, or an index hosts it.
+-- name: is_known_project
+SELECT EXISTS (SELECT 1 FROM projects WHERE name = ?1) OR EXISTS (SELECT 1 FROM hosted_projects WHERE name = ?1)
 -- The releases of some projects that a mirror has chosen.
 -- name: releases_among
 SELECT DISTINCT releases.project, releases.version FROM json_each(?1) AS wanted

@@ -93,10 +93,13 @@ class LocalStagedBlob:
         return digest.hexdigest()
 
     def open(self) -> BinaryIO:
-        """Read what is there so far."""
+        """Read what is there so far. Raises StoreUnreadable."""
         if self._whole is not None:
             return io.BytesIO(self._whole)
-        return Path(self.file).open("rb") if self.is_on_disk else io.BytesIO()
+        try:
+            return Path(self.file).open("rb") if self.is_on_disk else io.BytesIO()
+        except OSError as error:
+            raise StoreUnreadable(self.file, error.strerror or str(error)) from error
 
     def close(self) -> None:
         """Let go of it; the bytes stay for a later resume. Again, or once it was kept, is not an error."""

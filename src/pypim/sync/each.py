@@ -330,7 +330,9 @@ class Each:
 
     # --- the end ----------------------------------------------------------------------------------------------------
     def end(self) -> None:
-        """Let the list of projects name what has a page now."""
+        """Let the list of projects name what has a page now, and tell what was found again."""
+        if self._strays is not None:
+            self._strays.tell()
         if self._publisher is not None:
             self.pages_written += self._publisher.write_list()
 

@@ -26,7 +26,10 @@ async def reclaim(stack: Stack, planned: Sequence[PlannedFile]) -> dict[str, Hol
 
     As `Strays.reclaim`. Raises StoreUnreadable.
     """
-    return await Strays(stack).reclaim(planned)
+    strays = Strays(stack)
+    found = await strays.reclaim(planned)
+    strays.tell()
+    return found
 
 
 class Strays:
@@ -34,6 +37,7 @@ class Strays:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._reclaimed = 0
         self._paths: dict[str, list[str]] = {}
         for path in stack.blobs.stray(holding for _, holding in stack.holdings.holdings()):
             if not path.endswith(_METADATA):
@@ -59,8 +63,14 @@ class Strays:
             # Whoever put them there may have been killed before they, or their names, had reached the disk.
             await stack.blobs.confirm(found.values())
             await asyncio.to_thread(stack.holdings.record, rows)
-            stack.reporter.note(f"{len(rows)} files of an interrupted run stood in the store and were reclaimed")
+            self._reclaimed += len(rows)
         return found
+
+    def tell(self) -> None:
+        """Say how many there were, if any."""
+        if self._reclaimed:
+            text = f"{self._reclaimed} files of an interrupted run stood in the store and were reclaimed"
+            self._stack.reporter.note(text)
 
 
 def _read(stack: Stack, item: PlannedFile, path: str) -> Holding | None:

@@ -17,6 +17,7 @@ from pypim.core.errors import (
     IntegrityFault,
     PypimError,
     Refused,
+    StoreUnreadable,
     UpstreamFault,
     first_error,
 )
@@ -91,7 +92,7 @@ class Transfer:
                     self._count_bytes,
                     self._stack.file_hosts,
                 )
-                holding, metadata = self._check(planned, staged)
+                holding, metadata = self._checked(planned, staged)
             except (UpstreamFault, IntegrityFault, Refused) as error:  # some hosts answer 403 for what is missing
                 self._unsettled.release()
                 self._fail(planned, error)
@@ -115,6 +116,13 @@ class Transfer:
         self._reporter.advance()
 
     # --- bytes checked ----------------------------------------------------------------------------------------------
+    def _checked(self, planned: PlannedFile, staged: StagedBlob) -> tuple[Holding, bytes | None]:
+        """As `_check`. Raises StoreUnreadable where the disk does not give back what was just written."""
+        try:
+            return self._check(planned, staged)
+        except OSError as error:
+            raise StoreUnreadable(error.filename or staged.file, error.strerror or str(error)) from error
+
     def _check(self, planned: PlannedFile, staged: StagedBlob) -> tuple[Holding, bytes | None]:
         file = planned.file
         metadata = None
