@@ -8,18 +8,17 @@ beginning or end of a transaction of the catalog.
 from __future__ import annotations
 
 import errno
-import shutil
 import sys
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.nth import crash_at, fail_at
 from tests.faults.runs import DIED, complaints
 from tests.faults.scenes import Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the driver forks")
@@ -31,40 +30,13 @@ EVERY = 6
 """Parts into which a loop over every operation is cut, so that they run side by side."""
 
 
-def crash_at(scene: Scene, numbers: Iterable[int]) -> None:
-    """For each n: gone before the n-th operation; look, finish, look again; until a run gets through."""
-    for number in numbers:
-        folder = scene.copy(f"crash-{number}")
-        outcome = scene.run(folder, stop_at=number)
-        if not outcome.stopped_at:
-            assert number > LEAST_OPERATIONS
-            break
-        assert outcome.status == DIED
-        assert list(scene.finish(folder)) == [], f"stopped before operation {number}: {outcome.stopped_at}"
-        shutil.rmtree(folder)
-
-
-def fail_at(scene: Scene, numbers: Iterable[int], error: int) -> None:
-    """For each n: the n-th operation fails; one message, exit status 8; look, finish, look again."""
-    for number in numbers:
-        folder = scene.copy(f"fault-{number}")
-        outcome = scene.run(folder, stop_at=number, raises=error)
-        if not outcome.stopped_at:
-            assert number > LEAST_OPERATIONS
-            break
-        assert complaints(outcome) == []
-        assert outcome.status == 8, f"{outcome.stopped_at}: {outcome.stderr}"
-        assert list(scene.finish(folder)) == [], f"operation {number} failed: {outcome.stopped_at}"
-        shutil.rmtree(folder)
-
-
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize("part", [0, 1])
 def test_a_sync_stopped_anywhere_leaves_a_right_mirror_that_the_next_one_completes(
     tmp_path: Path, name: str, part: int
 ) -> None:
     with Scene(name, tmp_path) as scene:
-        crash_at(scene, count(1 + 8 * part, 16))
+        crash_at(scene, count(1 + 8 * part, 16), least=LEAST_OPERATIONS)
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -73,7 +45,7 @@ def test_a_disk_that_fails_anywhere_is_told_in_one_message_and_loses_nothing(
     tmp_path: Path, name: str, error: int
 ) -> None:
     with Scene(name, tmp_path) as scene:
-        fail_at(scene, count(3 + FAULTS.index(error) * 10, 20), error)
+        fail_at(scene, count(3 + FAULTS.index(error) * 10, 20), error, least=LEAST_OPERATIONS)
 
 
 @pytest.mark.slow
@@ -81,7 +53,7 @@ def test_a_disk_that_fails_anywhere_is_told_in_one_message_and_loses_nothing(
 @pytest.mark.parametrize("name", SCENES)
 def test_a_sync_stopped_at_every_single_operation(tmp_path: Path, name: str, part: int) -> None:
     with Scene(name, tmp_path) as scene:
-        crash_at(scene, count(1 + part, EVERY))
+        crash_at(scene, count(1 + part, EVERY), least=LEAST_OPERATIONS)
 
 
 @pytest.mark.slow
@@ -90,7 +62,7 @@ def test_a_sync_stopped_at_every_single_operation(tmp_path: Path, name: str, par
 @pytest.mark.parametrize("error", FAULTS, ids=["full", "broken"])
 def test_a_disk_that_fails_at_every_single_operation(tmp_path: Path, name: str, error: int, part: int) -> None:
     with Scene(name, tmp_path) as scene:
-        fail_at(scene, count(1 + part, EVERY), error)
+        fail_at(scene, count(1 + part, EVERY), error, least=LEAST_OPERATIONS)
 
 
 @pytest.mark.parametrize("name", ["second", "linked"])

@@ -45,7 +45,7 @@ class _Document(msgspec.Struct):
 
 
 _document = msgspec.json.Decoder(_Document)
-_TEXTS = (
+TEXT_FIELDS = (
     "version",
     "summary",
     "author",
@@ -58,6 +58,7 @@ _TEXTS = (
     "home_page",
     "requires_python",
 )
+"""The fields of a description that are a plain text, in the order in which catalogs have them, too."""
 
 
 def read_description(body: bytes, url: str) -> Description:
@@ -66,7 +67,7 @@ def read_description(body: bytes, url: str) -> Description:
         info = _document.decode(body).info
     except (msgspec.DecodeError, RecursionError) as error:
         raise UpstreamMalformed(url, f"not a document of the JSON API: {error}") from error
-    texts = {field: text for field in _TEXTS if (text := optional_text(info.get(field))) is not None}
+    texts = {field: text for field in TEXT_FIELDS if (text := optional_text(info.get(field))) is not None}
     return Description(
         **texts,
         project_urls=_addresses(info.get("project_urls")),

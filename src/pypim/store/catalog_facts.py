@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from pypim.core.description import Description
+from pypim.core.description import TEXT_FIELDS, Description
 from pypim.core.records import KeptHead, keyed
 from pypim.core.required import KnownRequirement
 from pypim.store.catalog_pages import response_row
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.Encoder().encode
 _decode_addresses = msgspec.json.Decoder(dict[str, str]).decode
-_FIELDS = (
-    "version",
-    "summary",
-    "author",
-    "author_email",
-    "maintainer",
-    "maintainer_email",
-    "license",
-    "license_expression",
-    "keywords",
-    "home_page",
-    "requires_python",
-)
-"""Of a description, in the order of the query."""
 
 
 @told_as_damage
@@ -105,7 +91,7 @@ class CatalogFacts:
         classifiers = tuple(one for (one,) in self._database.rows("classifiers", (upstream, project)))
         requires = tuple(one for (one,) in self._database.rows("described_requirements", (url,)))
         return Description(
-            **dict(zip(_FIELDS, texts, strict=True)),
+            **dict(zip(TEXT_FIELDS, texts, strict=True)),
             project_urls=_decode_addresses(addresses),
             classifiers=classifiers,
             requires_dist=requires,
