@@ -48,7 +48,7 @@ async def test_an_update_asks_once_a_run(serve: ServeWorld, kept: Kept, *, is_un
         assert first is not None
         assert (first.outcome, first.projects, first.way) == ("first", 2, Way.JSON)
         assert await follows.update() == first
-    assert [request.path for request in server.requests] == ["/simple/"]
+    assert [request.path for request in server.requests] == ["/simple/", "/pypi"]
     async with opened(kept, server.url, is_undecided=is_undecided) as follows:
         again = await follows.update()
     assert again is not None

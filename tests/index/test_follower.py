@@ -447,7 +447,7 @@ async def test_the_list_helps_out_where_the_changelog_fails(
         found = await mirror.update(url)
         assert (found.outcome, found.way, found.changed) == ("changed", Way.JSON, 1)
         await mirror.update(url)
-        assert len(server.asked("/pypi")) == (1 if is_remembered else 2)
+        assert len(server.asked("/pypi")) == (1 if is_remembered else 3)
 
 
 @pytest.mark.slow
@@ -457,13 +457,14 @@ async def test_a_limit_that_ends_soon_is_waited_for(mirror: Mirror) -> None:
     async with Server() as server:
         url = server.url + "/simple/"
         server.scripts["/pypi"] = [
+            answer(200, xmlrpc.client.dumps((1,), methodresponse=True).encode(), Content_Type="text/xml"),
             xml_fault(LIMIT + " Limit may reset in 0 seconds."),
             answer(200, changes, Content_Type="text/xml"),
         ]
         server.scripts["/simple/"] = in_list({"a": 1})
         await mirror.update(url)
         assert (await mirror.update(url)).way is Way.XML_RPC
-        assert len(server.asked("/pypi")) == 2
+        assert len(server.asked("/pypi")) == 3
 
 
 # --- lists that misbehave ---------------------------------------------------------------------------------------------

@@ -79,9 +79,7 @@ async def test_a_second_run_asks_with_the_validators_and_keeps_the_page(
     kept.clock.moment += timedelta(days=1)
     async with kept.run(server.url) as (index, _):
         assert (await index.project(APP), await index.project_list()) == before
-    statuses = {request.path: request.status for request in server.requests}
-    assert statuses.pop("/pypi") == 405, "whether there is a changelog is asked once"
-    assert set(statuses.values()) == {304}
+    assert {request.status for request in server.requests} == {304}, "whether there is a changelog is known"
     response = kept.pages.response(server.url + "app/")
     assert response is not None
     assert response.fetched_at == kept.clock.moment.timestamp()

@@ -130,7 +130,7 @@ def test_status_names_how_the_last_run_ended(serve: ServeWorld, mirror: Mirror) 
 
 
 def test_update_asks_for_the_list_and_nothing_else(serve: ServeWorld, mirror: Mirror) -> None:
-    """Only the first step: the upstream's project list and serials."""
+    """Only the first step: the upstream's project list and serials, and once whether there is a changelog."""
     server = serve(WORLD)
     mirror.configure(server.url, packages={"app": "latest"})
     document = mirror.run("update", "--json").expect().document
@@ -149,7 +149,7 @@ def test_update_asks_for_the_list_and_nothing_else(serve: ServeWorld, mirror: Mi
         "last_serial": 3,
         "dropped": [],
     }
-    assert [request.path for request in server.requests] == ["/simple/"]
+    assert [request.path for request in server.requests] == ["/simple/", "/pypi"]
     (row,) = mirror.run("status", "--json").expect().document["indexes"]
     asked_at = row["followed"].pop("asked_at")
     assert datetime.fromisoformat(asked_at).tzinfo is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -80,7 +81,10 @@ class Follower:
             except UpstreamFault:
                 if self._how is Way.XML_RPC:
                     raise
-        return await self._by_lists(accepts_removals=accepts_removals)
+        found = await self._by_lists(accepts_removals=accepts_removals)
+        if state is None:
+            await self._try_changelog()
+        return found
 
     async def _by_lists(self, *, accepts_removals: bool) -> Updated:
         """What is too old, or did not arrive whole, is asked for again."""
@@ -137,6 +141,13 @@ class Follower:
         if self._how is Way.XML_RPC:
             return True
         return self._how is None and self._changelog.is_offered is not False
+
+    async def _try_changelog(self) -> None:
+        """Learn with the first list whether there is a changelog, so that later updates do not ask for it in vain."""
+        state = self.following.state(self.root_url)
+        if self._how is None and state is not None and self._may_ask_changelog(state):
+            with suppress(NotOffered, UpstreamFault):
+                await self._changelog.last_serial()
 
     def _refuse_without_changelog(self) -> None:
         if self._how is Way.XML_RPC:
