@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
+import xmlrpc.client
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -158,6 +159,7 @@ def whole_list(runs: int) -> Report:
             ours = [_seconds_of_list(server, JSON) for _ in range(runs)]
             html = [_seconds_of_list(server, HTML) for _ in range(runs + 1)]
             report.notes.append(f"the list in HTML: {statistics.median(html):.3f} s (the first {html[0]:.3f} s)")
+            report.notes.append(f"list_packages_with_serial: {_seconds_of_serials(server):.2f} s")
             _pull_at_once(server.simple)
             report.figures.append(Figure("peak of a worker, the list served to 64", server.peak_mb(), _MOST_MB, "MB"))
         with servers.devpi(running.direct, fresh(report.row, "devpi")) as server:
@@ -186,6 +188,19 @@ def _seconds_of_list(server: Server, accept: str) -> float:
     body = servers.fetch(server.simple, {"Accept": accept, "Accept-Encoding": "identity"})[1]
     if len(body) < NAMES * 20:
         raise RunError(f"{server.name}: the list has {len(body)} bytes only")
+    return time.perf_counter() - began
+
+
+def _seconds_of_serials(server: Server) -> float:
+    call = xmlrpc.client.dumps((), "list_packages_with_serial").encode()
+    asked = urllib.request.Request(server.simple.replace("/simple/", "/pypi"), call, {"Content-Type": "text/xml"})
+    began = time.perf_counter()
+    length = 0
+    with urllib.request.urlopen(asked, timeout=120) as answer:
+        while chunk := answer.read(1 << 16):
+            length += len(chunk)
+    if length < NAMES * 20:
+        raise RunError(f"{server.name}: the list in XML has {length} bytes only")
     return time.perf_counter() - began
 
 

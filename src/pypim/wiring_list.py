@@ -18,6 +18,7 @@ from pypim.core import simple_html, simple_json
 from pypim.core.errors import PypimError
 from pypim.core.negotiate import JSON_TYPE
 from pypim.core.ready import ReadyBody, ReadyForm, ReadyList
+from pypim.core.xml_rpc import serials_of
 from pypim.index.proxy import ProxyIndex
 from pypim.store import atomic
 from pypim.web.answers import represent
@@ -37,8 +38,8 @@ async def make(config_file: Path, index: str, folder: Path, state: str) -> None:
     begun = time.time()
     async with open_index(config, index) as served:
         listed = await (served.newest_list() if isinstance(served, ProxyIndex) else served.project_list())
-    ready = ReadyList(begun, state, _write_forms(listed, folder, cache_control_of(config.indexes[index])))
-    _write_description(ready, folder)
+    forms = _write_forms(listed, folder, cache_control_of(config.indexes[index]))
+    _write_description(ReadyList(begun, state, forms, serials_of(listed).last), folder)
 
 
 def _write_forms(listed: ProjectList, folder: Path, cache_control: str) -> dict[str, ReadyForm]:

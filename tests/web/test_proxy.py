@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import socket
 import time
+import xmlrpc.client
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import TYPE_CHECKING, cast
@@ -347,6 +348,20 @@ def test_the_list_is_sent_from_the_disk_in_every_form(serve: ServeWorld, running
     server.restart()
     upstream.misbehave("*", faults.no_answer())
     assert ask(f"{server.url}/simple/", Accept=JSON).status == 200
+
+
+def test_mirroring_calls_are_answered_from_the_list_on_the_disk(serve: ServeWorld, running: Running) -> None:
+    """`list_packages_with_serial` and the others tell of a proxy what its list does, and ask the upstream no more."""
+    upstream = serve(WORLD)
+    server = running(configuration(upstream.url))
+    serials = {spec.name: spec.serial for spec in WORLD.projects}
+    with xmlrpc.client.ServerProxy(f"{server.url}/pypi") as client:
+        assert client.list_packages_with_serial() == serials
+        assert client.changelog_last_serial() == WORLD.serial
+        oldest = min(serials.values())
+        rows = cast("list[list[object]]", client.changelog_since_serial(oldest))
+    assert {row[0]: row[4] for row in rows} == {name: own for name, own in serials.items() if own > oldest}
+    assert len(upstream.asked("/simple/")) == 1
 
 
 def test_a_list_that_cannot_be_had_is_502_and_comes_later(serve: ServeWorld, running: Running) -> None:

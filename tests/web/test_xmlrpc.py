@@ -9,7 +9,7 @@ import pytest
 from packaging.utils import NormalizedName
 
 from pypim.core.model import Page, ProjectList
-from pypim.core.xml_rpc import changes_since, last_serial_of, render_changes, serials_of
+from pypim.core.xml_rpc import changes_since, render_changes, serials_of
 from pypim.web import xmlrpc as calls
 from tests.index.shelf import Shelf
 from tests.web.shelves import ShelfServer, context_of, serving
@@ -131,10 +131,12 @@ def test_a_closed_index_tells_nothing(shelf: Shelf) -> None:
 def test_projects_of_one_serial_are_told_together() -> None:
     """A mirror goes on after the highest serial it saw: to cut between two projects of one serial would lose one."""
     projects = ProjectList(projects={A: 3, B: 3, C: 4}, last_serial=4)
-    assert [row[0] for row in changes_since(projects, 0, most=1)] == ["a", "b"]
-    assert [row[0] for row in changes_since(projects, 3, most=1)] == ["c"]
-    assert last_serial_of(ProjectList(projects={A: None})) == 1
-    assert dict(serials_of(ProjectList(projects={A: None}, last_serial=7))) == {"a": 7}
+    serials = serials_of(projects)
+    assert [row[0] for row in changes_since(serials, 0, most=1)] == ["a", "b"]
+    assert [row[0] for row in changes_since(serials, 3, most=1)] == ["c"]
+    assert serials.last == 4
+    assert serials_of(ProjectList(projects={A: None})).last == 1
+    assert dict(serials_of(ProjectList(projects={A: None}, last_serial=7)).each()) == {"a": 7}
 
 
 def test_a_long_changelog_is_written_in_pieces() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING
+from heapq import nsmallest
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from packaging.utils import NormalizedName
 
@@ -25,28 +26,36 @@ _BEGIN = '<?xml version="1.0"?>\n<methodResponse><params><param>'
 _END = "</param></params></methodResponse>\n"
 
 
-def last_serial_of(projects: ProjectList) -> int:
-    """The highest serial that the list knows, at least 1."""
-    known = (serial for serial in projects.projects.values() if serial is not None)
-    return max(projects.last_serial or 1, max(known, default=1), 1)
+class Serials(NamedTuple):
+    """The projects of an index with their serials; there may be a million, so nobody has them all at once."""
+
+    last: int
+    """The highest serial, at least 1."""
+    each: Callable[[], Iterable[tuple[NormalizedName, int]]]
+    """Goes through them from the beginning, as often as it is called."""
 
 
-def serials_of(projects: ProjectList) -> Iterator[tuple[NormalizedName, int]]:
-    """Each project with its serial, as the list of the Simple API shows it; there may be a million."""
+def serials_of(projects: ProjectList) -> Serials:
+    """Each project with its serial, as the list of the Simple API shows it."""
     default = max(projects.last_serial or 1, 1)
-    return ((name, serial or default) for name, serial in projects.projects.items())
+    known = (serial for serial in projects.projects.values() if serial is not None)
+    return Serials(
+        max(default, max(known, default=1)),
+        lambda: ((name, serial or default) for name, serial in projects.projects.items()),
+    )
 
 
-def changes_since(projects: ProjectList, serial: int, most: int = MOST_CHANGES) -> list[Row]:
+def changes_since(serials: Serials, serial: int, most: int = MOST_CHANGES) -> Iterator[Row]:
     """What may have changed, for an index that keeps no changelog: its projects with a higher serial, the oldest first.
 
     Of projects with one serial all are told or none, for a mirror goes on after the highest that it saw.
     """
-    found = sorted((own, name) for name, own in serials_of(projects) if own > serial)
-    if len(found) > most:
-        last = found[most - 1][0]
-        found = [pair for pair in found if pair[0] <= last]
-    return [(name, None, 0, "new release", own) for own, name in found]
+    oldest = nsmallest(most, (own for _, own in serials.each() if own > serial))
+    if oldest:
+        last = oldest[-1]
+        before = sorted((own, name) for name, own in serials.each() if serial < own < last)
+        at_last = ((own, name) for name, own in serials.each() if own == last)  # perhaps all that there are
+        yield from ((name, None, 0, "new release", own) for own, name in chain(before, at_last))
 
 
 def render_number(number: int) -> Iterator[str]:
@@ -64,7 +73,7 @@ def render_serials(serials: Iterable[tuple[NormalizedName, int]]) -> Iterator[st
     yield f"</struct></value>{_END}"
 
 
-def render_changes(rows: Sequence[Row]) -> Iterator[str]:
+def render_changes(rows: Iterable[Row]) -> Iterator[str]:
     """The answer [[name, version, time, action, serial]]."""
     yield f"{_BEGIN}<value><array><data>"
     yield from _joined(f"<value><array><data>{''.join(map(_value, row))}</data></array></value>" for row in rows)

@@ -13,21 +13,27 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.errors import StoreUnreadable, UpstreamUnavailable
+from pypim.core.list_stream import JsonListReader
+from pypim.core.negotiate import JSON_TYPE
 from pypim.core.ranges import matches_etag
 from pypim.core.ready import ReadyList
+from pypim.core.xml_rpc import Serials
 from pypim.index.believing import Documents
 from pypim.index.sources import Kept
 from pypim.web.answers import header, send_whole, takes_gzip
 from pypim.web.sending import Client, send_file
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
+
+    from packaging.utils import NormalizedName
 
     from pypim.index.believing import BeliefRules
     from pypim.web.answers import Headers, Receive, Scope, Send
 
 READY_NAME = "ready.json"
+_PIECE_BYTES = 1 << 17
 _REASON_BYTES = 2000
 
 
@@ -57,6 +63,12 @@ class ReadyLists:
             found = (await self._documents.renewed(None)).value
         assert found is not None, "a list that cannot be made is a fault"
         return found
+
+    async def serials(self) -> Serials:
+        """Its projects with their serials, read from the disk whenever they are gone through. Raises as `current`."""
+        ready = await self.current()
+        path = self._folder / ready.forms[JSON_TYPE].plain.file
+        return Serials(ready.last_serial, lambda: _serials_in(path))
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, content_type: str) -> None:
         """Send the list in a media type of the Simple API."""
@@ -102,6 +114,18 @@ async def make_in_process(module: str, config_file: str, index: str, folder: Pat
     if process.returncode:
         lines = told[-_REASON_BYTES:].decode(errors="replace").strip().splitlines()
         raise UpstreamUnavailable(f"the list of {index}", lines[-1] if lines else "it could not be made")
+
+
+def _serials_in(path: Path) -> Iterator[tuple[NormalizedName, int]]:
+    """What a list in JSON tells, which has a serial for every project; a piece of it at a time."""
+    reader = JsonListReader(str(path))
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                yield from ((name, serial or 1) for name, serial in reader.feed(piece))
+        yield from ((name, serial or 1) for name, serial in reader.finish())
+    except OSError as error:
+        raise StoreUnreadable(str(path), error.strerror or "it cannot be read") from error
 
 
 def _encoded(headers: tuple[tuple[str, str], ...]) -> Headers:

@@ -16,7 +16,6 @@ from pypim.core.xml_rpc import (
     MOST_CHANGES,
     PARSE_ERROR,
     changes_since,
-    last_serial_of,
     render_changes,
     render_fault,
     render_number,
@@ -97,12 +96,13 @@ async def _answer(context: Context, served: Served, method: str, parameters: tup
         since = min(max(serial, 0), _HIGHEST_SERIAL)
         changes = hosted.changes(served.name, since, MOST_CHANGES)
         return render_changes([(c.name, c.version, int(c.changed_at), c.action, c.serial) for c in changes])
-    projects = await served.project_list()
+    ready = context.lists.get(served.name)
+    serials = serials_of(await served.project_list()) if ready is None else await ready.serials()
     if method == "changelog_last_serial":
-        return render_number(last_serial_of(projects))
+        return render_number(serials.last)
     if method == "changelog_since_serial":
-        return render_changes(changes_since(projects, serial))
-    return render_serials(serials_of(projects))
+        return render_changes(changes_since(serials, serial))
+    return render_serials(serials.each())
 
 
 async def _encoded(pieces: Iterator[str]) -> AsyncIterator[bytes]:
