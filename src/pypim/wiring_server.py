@@ -277,12 +277,13 @@ def _prepare_lists(config: Config, shared: ServerStack, stack: AsyncExitStack) -
     for index in config.indexes.values():
         members = all_members(config, index)
         proxies = [member for member in members if isinstance(member, ProxyConfig) and not member.is_offline]
-        if proxies:
+        if proxies or any(isinstance(member, MirrorIndex) and member.is_each_alone for member in members):
             others = [member.name for member in members if not isinstance(member, ProxyConfig)]
             # What an upstream lists for one it does not list for all: another folder for other credentials.
             whose = "".join(f"@{one}" for member in proxies if (one := shared.owners[member.name].credentials))
             folder = shared.path / LISTS_NAME / f"{index.name}{whose}"
-            _prepare_list(index.name, folder, limits_of(proxies[0]), others, (shared, stack))
+            limits = limits_of(proxies[0]) if proxies else Limits()
+            _prepare_list(index.name, folder, limits, others, (shared, stack))
 
 
 def _prepare_list(

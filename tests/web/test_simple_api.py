@@ -249,3 +249,22 @@ def test_a_store_without_a_sync_has_an_empty_list(serve: ServeWorld, running: Ru
     server = running(configuration(serve(WORLD).url, PACKAGES))
     assert ask(f"{server.url}/simple/", Accept=JSON).document["projects"] == []
     assert ask(f"{server.url}/healthz").status == ask(f"{server.url}/readyz").status == 200
+
+
+def test_the_list_of_a_mirror_of_everything_comes_from_the_disk(
+    serve: ServeWorld, running: Running, tmp_path: Path
+) -> None:
+    """A mirror that may have hundreds of thousands of projects: its list is made anew for each generation."""
+    upstream = serve(WORLD)
+    more = '[indexes.main.dependencies]\nfollow = false\n[indexes.main.patterns]\n"f.*" = "latest"\n'
+    server = running(configuration(upstream.url, {"old": ["latest"]}) + more)
+    url = f"{server.url}/simple/"
+    assert ask(url, Accept=JSON).document["projects"] == []
+    pypim("-c", tmp_path / "server" / "pypim.toml", "sync").expect()
+    first = ask(url, Accept=JSON)
+    assert [entry["name"] for entry in first.document["projects"]] == ["foo-bar-baz", "old"]
+    assert ask(url, Accept=JSON, If_None_Match=first.headers["etag"]).status == 304
+    assert list((tmp_path / "server").glob("**/lists/main/ready.json"))
+    upstream.world = WORLD.having(project("fresh", "1.0"))
+    pypim("-c", tmp_path / "server" / "pypim.toml", "sync").expect()
+    assert [entry["name"] for entry in ask(url, Accept=JSON).document["projects"]] == ["foo-bar-baz", "fresh", "old"]
