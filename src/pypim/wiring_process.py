@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
+import threading
 from multiprocessing.sharedctypes import RawValue
 from typing import TYPE_CHECKING
 
@@ -152,6 +154,7 @@ class _Worker:
         return self._app(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        threading.Thread(target=_end_with_supervisor, name="end-with-supervisor", daemon=True).start()
         await receive()
         try:
             async with open_app(self._config) as self._app:
@@ -166,3 +169,14 @@ class _Worker:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
         else:
             await send({"type": "lifespan.shutdown.complete"})
+
+
+def _end_with_supervisor() -> None:
+    """A worker without its supervisor would go on for ever with old rules, beside the next server on the store.
+
+    The store's lock went with the supervisor, so that there is no time for an end in good order.
+    """
+    supervisor = multiprocessing.parent_process()
+    assert supervisor is not None, "a worker is a process of its own"
+    supervisor.join()
+    os._exit(1)

@@ -127,7 +127,7 @@ class Supervisor(MPServer):
             self._due.clear()
             self._deaths.clear()
             super()._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # granian has no types here
-            _log.info("the configuration was read again, and all workers have it")
+            _log.info("the configuration was read again, and new workers start with it")
         else:
             self.reload_signal = False
             self.main_loop_interrupt.clear()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import xmlrpc.client
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 
@@ -295,6 +296,20 @@ def test_what_one_may_not_read_is_never_called_missing(sites: dict[str, Site], p
     assert sites["without"].send(SENDERS["alice, acme on closed"], f"/closed/{path}").status == 403
 
 
+@pytest.mark.parametrize(("sender", "is_limited"), [("nobody's, acme on closed", True), ("nobody's, all", False)])
+def test_the_changelog_tells_nothing_of_what_one_may_not_read(
+    sites: dict[str, Site], sender: str, *, is_limited: bool
+) -> None:
+    """Names are not secret where the list may be read; versions and filenames are."""
+    call = xmlrpc.client.dumps((0,), "changelog_since_serial").encode()
+    answer = sites["without"].send(SENDERS[sender], "/closed/pypi", "POST", call, Content_Type="text/xml")
+    (rows,), _ = xmlrpc.client.loads(answer.body)
+    told = cast("list[list[object]]", rows)
+    assert any(row[0] == "acme-app" and row[1] is not None for row in told)
+    others = {(row[1], row[3]) for row in told if row[0] == "other"}
+    assert (others == {(None, "change")}) is is_limited
+
+
 def test_an_upload_with_wrong_credentials_is_answered_as_pypi_does(sites: dict[str, Site]) -> None:
     """Protocol 5.3: 403 "Invalid or non-existent authentication information"; uv reads exactly application/json."""
     body, content_type = form("acme-app", "77")
@@ -333,6 +348,7 @@ def test_a_fresh_store_on_this_machine_is_open_until_the_first_account(running: 
     assert upload(Authorization=basic("any", "thing")) == 200
     assert upload(Origin="https://site.example") == 401
     assert upload(X_Forwarded_For="192.0.2.1") == 401
+    assert ask(f"{server.url}/api/v1/tokens", "POST", b'{"may": ["read"]}').status in {401, 403}
     assert ask(f"{server.url}/closed/simple/").status == 401
     with Catalog.open(tmp_path / "server" / "data" / "catalog.sqlite") as catalog:
         catalog.accounts.keep_user(User(name="alice", password_hash="x", created_at=1.0, changed_at=1.0))

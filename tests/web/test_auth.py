@@ -22,6 +22,7 @@ from pypim.core.names import parse_name
 from pypim.core.tokens import Token, User, split_token, token_text
 from pypim.store.memory_access import MemoryAccounts
 from pypim.web.auth import ANONYMOUS, Doorkeeper
+from pypim.web.auth import LOOPBACK as VISITOR
 from pypim.web.credentials import Password, ShownToken, Unreadable, read_credentials
 from pypim.web.failures import Failures
 from pypim.web.passwords import hash_password
@@ -336,8 +337,33 @@ async def test_it_takes_none_from_elsewhere(peer: str) -> None:
 async def test_it_takes_none_on_behalf_of_others() -> None:
     """A web site in somebody's browser, or a proxy on this machine whose clients are elsewhere."""
     house = House(LOOPBACK, is_fresh=True)
-    for header in ("origin", "x_forwarded_for", "forwarded", "via", "x_real_ip"):
+    for header in (
+        *("origin", "forwarded", "via", "x_real_ip", "x_client_ip", "cf_connecting_ip"),
+        *("x_forwarded_for", "x_forwarded_proto", "x_forwarded_host", "x_forwarded_prefix"),
+    ):
         assert await house.ask(None, UPLOAD, peer="127.0.0.1", **{header: "x"}) == "credentials-needed"
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_it_takes_none_that_a_browser_sends_for_another_site(site: str) -> None:
+    """Sec-Fetch-Site says so also where there is no Origin (W3C Fetch Metadata Request Headers, 2.4)."""
+    house = House(LOOPBACK, is_fresh=True)
+    assert await house.ask(None, UPLOAD, peer="127.0.0.1", sec_fetch_site=site) == "credentials-needed"
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+async def test_it_takes_what_a_person_does_in_a_browser_of_this_machine(site: str) -> None:
+    """From our own pages, or typed into the address bar: no other site has a part in it."""
+    house = House(LOOPBACK, is_fresh=True)
+    assert await house.ask(None, UPLOAD, peer="127.0.0.1", sec_fetch_site=site) == "loopback"
+
+
+async def test_it_makes_no_administrators() -> None:
+    """Whoever gets in by it may do what there is to do with an index; a token would outlast it."""
+    house = House(LOOPBACK, is_fresh=True)
+    for action in set(Action) - {Action.READ}:
+        assert await house.ask(None, action, peer="127.0.0.1") == "loopback"
+    assert not LOOPBACK.administers(VISITOR)
 
 
 async def test_it_takes_none_with_a_token_that_it_does_not_know() -> None:

@@ -231,7 +231,7 @@ def test_a_changed_configuration_is_read_without_a_pause(tmp_path: Path) -> None
             while ask(f"{server.url}/more/simple/", Accept=JSON).status != 200:
                 assert ask(f"{server.url}/private/simple/", Accept=JSON).status == 200
             assert len(answer.read()) == size
-        server.wait_for("all workers have it")
+        server.wait_for("new workers start with it")
         assert send(server.url, wheel("ours", "2.0"), "/more/legacy/").status == 200
 
 
@@ -244,7 +244,7 @@ def test_a_broken_configuration_changes_nothing(tmp_path: Path) -> None:
         server.config.write_text(CONFIG.replace("[server]", "[server]\nbacklog = 200"))
         server.send(signal.SIGHUP)
         server.wait_for("server.backlog changes only with a new start")
-        server.wait_for("all workers have it")
+        server.wait_for("new workers start with it")
         assert ask(f"{server.url}/private/simple/", Accept=JSON).status == 200
 
 
@@ -297,6 +297,22 @@ def test_a_worker_that_dies_is_replaced(server: ServeProcess) -> None:
     os.kill(workers_of(server).pop(), signal.SIGKILL)
     server.wait_for("Unexpected exit")
     assert ask(f"{server.url}/private/simple/", Accept=JSON).status == 200
+
+
+def test_workers_end_with_the_process_that_supervises_them(tmp_path: Path) -> None:
+    """What is left would hold the port, and answer by the rules of a configuration that nobody can change any more."""
+    with ServeProcess(tmp_path, CONFIG.replace("[server]", "[server]\nworkers = 2")) as server:
+        assert ask(f"{server.url}/healthz").status == 200
+        workers = workers_of(server)
+        assert len(workers) == 2
+        port = urlsplit(server.url).port
+        server.process.kill()
+        server.process.wait()
+        deadline = time.monotonic() + 20
+        while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with ServeProcess(tmp_path, server.config.read_text("utf-8"), "--port", str(port)) as again:
+            assert ask(f"{again.url}/healthz").status == 200
 
 
 def test_a_worker_that_dies_again_and_again_takes_nobody_with_it(tmp_path: Path) -> None:

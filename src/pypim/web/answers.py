@@ -53,7 +53,8 @@ class Represented(msgspec.Struct, frozen=True):
 
 def represent(content: bytes, content_type: str, cache_control: str, serial: int | None) -> Represented:
     """Make a representation; `serial` is that of the header which mirrors want."""
-    digest = hashlib.sha256(content).hexdigest()[:32]
+    # Forms with the same bytes are different representations all the same (RFC 9110, 8.8.1).
+    digest = hashlib.sha256(content_type.encode() + b"\0" + content).hexdigest()[:32]
     common: Headers = [
         (b"vary", b"Accept, Accept-Encoding"),
         (b"cache-control", cache_control.encode()),

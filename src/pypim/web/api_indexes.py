@@ -123,10 +123,10 @@ async def why(asked: Asked) -> Why:
     served, project = index_of(asked.request, asked.context), project_of_path(asked.request)
     await admit_reader(asked.request, asked.context, served.name, project)
     telling, version = telling_of(asked), asked.query.version
-    if isinstance(served, GroupIndex):
+    kind = telling.kinds[served.name]
+    if kind == "group" and isinstance(served, GroupIndex):
         return Why(groups=(explain(served.name, await served.survey(project), version),))
-    if telling.kinds[served.name] != "mirror":
-        kind = telling.kinds[served.name]
+    if kind != "mirror":
         raise NotFound(f"{served.name}: a {kind} index keeps nothing for a reason", hint="Ask a mirror or a group.")
     kept = await telling.reading.run(partial(telling.why, served.name, project, version or None))
     return Why(kept=tuple(kept))

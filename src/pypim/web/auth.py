@@ -29,8 +29,12 @@ LOOPBACK = Visitor(name="loopback", scope=Scope(actions=frozenset(Action)))
 USE_SECONDS = 60.0
 """The last use of a token is written at most that often."""
 _MOST_NOTED = 10_000
-_FROM_ELSEWHERE = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "origin")
+_FROM_ELSEWHERE = frozenset({"forwarded", "via", "origin", "x-real-ip", "x-client-ip", "cf-connecting-ip"})
 """Headers that no client on the machine itself sends: a proxy does, or a browser on behalf of another site."""
+_PASSED_ON = "x-forwarded-"
+"""How all other such headers begin."""
+_OTHER_SITES = frozenset({"cross-site", "same-site"})
+"""What a browser says of a request that a page of another site made, also where it sends no Origin (Sec-Fetch-Site)."""
 
 _log = logging.getLogger("pypim.server")
 
@@ -176,7 +180,7 @@ class Doorkeeper:
         """
         if not self.rules.is_open_on_loopback or action is Action.READ or not is_loopback(peer):
             return None
-        if isinstance(credentials, ShownToken | Unreadable) or any(name in headers for name in _FROM_ELSEWHERE):
+        if isinstance(credentials, ShownToken | Unreadable) or _is_from_elsewhere(headers):
             return None
         return LOOPBACK if self._accounts.is_empty() else None
 
@@ -200,6 +204,12 @@ class Doorkeeper:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
+    return headers.get("sec-fetch-site") in _OTHER_SITES or any(
+        name in _FROM_ELSEWHERE or name.startswith(_PASSED_ON) for name in map(str.lower, headers)
+    )
 
 
 async def _noted(note: Coroutine[object, object, None]) -> None:

@@ -26,7 +26,7 @@ LEEWAY_SECONDS = 30.0
 """How far the clocks of two machines may be apart."""
 _KEYS_SECONDS = 3600.0
 _STALE_SECONDS = 86400.0
-_ASK_AGAIN_SECONDS = 30.0
+_ASK_AGAIN_SECONDS = 3.0
 """After a token with an unknown key, the issuer is not asked more often than that."""
 _MOST_BYTES = 1 << 20
 _LONGEST_TOKEN = 16 * 1024

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from starlette.requests import Request
 
+    from pypim.core.access import Visitor
     from pypim.ports import Served
     from pypim.web.answers import Headers, Represented
     from pypim.web.context import Context
@@ -46,11 +47,10 @@ def project_of_path(request: Request) -> NormalizedName:
         raise NotFound(error.message, hint=error.hint) from None
 
 
-async def admit_reader(request: Request, context: Context, index: str, project: NormalizedName | None) -> None:
-    """Raises CredentialsNeeded, NotPermitted or TooManyAttempts where the sender may not read this."""
-    if not context.doorkeeper.is_open(index):
-        peer = peer_of(request.scope, context.trusted_proxies)
-        await context.doorkeeper.admit(headers_of(request.scope), peer, Action.READ, index, project)
+async def admit_reader(request: Request, context: Context, index: str, project: NormalizedName | None) -> Visitor:
+    """Who reads. Raises CredentialsNeeded, NotPermitted or TooManyAttempts where the sender may not read this."""
+    peer = peer_of(request.scope, context.trusted_proxies)
+    return await context.doorkeeper.admit(headers_of(request.scope), peer, Action.READ, index, project)
 
 
 async def whole_body(request: Request, what: str, limit_bytes: int) -> bytes:

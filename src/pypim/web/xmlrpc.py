@@ -10,6 +10,7 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from pypim.core.access import Action, Decision
 from pypim.core.xml_rpc import (
     APPLICATION_ERROR,
     INVALID_PARAMETERS,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
+    from pypim.core.access import Visitor
+    from pypim.core.xml_rpc import Row
     from pypim.ports import Served
     from pypim.web.context import Context
 
@@ -45,11 +48,11 @@ def routes(context: Context) -> list[BaseRoute]:
 
     async def call(request: Request) -> Response:
         served = index_of(request, context)
-        await admit_reader(request, context, served.name, None)
+        reader = await admit_reader(request, context, served.name, None)
         body = await whole_body(request, "an XML-RPC call", MOST_BYTES)
         try:
             method, parameters = parse_call(body)
-            pieces = await _answer(context, served, method, parameters)
+            pieces = await _answer(context, served, reader, method, parameters)
         except xmlrpc.client.Fault as fault:
             return Response(render_fault(fault.faultCode, fault.faultString), media_type=_TYPE)
         return StreamingResponse(_encoded(pieces), media_type=_TYPE)
@@ -81,7 +84,9 @@ def _refuse_declarations(body: bytes) -> None:
     parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position only
 
 
-async def _answer(context: Context, served: Served, method: str, parameters: tuple[object, ...]) -> Iterator[str]:
+async def _answer(
+    context: Context, served: Served, reader: Visitor, method: str, parameters: tuple[object, ...]
+) -> Iterator[str]:
     """The answer in pieces. Raises Fault, and what the index raises."""
     if method not in _PARAMETERS:
         sentence = f"RuntimeError: {method[:100]} is not offered here; use the Simple API or the JSON API instead"
@@ -91,11 +96,8 @@ async def _answer(context: Context, served: Served, method: str, parameters: tup
     serial = parameters[0] if parameters else 0
     if not isinstance(serial, int) or isinstance(serial, bool):
         raise xmlrpc.client.Fault(INVALID_PARAMETERS, f"TypeError: the serial of {method} is a whole number")
-    hosted = context.hosted.get(served.name)
-    if method == "changelog_since_serial" and hosted is not None:
-        since = min(max(serial, 0), _HIGHEST_SERIAL)
-        changes = hosted.changes(served.name, since, MOST_CHANGES)
-        return render_changes([(c.name, c.version, int(c.changed_at), c.action, c.serial) for c in changes])
+    if method == "changelog_since_serial" and served.name in context.hosted:
+        return render_changes(_own_changes(context, served.name, reader, serial))
     ready = context.lists.get(served.name)
     serials = serials_of(await served.project_list()) if ready is None else await ready.serials()
     if method == "changelog_last_serial":
@@ -103,6 +105,18 @@ async def _answer(context: Context, served: Served, method: str, parameters: tup
     if method == "changelog_since_serial":
         return render_changes(changes_since(serials, serial))
     return render_serials(serials.each())
+
+
+def _own_changes(context: Context, index: str, reader: Visitor, serial: int) -> list[Row]:
+    """What was changed in a hosted index. Of projects that the reader may not read, only that something was."""
+    changes = context.hosted[index].changes(index, min(max(serial, 0), _HIGHEST_SERIAL), MOST_CHANGES)
+    decide = context.doorkeeper.rules.decide
+    return [
+        (one.name, one.version, int(one.changed_at), one.action, one.serial)
+        if decide(reader, Action.READ, index, one.name) is Decision.ALLOWED
+        else (one.name, None, int(one.changed_at), "change", one.serial)
+        for one in changes
+    ]
 
 
 async def _encoded(pieces: Iterator[str]) -> AsyncIterator[bytes]:
