@@ -219,10 +219,16 @@ def uv_compile(root: str, folder: Path, roots: Sequence[str], name: str = "roots
     return [str(BIN / "uv"), *options, "pip", "compile", source, *where, "--output-file", str(folder / f"{name}.txt")]
 
 
-def sha256sum(folder: Path) -> Command:
-    """Hash every file that a finished sync of ours in this folder has published."""
+def pypim_adopt(root: str, folder: Path, tree: Path) -> Command:
+    """Take over every file of a tree into a store beside it, by links."""
+    config = _written(folder, "pypim.toml", _PYPIM_ALL, root=root)
+    return [str(BIN / "pypim"), "-c", config, "adopt", str(tree), "--no-progress"]
+
+
+def sha256sum(folder: Path, packages: str = "public/packages") -> Command:
+    """Hash every file that a finished sync in this folder has published; of ours where nothing else is said."""
     listing = folder / "files0"
-    files = sorted(str(path) for path in (folder / "public" / "packages").rglob("*") if path.is_file())
+    files = sorted(str(path) for path in (folder / packages).rglob("*") if path.is_file())
     listing.write_bytes(b"\0".join(name.encode() for name in files))
     return [_found("xargs"), "-0", "-a", str(listing), _found("sha256sum"), "--zero"]
 

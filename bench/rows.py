@@ -185,6 +185,33 @@ def verify(runs: int) -> Report:
     return report
 
 
+def adopt(runs: int) -> Report:
+    """A bandersnatch tree is taken over, beside sha256sum over the same files; the sync after it fetches none."""
+    report = Report("adopt")
+    with served("large", counts_requests=True) as running:
+        ready = _synced(report, running, ["bandersnatch"])
+        if "bandersnatch" not in ready:
+            return report
+        tree = ready["bandersnatch"][0] / "mirror" / "web"
+        report.notes.append(running.upstream.summary())
+        fetched: list[int] = []
+        for _ in range(runs):
+            attempt(report, "sha256sum", peers.sha256sum(tree.parent.parent, "mirror/web/packages"), tree)
+            folder = fresh(report.row, OURS)
+            running.forget_requests()
+            if attempt(report, OURS, peers.pypim_adopt(running.direct, folder, tree), folder):
+                attempt(report, "pypim sync, after it", peers.pypim_sync(running.direct, folder), folder)
+                fetched.append(sum("/packages/" in line for line in running.requests()))
+            if peers.held(folder / "public") != len(running.upstream.files):
+                report.failures.append(f"{peers.held(folder / 'public')} files, not {len(running.upstream.files)}")
+    # Two digests, a link, and the core metadata of each file, instead of one digest.
+    report.ratio("sha256sum", 5.0)
+    report.ratio("sha256sum", 5.0, "cpu_s")
+    if fetched:
+        report.figures.append(Figure("files fetched", max(fetched), 0, "files"))
+    return report
+
+
 def dependencies(runs: int) -> Report:
     """30 roots and what they need, with 25 ms of round trip."""
     report = Report("dependencies")
@@ -224,6 +251,7 @@ ROWS: dict[str, Callable[[int], Report]] = {
     "noop": noop,
     "change": changed,
     "verify": verify,
+    "adopt": adopt,
     "dependencies": dependencies,
     **plan_rows.ROWS,
     **serving.ROWS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -26,6 +27,7 @@ from bench.serving import NGINX, skip, upstream
 
 NAMES = 700_000
 CLIENTS = 64
+FILES = 100_000
 SPARSE_BYTES = 2 << 30
 _LOAD_SECONDS = 10.0
 _MOST_MB = 120
@@ -211,7 +213,7 @@ def _pull_at_once(url: str) -> None:
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 def memory(runs: int) -> Report:
-    """The peak of a worker while 64 clients fetch a file of 2 GB, which is held but for most of its bytes: a hole."""
+    """The peak of a worker while 64 clients fetch a file of 2 GB, nearly all of it a hole, and a very long page."""
     report = Report("serve-memory")
     if skip(report):
         return report
@@ -229,7 +231,44 @@ def memory(runs: int) -> Report:
                     f"{loads[0].mb_s:,.0f} MB/s whole, {loads[1].mb_s:,.0f} MB/s as a range; {before:.0f} MB before"
                 )
                 report.figures.append(Figure("peak of a worker, 64 clients", server.peak_mb(), _MOST_MB, "MB"))
+            _write_vast(running.pages)
+            with servers.pypim(running.direct, fresh(report.row, "cache")) as server:
+                began = time.perf_counter()
+                for accept in (JSON, HTML):
+                    servers.fetch(server.page("vast"), {"Accept": accept})
+                report.notes.append(
+                    f"a page of {FILES:,} files, for the first time: {time.perf_counter() - began:.1f} s"
+                )
+                _pull_at_once(server.page("vast"))
+                figure = Figure(f"peak of a worker, {FILES:,} files on a page", server.peak_mb(), _MOST_MB, "MB")
+                report.figures.append(figure)
     return report
+
+
+def _write_vast(folder: Path) -> None:
+    """A page as long as none is yet, in both forms."""
+    files = [_vast_file(number) for number in range(FILES)]
+    page = folder / "simple" / "vast"
+    page.mkdir(parents=True, exist_ok=True)
+    document = {"meta": {"api-version": "1.4"}, "name": "vast", "files": files, "versions": []}
+    (page / "index.v1_json").write_text(json.dumps(document))
+    links = "".join(f'<a href="{file["url"]}">{file["filename"]}</a><br>\n' for file in files)
+    (page / "index.html").write_text(f"<!DOCTYPE html><html><body>\n{links}</body></html>\n")
+
+
+def _vast_file(number: int) -> dict[str, object]:
+    sha256 = hashlib.sha256(b"%d" % number).hexdigest()
+    filename = f"vast-{number // 4}.{number % 4}-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+    return {
+        "filename": filename,
+        "url": f"https://files.example/packages/{sha256[:2]}/{sha256[2:4]}/{sha256[4:]}/{filename}",
+        "hashes": {"sha256": sha256},
+        "core-metadata": {"sha256": sha256[::-1]},
+        "requires-python": ">=3.8",
+        "size": 100_000 + number,
+        "upload-time": "2024-01-01T00:00:00.123456Z",
+        "yanked": False,
+    }
 
 
 ROWS: dict[str, Callable[[int], Report]] = {

@@ -260,6 +260,12 @@ def test_the_container_copies_what_is_there() -> None:
                 assert (DEPLOY.parent / source).exists(), source
 
 
+def test_nothing_but_what_is_copied_is_sent_to_the_builder() -> None:
+    taken = {line[1:] for line in (DEPLOY.parent / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = [rest.split()[:-1] for name, rest in instructions() if name == "COPY" and not rest.startswith("--from")]
+    assert taken == {source for sources in copied for source in sources}
+
+
 def test_the_containers_check_tells_whether_the_server_lives(tmp_path: Path) -> None:
     (check,) = [rest for name, rest in instructions() if name == "HEALTHCHECK"]
     program, *arguments = json.loads(check.partition("CMD ")[2])

@@ -78,11 +78,17 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "releases": tuple[ListedRelease, ...],
         "requirements": tuple[KnownRequirement, ...],
     },
-    "status": {"command": str, "indexes": tuple[IndexStatus, ...], "free_bytes": int | None},
+    "status": {
+        "command": str,
+        "indexes": tuple[IndexStatus, ...],
+        "free_bytes": int | None,
+        "oldest_reading": str | None,
+    },
     "status --completeness": {
         "command": str,
         "indexes": tuple[IndexStatus, ...],
         "free_bytes": int | None,
+        "oldest_reading": str | None,
         "completeness": tuple[Completeness, ...],
     },
     "why": {"command": str, "kept": tuple[IndexKept, ...], "groups": tuple[GroupSaid, ...]},

@@ -36,6 +36,7 @@ SAMPLES: tuple[errors.PypimError, ...] = (
         "the answer is of the type 'text/csv', which is no Simple API that pypim reads",
         hint="Check that the URL is that of a Simple API; it usually ends in /simple/.",
     ),
+    upstream_errors.UpstreamTooLong(_INDEX, 128 << 20),
     errors.DigestMismatch(_WHEEL, "sha256", _DIGEST, _OTHER),
     errors.HashNotAllowed(_WHEEL, f"sha256:{_OTHER}", [f"sha256:{_DIGEST}"]),
     errors.SizeMismatch(_WHEEL, 103_424, 100_000),

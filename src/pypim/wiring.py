@@ -63,6 +63,8 @@ _Result = TypeVar("_Result")
 CATALOG_NAME = "catalog.sqlite"
 AUDIT_NAME = "audit.jsonl"
 STAGING_NAME = "staging"
+_GATHER_SECONDS = 0.02
+"""Nobody waits for a single file of a sync, and each sync of the file system costs the same for one as for many."""
 LARGEST_FILE_BYTES = 20 * 1024**3
 """Where neither the upstream nor `max-file-size` says anything, an endless body must still end somewhere."""
 
@@ -148,7 +150,8 @@ def open_store(config: Config, *, writable: bool) -> Iterator[OpenStore]:
         atomic.make_folder(config.store.files)
         with StoreLock(path), Catalog.open(path / CATALOG_NAME) as catalog, LocalEpochs.open(path) as epochs:
             atomic.remove_temporaries(path)
-            blobs = LocalBlobs(config.store.files, path / STAGING_NAME, keeping=Keeping(path))
+            staging = path / STAGING_NAME
+            blobs = LocalBlobs(config.store.files, staging, gather_seconds=_GATHER_SECONDS, keeping=Keeping(path))
             yield OpenStore(config, catalog, blobs, is_writable=True, epochs=epochs)
         return
     with (
@@ -225,6 +228,7 @@ async def open_stack(
             tree=published_tree(store.config, index),
             epochs=store.epochs,
             file_hosts=hosts,
+            patience=index.upstream.follow.patience,
         )
 
 

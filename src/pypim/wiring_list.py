@@ -50,8 +50,8 @@ def _write_forms(listed: ProjectList, folder: Path, cache_control: str) -> dict[
         is_json = content_type == JSON_TYPE
         content = (simple_json if is_json else simple_html).render_project_list(listed)
         whole = represent(content, written_type(content_type), cache_control, listed.last_serial or 1)
-        packed = None if whole.packed is None else _written(whole.packed, folder)
-        forms[content_type] = ReadyForm(_written(whole.plain, folder), packed)
+        packed = None if whole.packed is None else written(whole.packed, folder)
+        forms[content_type] = ReadyForm(written(whole.plain, folder), packed)
     return forms
 
 
@@ -64,11 +64,17 @@ def _write_description(ready: ReadyList, folder: Path) -> None:
             atomic.remove(path)
 
 
-def _written(body: Body, folder: Path) -> ReadyBody:
+def written(body: Body, folder: Path) -> ReadyBody:
+    """Write one form, unless it is there already, under a name that tells its content."""
     name = hashlib.sha256(body.etag.encode()).hexdigest()[:40]  # the etag is of the content, in its encoding
-    if not (folder / name).exists():
-        atomic.write_atomically(folder / name, body.content, is_durable=False)
+    write_once(folder / name, body.content)
     return ReadyBody(name, body.etag, _decoded(body.headers), _decoded(body.unchanged))
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write a file whose name tells its content, unless it is there; a power cut may have left less of it."""
+    if not path.exists() or path.stat().st_size != len(content):
+        atomic.write_atomically(path, content, is_durable=False)
 
 
 def _decoded(headers: Headers) -> tuple[tuple[str, str], ...]:

@@ -20,10 +20,8 @@ from pypim.config.model import GroupIndex as GroupConfig
 from pypim.config.model import HostedIndex as HostedConfig
 from pypim.config.model import MirrorIndex, Overwrite, Read
 from pypim.config.model import ProxyIndex as ProxyConfig
-from pypim.core.freshness import Limits
+from pypim.core.patterns import ProjectPatterns
 from pypim.core.upload import UploadPolicy
-from pypim.index.behind import Later
-from pypim.index.believing import BeliefRules
 from pypim.index.group import GroupIndex, Member
 from pypim.index.hosted import HostedIndex
 from pypim.index.provenance import RemoteProvenance
@@ -39,11 +37,11 @@ from pypim.store.keeping import Keeping
 from pypim.store.own import own_folder
 from pypim.store.ready import try_store
 from pypim.store.turns import LocalTurns
-from pypim.sync.silent import SilentReporter
 from pypim.web.audited import LoudAudit
 from pypim.wiring import CATALOG_NAME, SystemClock, audit_of
 from pypim.wiring_fetching import Paces, open_file_hosts
-from pypim.wiring_proxy import all_members, catalogs_of, limits_of, owners_of, proxy_settings
+from pypim.wiring_proxy import catalogs_of, owners_of, proxy_settings
+from pypim.wiring_ready import LogReporter, Long, LongPage, bound_of, long_pages, prepare_lists
 from pypim.wiring_told import StoreTelling
 
 if TYPE_CHECKING:
@@ -67,7 +65,6 @@ _T = TypeVar("_T")
 STAGING_NAME = "serving"
 """Folder of what is on its way in through the server, with one for each process; a sync has its own elsewhere."""
 TURNS_NAME = "turns"
-LISTS_NAME = "lists"
 _PAGE_SECONDS = 600
 """So long clients may take a mirror's page for the newest one."""
 
@@ -85,14 +82,6 @@ class BackgroundThread:
     def close(self) -> None:
         """Wait for what was begun."""
         self._executor.shutdown()
-
-
-class LogReporter(SilentReporter):
-    """The Reporter of a server, which has no stages: what a person should read goes to its log."""
-
-    def note(self, message: str) -> None:
-        """A warning."""
-        _log.warning("%s", message)
 
 
 class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,17 +111,24 @@ class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
     lists: dict[str, ReadyLists]
     """Of proxies that ask their upstream."""
     config_file: str
+    long: Long | None = None
+    """None where any page may be in memory."""
 
 
 @asynccontextmanager
-async def open_app(config: Config) -> AsyncIterator[App]:
-    """The application of one worker. Raises StoreFault, or InvalidConfig where an index cannot be set up."""
+async def open_app(config: Config, limit: LongPage | None = LongPage()) -> AsyncIterator[App]:  # noqa: B008 - immutable
+    """The application of one worker, which never has a page in memory that is longer; None: it may have any.
+
+    Raises StoreFault, or InvalidConfig where an index cannot be set up.
+    """
     from pypim.web.app import App
 
     async with AsyncExitStack() as stack:
         shared = _open_stack(config, stack.enter_context(ExitStack()))
-        indexes = await _open_indexes(config, shared, stack)
-        _prepare_lists(config, shared, stack)
+        if limit is not None:
+            shared = msgspec.structs.replace(shared, long=long_pages(config, shared, stack, limit))
+        indexes = _as_asked(await _open_indexes(config, shared, stack), config)
+        prepare_lists(config, shared, stack)
         uploads = {
             index.name: _uploads(config, index, shared) for index in config.indexes.values() if _is_hosted(index)
         }
@@ -216,16 +212,28 @@ async def _open_indexes(config: Config, shared: ServerStack, stack: AsyncExitSta
 
 
 async def _open_index(index: Index, shared: ServerStack, others: dict[str, Served], stack: AsyncExitStack) -> Served:
+    most_files = None if shared.long is None else shared.long.limit.most_files
     match index:
         case MirrorIndex():
             serving = shared.reader.of(shared.owners[index.name]).serving
-            return PublishedIndex(index.name, serving, shared.blobs, shared.epochs)
+            return PublishedIndex(index.name, serving, shared.blobs, shared.epochs, most_files)
         case HostedConfig():
-            return HostedIndex(index.name, shared.reader.hosted, shared.blobs, shared.epochs, index.reserved)
+            hosted = shared.reader.hosted
+            return HostedIndex(index.name, hosted, shared.blobs, shared.epochs, index.reserved, most_files)
         case GroupConfig():
             return GroupIndex(index.name, [_member(others[name]) for name in index.members], index.merged)
         case ProxyConfig():
             return await _open_proxy(index, shared, stack)
+
+
+def _as_asked(indexes: dict[str, Served], config: Config) -> dict[str, Served]:
+    """A hosted index that reserves names answers alone as in a group: a 404 would send clients to their next index."""
+    reserving = {name for name, index in config.indexes.items() if isinstance(index, HostedConfig) and index.reserved}
+    nothing_merged = ProjectPatterns.compile((), "merge")
+    return {
+        name: GroupIndex(name, [_member(served)], nothing_merged) if name in reserving else served
+        for name, served in indexes.items()
+    }
 
 
 def _first_taker(group: GroupConfig, uploads: dict[str, Uploads]) -> Uploads | None:
@@ -260,6 +268,7 @@ async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitS
         fetcher=await stack.enter_async_context(open_fetcher(upstream.url, options, pace=pace)),
         file_fetcher=await stack.enter_async_context(open_fetcher(upstream.url, options, pace=pace)),
         file_hosts=await stack.enter_async_context(open_file_hosts(upstream, options, pace, LogReporter())),
+        bound=None if shared.long is None else bound_of(shared.long, index.name),
         turns=LocalTurns(shared.path / TURNS_NAME, owner.known_as),
         epochs=shared.epochs,
         background=shared.background,
@@ -270,39 +279,6 @@ async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitS
     proxy = ProxyIndex(index.name, settings, parts)
     stack.push_async_callback(proxy.close)
     return proxy
-
-
-def _prepare_lists(config: Config, shared: ServerStack, stack: AsyncExitStack) -> None:
-    """A list of all that an upstream has is made by another process and sent from the disk, of groups as well."""
-    for index in config.indexes.values():
-        members = all_members(config, index)
-        proxies = [member for member in members if isinstance(member, ProxyConfig) and not member.is_offline]
-        if proxies or any(isinstance(member, MirrorIndex) and member.is_each_alone for member in members):
-            others = [member.name for member in members if not isinstance(member, ProxyConfig)]
-            # What an upstream lists for one it does not list for all: another folder for other credentials.
-            whose = "".join(f"@{one}" for member in proxies if (one := shared.owners[member.name].credentials))
-            folder = shared.path / LISTS_NAME / f"{index.name}{whose}"
-            limits = limits_of(proxies[0]) if proxies else Limits()
-            _prepare_list(index.name, folder, limits, others, (shared, stack))
-
-
-def _prepare_list(
-    name: str, folder: Path, limits: Limits, others: list[str], opened: tuple[ServerStack, AsyncExitStack]
-) -> None:
-    """`others` are those members whose changes are to be seen at once."""
-    from pypim.web.lists import ReadyLists, make_in_process
-
-    shared, stack = opened
-    reporter = LogReporter()
-    later = Later(shared.background, reporter)
-    rules = BeliefRules(limits, shared.turns, shared.clock, reporter, later, is_offline=False)
-
-    def state() -> str:
-        return " ".join(f"{other}={shared.epochs.epoch(other)}" for other in others)
-
-    make = partial(make_in_process, "pypim.wiring_list", shared.config_file, name, folder)
-    shared.lists[name] = ReadyLists(name, folder, make, rules, state)
-    stack.push_async_callback(shared.lists[name].close)
 
 
 def _uploads(config: Config, index: Index, shared: ServerStack) -> Uploads:
@@ -359,6 +335,7 @@ def _context(config: Config, shared: ServerStack, indexes: dict[str, Served], up
         hosted={taker.name: shared.reader.hosted for taker in uploads.values()},
         provenance=shared.provenance,
         lists=shared.lists,
+        long_pages=None if shared.long is None else shared.long.pages,
         telling=Telling(
             kinds={index.name: index.kind for index in config.indexes.values()},
             state=told.state,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -298,6 +299,18 @@ def test_a_judge_that_is_not_there_is_one_clear_error(server: WorldServer, mirro
     assert said.returncode == 3, said.stderr
     assert said.stderr.count("uv is neither on PATH nor beside") == 1
     assert "Install uv" in said.stderr
+
+
+def test_what_only_a_build_tells_is_found_out_and_there_is_something_to_do(serve: ServeWorld, mirror: Mirror) -> None:
+    """The built-in resolver finds it installable; uv builds the sdist, and the upstream has what that asks for."""
+    made = release("1.0", replace(sdist(requires=["base"]), has_pkg_info=False))
+    world = World.of(project("src", made), project("base", "1.0"))
+    mirror.configure(serve(world).url, targets=MACHINE, packages={"src": "latest"})
+    mirror.sync()
+    (proof,) = prove(mirror, "--with", "uv", status=9).document["indexes"][0]["proofs"]
+    assert (proof["state"], proof["cause"]) == ("fails", "not-held")
+    assert "base" in proof["reason"]
+    assert proof["remedy"].startswith("Ask by name for what it says is lacking, and run `pypim sync")
 
 
 # --- lock files -----------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from string import ascii_lowercase
 
 import pytest
 
+from pypim.core.filenames import parse_filename
+from pypim.core.names import parse_name
 from tests.clients.clients import pins, pip_download, uv_compile
 from tests.core.readings import READINGS
 
@@ -177,13 +179,12 @@ def test_names(index: Index, tmp_path: Path) -> None:
     for i, named in enumerate(READINGS.names):
         project = f"lib-{letters(i)}"
         index.add_wheel(project, "1.0")
-        filename = named.name.replace("X", letters(i).upper() if "LIB_" in named.name else letters(i))
-        version = "18446744073709551616" if "184467" in filename else "2.0"
+        filename = named.name.replace("X", letters(i).upper() if "LIB" in named.name else letters(i))
+        version = str(parse_filename(filename, parse_name(project)).version or "2.0")
         is_wheel = filename.lower().endswith(".whl")
         name = project.replace("-", "_")
         metadata = f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n"
-        built = "2.0.post1" if filename.endswith("-2.0-1.tar.gz") or ".post1." in filename else version
-        content = wheel(name, version, metadata) if is_wheel else sdist(filename, project, built)
+        content = wheel(name, version, metadata) if is_wheel else sdist(filename, project, version)
         index.add(project, filename, content)
     index.write()
     projects = sorted(index.entries)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pypim.config.access import fetch_options
-from pypim.config.environment import netrc_path
+from pypim.config.environment import netrc_path, user_config_folder
 from pypim.config.load import load_text
 from pypim.config.show import masked_url, shown, shown_as_toml
 from pypim.core.errors import InvalidConfig
@@ -83,3 +83,15 @@ def test_a_home_that_is_not_ours_to_see_has_no_netrc(tmp_path: Path) -> None:
         os.seteuid(before)
         home.chmod(0o700)
     assert netrc_path({"HOME": str(home)}) == home / ".netrc"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be another user for a while")
+def test_a_user_of_whom_nobody_has_heard_has_no_netrc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is told to run as any number."""
+    monkeypatch.delenv("HOME")
+    os.setresuid(54321, -1, 0)
+    try:
+        assert netrc_path({}) is None
+        assert user_config_folder({}) == Path("/.config/pypim")
+    finally:
+        os.setresuid(0, 0, 0)

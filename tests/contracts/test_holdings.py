@@ -47,6 +47,14 @@ def test_rows_come_back_equal(holdings: Holdings) -> None:
     assert dict(holdings.holdings()) == {"wheel#1": WHEEL, "sdist#2": SDIST}
 
 
+def test_all_of_them_are_gone_through_some_at_a_time(holdings: Holdings) -> None:
+    rows = [(f"file{number}#a", FLASK, WHEEL) for number in range(5)]
+    holdings.record(rows)
+    assert [identity for identity, _ in holdings.holdings_after("", 2)] == ["file0#a", "file1#a"]
+    assert holdings.holdings_after("file1#a", 9) == [(identity, WHEEL) for identity, _, _ in rows[2:]]
+    assert list(holdings.holdings_after("file4#a", 9)) == []
+
+
 def test_recording_again_is_not_an_error_and_the_last_row_counts(holdings: Holdings) -> None:
     holdings.record([("one", FLASK, WHEEL)])
     holdings.record([("one", FLASK, WHEEL), ("one", FLASK, SDIST)])

@@ -72,6 +72,8 @@ def test_a_file_comes_back_as_it_was_added(hosted: Both) -> None:
     assert add(hosted, wheel)
     standing = hosted.standing(INDEX, PROJECT, wheel.filename)
     assert standing.files == (wheel, file_of())
+    assert hosted.length(INDEX, PROJECT) == 2
+    assert hosted.length("another", PROJECT) == 0
     assert standing.same_name == wheel
     assert standing.project is not None
     assert standing.project.serial == hosted.last_serial(INDEX)

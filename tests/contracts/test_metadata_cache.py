@@ -78,6 +78,15 @@ def test_what_checked_bytes_say_stays_whatever_an_upstream_says_later(cache: Met
     assert cache.metadata_of([KEY, "unknown"]) == {KEY: true}
 
 
+def test_what_many_checked_files_say_is_kept_at_once(cache: MetadataCache) -> None:
+    other = "b" * 64
+    cache.keep_metadata(KEY, values.core_metadata("flask", "said"), b"said")
+    learned = {key: values.core_metadata("flask", key[:1]) for key in (KEY, other)}
+    cache.keep_checked([(key, metadata, b"true") for key, metadata in learned.items()])
+    cache.keep_metadata(other, values.core_metadata("flask", "said-again"), b"said again")
+    assert cache.metadata_of([KEY, other]) == learned
+
+
 def test_what_an_upstream_says_counts_for_that_upstream_only(tmp_path: Path) -> None:
     with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
         good = catalog.of(values.owner("good", "https://good.example/simple/")).metadata

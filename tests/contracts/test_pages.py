@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from pypim.core.records import outline_of
 from pypim.store.catalog import Catalog
 from pypim.store.memory import MemoryPages, OverlayPages
 from tests.store import values
@@ -39,6 +40,20 @@ def test_an_answer_comes_back_as_it_was_kept(pages: Pages, body: bytes) -> None:
     kept = values.response(body=body, etag=None, serial=None, last_modified="Mon, 01 Jan 2024 00:00:00 GMT")
     pages.keep_response("main", kept, None)
     assert pages.response(kept.url) == kept
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", bytes(range(256)) * 5000])
+def test_the_outline_tells_an_answer_from_others_without_its_body(pages: Pages, body: bytes) -> None:
+    kept = values.response(body=body, etag=None, last_modified="Mon, 01 Jan 2024 00:00:00 GMT")
+    assert pages.outline(kept.url) is None
+    pages.keep_response("main", kept, None)
+    outline = pages.outline(kept.url)
+    assert outline == outline_of(kept)
+    assert (outline.length, outline.last_modified) == (len(body), kept.last_modified)
+    pages.touch_response(kept.url, 5000.5)
+    touched = pages.outline(kept.url)
+    assert touched is not None
+    assert (touched.fetched_at, touched.checksum) == (5000.5, outline.checksum)
 
 
 def test_the_newest_answer_replaces_the_older_one(pages: Pages) -> None:

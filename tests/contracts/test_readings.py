@@ -48,6 +48,18 @@ def test_the_last_reading_counts(both: tuple[Holdings, Readings]) -> None:
     assert readings.last_read() == {"one": 3000.0, "two": STORED_AT}
 
 
+def test_the_oldest_is_that_of_what_is_held_now(both: tuple[Holdings, Readings]) -> None:
+    holdings, readings = both
+    assert readings.oldest() is None
+    holdings.record([("one", FLASK, WHEEL), ("two", FLASK, WHEEL)])
+    readings.note_read(["one"], 2000.0)
+    assert readings.oldest() == STORED_AT
+    readings.note_read(["two"], 3000.0)
+    assert readings.oldest() == 2000.0
+    holdings.forget(["one"])
+    assert readings.oldest() == 3000.0
+
+
 def test_what_is_not_held_does_not_matter(both: tuple[Holdings, Readings]) -> None:
     holdings, readings = both
     readings.note_read(["none"], 2000.0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pypim.cli.progress import PlainReporter, TerminalReporter
 from pypim.ports import Reporter
 from pypim.sync.silent import SilentReporter
-from pypim.wiring_server import LogReporter
+from pypim.wiring_ready import LogReporter
 
 _MAKERS: dict[str, Callable[[TextIO], Reporter]] = {
     "silent": lambda _: SilentReporter(),

@@ -54,6 +54,10 @@ def test_the_pages_are_those_that_a_sync_publishes(catalog: Catalog) -> None:
     assert serving.generation("main") == number
     assert {name: serving.page(number, name) for name in expected} == expected
     assert serving.names(number) == sorted(name for name, page in expected.items() if page.files)
+    assert {name: serving.length(number, name) for name in expected} == {
+        name: len(page.files) for name, page in expected.items()
+    }
+    assert serving.length(number, parse_name("nothing")) == 0
 
 
 def test_only_what_is_held_is_listed(catalog: Catalog) -> None:

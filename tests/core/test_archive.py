@@ -161,12 +161,26 @@ def test_a_broken_or_hostile_wheel_is_one_error(make: Callable[[], bytes]) -> No
 
 
 def test_a_fault_of_the_disk_is_not_blamed_on_the_file() -> None:
-    class BadDisk(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            raise OSError(5, "Input/output error")
+    """Whichever of the reads fails: zipfile itself would say that the file is no zip file."""
 
-    with pytest.raises(OSError, match="Input/output"):
-        wheel_metadata(BadDisk(b"x" * 100), NAME)
+    class BadDisk(io.BytesIO):
+        reads = 0
+        fails_at = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            self.reads += 1
+            if self.reads == self.fails_at:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    whole = BadDisk(make_zip((WHEEL_PATH, METADATA)))
+    wheel_metadata(whole, NAME)
+    assert whole.reads > 5
+    for number in range(1, whole.reads + 1):
+        disk = BadDisk(make_zip((WHEEL_PATH, METADATA)))
+        disk.fails_at = number
+        with pytest.raises(OSError, match="Input/output"):
+            wheel_metadata(disk, NAME)
 
 
 # --- Files with holes -----------------------------------------------------------------------------------------------

@@ -211,6 +211,16 @@ def test_faults_of_included_files_name_their_file() -> None:
     assert str(caught.value).startswith("other.txt:2: ")
 
 
+def test_a_file_that_includes_itself_is_noted() -> None:
+    """It adds nothing, so uv takes it; pip refuses it, so it is told."""
+    found = read("-r other.txt\nsix\n-r third.txt\n-r third.txt\n", other="flask\n-r ./requirements.txt\n", third="a\n")
+    assert texts(found) == ["flask", "six", "a"]
+    (note,) = found.notes
+    assert note.startswith("other.txt:2: ./requirements.txt leads back")
+    (note,) = read("-c requirements.txt\nsix\n").notes
+    assert note.startswith("requirements.txt:1: ")
+
+
 def test_files_that_cannot_be_read() -> None:
     ((line, sentence),) = faults("six\n-r missing.txt\n")
     assert line == 2

@@ -97,6 +97,24 @@ def test_links_are_relative_to_the_base() -> None:
     ]
 
 
+def test_a_page_that_ends_inside_a_tag_is_not_whole() -> None:
+    """Without a Content-Length nothing else shows that it broke off, and the newest files stand last."""
+    start, end = '<!DOCTYPE html><a href="a-1.zip">a</a>\n', '<a href="a-2.zip" data-requires-python=">=3">a-2</a>'
+    for cut in range(1, len(end)):
+        with pytest.raises(UpstreamMalformed, match="broke off") as caught:
+            read(start + end[:cut])
+        assert caught.value.is_transient
+    assert len(read(start + end).files) == 2
+    for whole in (start, f"{start}<br>", f"{start}2 < 3", f"{start}<!-- < -->"):
+        assert len(read(whole).files) == 1
+    for cut_end in ("<", "</", "</bo", "<b", "<!-", '<meta name="x'):
+        with pytest.raises(UpstreamMalformed):
+            read(start + cut_end)
+    for parse in (parse_links, parse_project_list):
+        with pytest.raises(UpstreamMalformed):
+            parse((start + '<a href="b').encode(), URL)
+
+
 def test_a_base_cannot_lead_into_the_disk() -> None:
     page = read('<base href="file:///etc/"><a href="a-1.zip">a</a>')
     assert not page.files

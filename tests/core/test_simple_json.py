@@ -100,6 +100,28 @@ def test_no_file_name_leaves_its_folder(name: str) -> None:
     assert not [item for item in page.files if "/" in item.filename or "\\" in item.filename]
 
 
+@pytest.mark.parametrize("character", ["\u202e", "\u200b", "\u00ad", "\x85", "\u2028", "\ufeff"])
+def test_a_file_name_with_what_cannot_be_seen_is_dropped(character: str) -> None:
+    """One that turns the direction of writing makes a name look like another."""
+    page = read({"files": [GOOD, {**GOOD, "filename": f"a-1.0{character}.tar.gz"}]})
+    assert [item.filename for item in page.files] == ["a-1.0.tar.gz"]
+    assert len(page.dropped) == 1
+    assert page.dropped[0].isprintable()
+
+
+@pytest.mark.parametrize("said", ["b", "A-B", "a.b"])
+def test_the_page_of_another_project_is_refused(said: str) -> None:
+    """PEP 691: `name` is the normalised name of the project."""
+    for more in ({}, {"meta": 5}):
+        with pytest.raises(UpstreamMalformed, match="came in place of that of a"):
+            read({"name": said, "files": [GOOD], **more})
+
+
+@pytest.mark.parametrize("said", ["a", "A", None, 5, "", "?"])
+def test_a_name_in_another_spelling_or_none_is_taken(said: object) -> None:
+    assert read({"name": said, "files": [GOOD]}).files
+
+
 def test_the_place_of_core_metadata_is_no_file() -> None:
     assert not read({"files": [{**GOOD, "filename": "a-1.0-py3-none-any.whl.metadata"}]}).files
 
@@ -157,9 +179,11 @@ def test_hashes_are_checked_and_the_best_is_kept() -> None:
         ({}, None),
         ({"core-metadata": None}, None),
         ({"core-metadata": False, "dist-info-metadata": True}, False),
-        ({"core-metadata": {}}, True),
+        ({"core-metadata": {}}, None),
         ({"core-metadata": {"sha256": DIGEST}}, DIGEST),
-        ({"core-metadata": {"sha256": "x"}}, True),
+        ({"core-metadata": {"sha256": "x"}}, None),
+        ({"core-metadata": {"sha256": 5}}, None),
+        ({"core-metadata": {"sha512": DIGEST * 2}}, True),
         ({"core-metadata": "true"}, None),
         ({"data-dist-info-metadata": {"sha256": DIGEST}}, DIGEST),
         ({"dist-info-metadata": True, "core-metadata": {"sha256": DIGEST}}, DIGEST),
@@ -182,6 +206,34 @@ def test_core_metadata_is_preferred_to_its_old_names(keys: dict[str, Any], expec
 )
 def test_an_upload_time_is_in_utc_or_unknown(time: str, *, is_kept: bool) -> None:
     assert read_file(upload_time=time).upload_time == (time if is_kept else None)
+
+
+CONTENT_URL = f"https://files.example/packages/{DIGEST[:2]}/{DIGEST[2:4]}/{DIGEST[4:]}"
+
+
+@pytest.mark.parametrize(
+    ("filename", "url"),
+    [
+        ("a-2.0.tar.gz", f"{CONTENT_URL}/a-2.0.tar.gz"),
+        ("a-2.0.tar.gz", f"{CONTENT_URL}/a-2.0.tar.gz#sha256={DIGEST}"),
+        ("a-2.0.tar.gz", f"{CONTENT_URL}/other.tar.gz"),
+        ("a-2.0.tar.gz", f"{CONTENT_URL.upper()}/a-2.0.tar.gz"),
+        ("a-2.0.tar.gz", f"{CONTENT_URL[:-4]}/..//a-2.0.tar.gz"),
+        ("a-2.0.tar.gz", f"https://files.example/packages/a/bab/{DIGEST[4:]}/a-2.0.tar.gz"),
+        ("a-2.0.tar.gz", f"https://files.example/packages/{'zz' * 32}ab/a-2.0.tar.gz"),
+        ("a-2.0.tar.gz", "https://files.example/packages/a-2.0.tar.gz"),
+        ("a-2.0.tar.gz", f"https://else.example/packages/{DIGEST[:2]}/{DIGEST[2:4]}/{DIGEST[4:]}/a-2.0.tar.gz"),
+        ("a 2.0.tar.gz", f"{CONTENT_URL}/a 2.0.tar.gz"),
+        ("a-2.0.metadata", f"{CONTENT_URL}/a-2.0.metadata"),
+    ],
+)
+def test_an_entry_says_the_same_behind_another_as_alone(filename: str, url: str) -> None:
+    """Nearly all addresses of a page differ in digest and name only, and such a one is not taken apart again."""
+    entry = {"filename": filename, "url": url, "hashes": {"sha256": DIGEST}}
+    first = {**GOOD, "url": f"{CONTENT_URL}/a-1.0.tar.gz"}
+    alone, behind = read({"files": [entry]}), read({"files": [first, entry]})
+    assert behind.files[1:] == alone.files
+    assert behind.dropped == alone.dropped
 
 
 def test_the_first_of_two_entries_with_one_name_counts() -> None:

@@ -231,6 +231,14 @@ def test_a_development_release_is_replaced_under_its_own_name_only() -> None:
     assert isinstance(outcome_of(respelled, standing_with(upload), policy), Rejected)
 
 
+def test_a_wheel_whose_name_pip_cannot_read_is_refused() -> None:
+    """PEP 427: in the name of a wheel one underscore stands for a run of them; uv alone takes two."""
+    upload = wheel("our-s", "1.0")
+    respelled = Upload(upload.filename.replace("our_s", "our__s"), upload.content, upload.name, upload.version)
+    assert isinstance(outcome_of(upload), Accepted)
+    assert "Invalid project name" in issues_of(outcome_of(respelled))
+
+
 def test_eggs_come_only_the_way_that_is_for_them() -> None:
     upload = egg()
     received = received_of(upload)

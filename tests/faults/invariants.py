@@ -257,6 +257,13 @@ def _holdings(mirror: Mirror) -> list[Row]:
     return _query(mirror, "SELECT identity, filename, sha256, blake2b_256, size, metadata_sha256 FROM holdings")
 
 
+def end_waiting(mirror: Mirror) -> None:
+    """Let the next run try all that waits on the to-do, as if a day had passed; else nothing is touched."""
+    if _query(mirror, "SELECT project FROM todo"):
+        with closing(sqlite3.connect(mirror.catalog)) as catalog, catalog:
+            catalog.execute("UPDATE todo SET next_at = 0")
+
+
 def _query(mirror: Mirror, statement: str) -> list[tuple]:  # type: ignore[type-arg] # rows of any shape
     """Ask a copy, so that the next run finds the log as the killed one left it."""
     if not mirror.catalog.is_file():

@@ -20,7 +20,8 @@ __all__ = ["DIED", "Driver", "Order", "Outcome", "complaints", "message_of"]
 ROOT = Path(__file__).parents[2]
 STATUSES = frozenset(range(10))
 """The exit statuses of the table."""
-_LOUD = ("Traceback (most recent call last)", "never retrieved", "Exception ignored", "never awaited", "unexpected ")
+_UNFORESEEN = "pypim: error: unexpected "
+_LOUD = ("Traceback (most recent call last)", "never retrieved", "Exception ignored", "never awaited", _UNFORESEEN)
 
 
 _NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}
@@ -72,13 +73,17 @@ class Driver:
         return Outcome(**json.loads(line))
 
 
-def complaints(outcome: Outcome) -> list[str]:
-    """What is wrong with the way in which a run ended, whatever the reason for its end."""
+def complaints(outcome: Outcome, command: str = "") -> list[str]:
+    """What is wrong with the way in which a run ended, whatever the reason for its end.
+
+    What `doctor` and `verify` find wrong is their answer, and no error.
+    """
     found = [f"{sign!r} in: {outcome.stderr}" for sign in _LOUD if sign in outcome.stderr]
     if outcome.status not in STATUSES:
         found.append(f"status {outcome.status} is not in the table: {outcome.stderr}")
     messages = outcome.stderr.count("pypim: error: ")
-    if outcome.status > 1 and messages != 1:
+    is_answer = command in {"doctor", "verify"} and messages == 0 and outcome.stdout
+    if outcome.status > 1 and messages != 1 and not is_answer:
         found.append(f"status {outcome.status} with {messages} messages: {outcome.stderr}")
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
@@ -18,9 +19,10 @@ from tests.faults.invariants import Mirror as Parts
 from tests.faults.invariants import violations
 from tests.faults.runs import DIED, Driver, Outcome, complaints
 from tests.faults.scenes import FIRST
-from tests.sync.mirror import pypim
+from tests.sync.mirror import Mirror, pypim
 from tests.web.serving import RunningServer
 from tests.web.uploading import CONFIG, page, request, sdist, send, wheel
+from tests.worlds.world import World, project, release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -269,6 +271,30 @@ def _children(content: bytes | bytearray, root: int) -> list[int]:
     return [*found, int.from_bytes(content[start + 8 : start + 12], "big")]
 
 
+# --- what a command finds damaged -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("follow", [True, False])
+def test_what_a_command_finds_damaged_is_told_in_one_message_and_rebuilt(
+    serve: ServeWorld, mirror: Mirror, *, follow: bool
+) -> None:
+    """Also where many projects are under way at once, and where only what is packed in a row is damaged."""
+    names = ("app", "lib", "other")
+    server = serve(World.of(*(project(name, "1.0") for name in names)))
+    mirror.configure(server.url, patterns={".*": "latest"}, dependencies={"follow": follow})
+    mirror.sync()
+    for name in names:
+        server.world = server.world.releasing(name, release("2.0"))
+    with closing(sqlite3.connect(mirror.store / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE responses SET page = NULL, body = ?", [gzip.compress(b"")[:10] + b"\x06" * 9])
+    refused = mirror.run("sync").expect(8).stderr
+    assert refused.count("error: ") == 1
+    assert "the catalog is damaged" in refused
+    assert "pypim doctor --rebuild" in refused
+    mirror.run("doctor", "--offline").expect(8)
+    mirror.run("doctor", "--rebuild").expect()
+    assert mirror.sync()["outcome"] == "done"
+    mirror.run("doctor", "--offline").expect()
+
+
 # --- a rebuild that is stopped ----------------------------------------------------------------------------------------
 def rebuild_stopped_at(shelf: Shelf, driver: Driver, folder: Path, number: int) -> Outcome:
     shutil.copytree(shelf.folder, folder)
@@ -339,10 +365,12 @@ def flipped(serve: ServeWorld, tmp_path: Path, rounds: int, seed: int) -> Iterat
             content = bytearray(catalog.read_bytes())
             flip(content, chance)
             catalog.write_bytes(content)
+            is_seen = pypim("doctor", "--offline", "--to", folder).status == 8
             for command in chance.sample(COMMANDS, 4):
                 outcome = driver.run(*command, "--to", str(folder))
-                told = [one for one in complaints(outcome) if command[0] != "doctor" or "0 messages" not in one]
-                yield from (f"{number} {command}: {one}" for one in told)
+                yield from (f"{number} {command}: {one}" for one in complaints(outcome, command[0]))
+                if "the catalog is damaged" in outcome.stderr and not is_seen:
+                    yield f"{number} {command}: `doctor` did not say that, and would not rebuild it: {outcome.stderr}"
             if pypim("doctor", "--offline", "--to", folder).status == 8:
                 outcome = driver.run("doctor", "--rebuild", "--to", str(folder))
                 yield from (f"{number} rebuild: {one}" for one in complaints(outcome))

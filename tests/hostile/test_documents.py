@@ -111,7 +111,7 @@ def test_a_page_with_a_hundred_thousand_files(sandbox: MakeSandbox, format_: str
     box = sandbox(project("evil", "1.0"), json_api=False)
     page = (files_page(MANY), JSON_TYPE) if format_ == "json" else (html_page(MANY), "text/html")
     box.server.misbehave("/simple/evil/", faults.instead(*page))
-    outcome = box.sync(f'evil = "{rule}"', "--keep-going", peak_mib=350)
+    outcome = box.sync(f'evil = "{rule}"', "--keep-going", peak_mib=300)
     assert outcome.status in {1, 9}
     assert outcome.seconds < 30
 

@@ -161,5 +161,12 @@ async def everything(arriving: Arriving | Path, chunk: int = 1 << 16) -> bytes:
     return content
 
 
+async def eventually(is_so: Callable[[], bool]) -> None:
+    """Wait until it is."""
+    async with asyncio.timeout(5):
+        while not is_so():
+            await asyncio.sleep(0.002)
+
+
 def named(page: Page, filename: str) -> DistFile:
     return next(file for file in page.files if file.filename == filename)

@@ -313,6 +313,39 @@ async def test_a_project_whose_serial_goes_back_in_a_newer_list_keeps_the_higher
         assert mirror.following.pairs(url, "", None) == [("a", 50), ("b", 101)]
 
 
+async def test_a_serial_that_was_told_too_high_counts_until_the_list_has_contradicted_it_for_long(
+    mirror: Mirror,
+) -> None:
+    """One lie must not freeze a project for ever, and one glitch must not change all of them."""
+    mirror.way = Way.JSON
+    lie, truth = in_list({"a": 900_000, "b": 60}, 100), in_list({"a": 50, "b": 60}, 100)
+    async with Server() as server:
+        url = server.url + "/simple/"
+        truth = truth.replace(b"\r\n", b'\r\nETag: "one"\r\n', 1)
+        server.scripts["/simple/"] = [lie, truth, truth, in_list({"a": 70, "b": 60}, 101)]
+        await mirror.update(url)
+        assert (await mirror.update(url)).changed == 0
+        mirror.later(DAY + 1)
+        assert (await mirror.update(url)).changed == 1
+        assert mirror.following.pairs(url, "", None) == [("a", 50), ("b", 60)]
+        assert (await mirror.update(url)).changed == 1
+        assert mirror.following.pairs(url, "", None) == [("a", 70), ("b", 60)]
+        assert all("If-None-Match" not in one.headers for one in server.asked("/simple/")[:3])
+
+
+async def test_the_changelog_counts_where_a_list_had_told_a_serial_too_high(mirror: Mirror) -> None:
+    """What it tells beyond all that is known has happened, and is told once."""
+    async with upstream() as server:
+        url = server.url + "/simple/"
+        await mirror.update(url)
+        name = parse_name(listed(server)[7][0])
+        row = mirror.following.listed_of(url, [name])[name]
+        mirror.following.keep_listed(url, [msgspec.structs.replace(row, serial=server.listing.serial + 900_000)])
+        server.listing.projects[name].serial = server.listing._event(name, "9.0", "new release")
+        assert (await mirror.update(url)).changed == 1
+        assert mirror.following.listed_of(url, [name])[name].serial == server.listing.serial
+
+
 async def test_a_changelog_that_goes_back_is_no_news(mirror: Mirror) -> None:
     async with upstream() as server:
         url = server.url + "/simple/"
@@ -387,7 +420,6 @@ async def test_that_an_older_list_has_not_changed_is_no_news(mirror: Mirror) -> 
 async def test_a_mass_deletion_is_none_the_less_one_in_a_list_that_has_not_changed(
     mirror: Mirror, *, has_validators: bool
 ) -> None:
-    """Whose pages all answered 404 meanwhile, as a broken upstream's do."""
     mirror.way = Way.JSON
     async with upstream() as server:
         url = server.url + "/simple/"
@@ -396,7 +428,8 @@ async def test_a_mass_deletion_is_none_the_less_one_in_a_list_that_has_not_chang
         assert state is not None
         if not has_validators:
             mirror.following.keep_state(url, msgspec.structs.replace(state, etag=None, last_modified=None))
-        rows = [msgspec.structs.replace(one, missing_since=1.0) for one in mirror.following.listed(url, "", 200)]
+        listed = mirror.following.listed(url, "", 200)
+        rows = [msgspec.structs.replace(one, missing_since=1.0, seen_at=1.0) for one in listed]
         mirror.following.keep_listed(url, rows)
         before = mirror.following.state(url), mirror.following.missing(url)
         with pytest.raises(MassRemoval, match="200 of 300"):
@@ -404,6 +437,70 @@ async def test_a_mass_deletion_is_none_the_less_one_in_a_list_that_has_not_chang
         assert (mirror.following.state(url), mirror.following.missing(url)) == before
         found = await mirror.update(url, accepts_removals=True)
         assert (found.removed, found.projects) == (200, 100)
+
+
+@pytest.mark.parametrize("has_validators", [True, False])
+@pytest.mark.parametrize("accepts_removals", [True, False])
+async def test_what_a_list_names_is_not_missing_whatever_its_page_answers(
+    mirror: Mirror, *, has_validators: bool, accepts_removals: bool
+) -> None:
+    """Not even where all pages answered 404 meanwhile, as those of a broken upstream do."""
+    mirror.way = Way.JSON
+    async with upstream() as server:
+        url = server.url + "/simple/"
+        await mirror.update(url)
+        state = mirror.following.state(url)
+        assert state is not None
+        if not has_validators:
+            mirror.following.keep_state(url, msgspec.structs.replace(state, etag=None, last_modified=None))
+        before = mirror.following.listed(url, "", 1000)
+        rows = [msgspec.structs.replace(one, missing_since=1.0, misses=2) for one in before]
+        mirror.following.keep_listed(url, rows)
+        found = await mirror.update(url, accepts_removals=accepts_removals)
+        assert (found.outcome, found.removed, found.missing, found.projects) == ("unchanged", 0, 0, 300)
+        assert mirror.following.listed(url, "", 1000) == before
+
+
+async def test_what_a_page_lacked_first_and_the_list_then_is_confirmed_by_that_list(mirror: Mirror) -> None:
+    mirror.way = Way.JSON
+    async with upstream() as server:
+        url = server.url + "/simple/"
+        await mirror.update(url)
+        name = parse_name(listed(server)[7][0])
+        row = mirror.following.listed_of(url, [name])[name]
+        mirror.following.keep_listed(url, [msgspec.structs.replace(row, missing_since=1.0, misses=1)])
+        server.listing.remove_one(name)
+        assert (await mirror.update(url)).missing == 1
+        mirror.later(DAY)
+        found = await mirror.update(url)
+        assert (found.outcome, found.removed) == ("changed", 1), "304, and it was not named before"
+
+
+async def test_somebodys_word_that_what_is_missing_is_gone_counts_with_a_changelog_too(mirror: Mirror) -> None:
+    async with upstream() as server:
+        url = server.url + "/simple/"
+        await mirror.update(url)
+        rows = [msgspec.structs.replace(one, missing_since=1.0) for one in mirror.following.listed(url, "", 200)]
+        mirror.following.keep_listed(url, rows)
+        found = await mirror.update(url)
+        assert (found.way, found.removed, found.projects) == (Way.XML_RPC, 0, 300)
+        found = await mirror.update(url, accepts_removals=True)
+        assert (found.way, found.removed, found.projects) == (Way.XML_RPC, 200, 100)
+
+
+async def test_confirmations_of_one_run_count_once_also_after_a_long_pause(mirror: Mirror) -> None:
+    """Each of them counts only when its part of the time has passed since the one before."""
+    mirror.way = Way.JSON
+    async with upstream() as server:
+        url = server.url + "/simple/"
+        await mirror.update(url)
+        server.listing.remove(1)
+        await mirror.update(url)
+        mirror.later(30 * DAY)
+        for _ in range(3):
+            assert (await mirror.update(url)).missing == 1
+        mirror.later(DAY)
+        assert (await mirror.update(url)).removed == 1
 
 
 # --- XML-RPC that misbehaves ------------------------------------------------------------------------------------------
@@ -507,6 +604,18 @@ async def test_a_list_that_is_none_leaves_all_as_it_was(mirror: Mirror, reply: b
             await mirror.update(url)
         assert mirror.following.state(url) == before
         assert mirror.names(url) == ["a", "b"]
+
+
+async def test_an_empty_page_without_any_mark_is_no_list_not_even_a_first_one(mirror: Mirror) -> None:
+    async with Server() as server:
+        url = server.url + "/simple/"
+        server.scripts["/simple/"] = answer(200, b"<html><body>Please log in</body></html>", Content_Type="text/html")
+        with pytest.raises(UpstreamMalformed, match="names no project and is no list"):
+            await mirror.update(url)
+        assert mirror.following.state(url) is None
+        marked = b'<html><head><meta name="pypi:repository-version" content="1.0"></head></html>'
+        server.scripts["/simple/"] = answer(200, marked, Content_Type="text/html")
+        assert (await mirror.update(url)).projects == 0
 
 
 async def test_a_list_that_breaks_off_is_asked_for_again(mirror: Mirror) -> None:

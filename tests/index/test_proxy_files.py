@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pypim.core.errors import MetadataNotFound, UpstreamFault
+from pypim.core.errors import IntegrityFault, MetadataNotFound, UpstreamFault
 from pypim.core.names import parse_name
 from pypim.core.patterns import ProjectPatterns
 from pypim.core.records import Owner
-from tests.index.proxies import APP, OWNER, Home, everything, named
+from tests.index.proxies import APP, OWNER, Home, eventually, everything, named
 from tests.store import values
+from tests.web.lies import LyingUpstream
+from tests.web.uploading import Upload
 from tests.worlds import faults
 from tests.worlds.world import World, project, release, wheel
 
@@ -73,6 +75,44 @@ async def test_a_file_that_was_just_asked_for_is_not_dropped(serve: ServeWorld, 
         await fetch(proxy, home, "1.0")
         page = await proxy.project(APP)
         assert page.files
+
+
+async def test_room_is_made_once_files_are_no_longer_young_whether_anything_comes_or_not(
+    serve: ServeWorld, home: Home
+) -> None:
+    """max-size: what was kept within a minute goes afterwards, and so does what an earlier process left."""
+    server = serve(WORLD)
+    with home.catalog() as catalog:
+        cached = catalog.of(OWNER).cached
+        async with home.open(server.url, max_size=LIMIT, young_seconds=0.06) as proxy:
+            page = await proxy.project(APP)
+            for version in VERSIONS:  # at one moment, so that all of them are young
+                await everything(await proxy.content(APP, named(page, name_of(version))))
+            await proxy.settle()
+            assert held(home) == set(VERSIONS)
+            home.clock.pass_by(1)
+            await eventually(lambda: cached.size("proxy") <= LIMIT)
+            await proxy.settle()
+            assert len(held(home)) == 2
+        limit = int(PAYLOAD * 1.5)
+        async with home.open(server.url, max_size=limit, young_seconds=0.06) as proxy:
+            file = named(await proxy.project(APP), name_of(next(iter(held(home)))))
+            await proxy.content(APP, file)
+            home.clock.pass_by(1)
+            await eventually(lambda: cached.size("proxy") <= limit)
+
+
+async def test_a_use_is_written_down_by_itself(serve: ServeWorld, home: Home) -> None:
+    """Another worker that makes room must know of it."""
+    server = serve(WORLD)
+    async with home.open(server.url, young_seconds=0.06) as proxy:
+        await fetch(proxy, home, "1.0")
+        home.clock.pass_by(5)
+        used_at = home.clock.now().timestamp()
+        assert await proxy.content(APP, named(await proxy.project(APP), name_of("1.0")))
+        with home.catalog() as catalog:
+            cached = catalog.of(OWNER).cached
+            await eventually(lambda: cached.oldest("proxy", used_at + 1)[0].used_at == used_at)
 
 
 async def test_pinned_files_stay(serve: ServeWorld, home: Home) -> None:
@@ -153,30 +193,52 @@ async def test_what_the_upstream_offers_is_offered_and_passed_on(serve: ServeWor
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
-async def test_what_is_offered_and_missing_is_no_longer_offered_or_read_out_of_the_wheel(
-    serve: ServeWorld, home: Home, *, has_ranges: bool
+@pytest.mark.parametrize("status", [403, 404, 503])
+async def test_what_is_offered_and_missing_is_read_out_of_the_wheel(
+    serve: ServeWorld, home: Home, status: int, *, has_ranges: bool
 ) -> None:
-    """Case 21: advertised `.metadata` missing upstream (404) → stop advertising, for 404 is fatal in pip and uv."""
-    server = serve(WORLD, serve_metadata=False, ranges=has_ranges)
+    """Case 21: advertised `.metadata` missing upstream (404) is no 404 of ours, for that is fatal in pip and uv."""
+    server = serve(WORLD, ranges=has_ranges)
+    server.misbehave("*.metadata", faults.status(status))
     built = WORLD.file(name_of("1.0"))
-    for attempt in range(2):
+    for _ in range(2):
         async with home.open(server.url) as proxy:
             file = named(await proxy.project(APP), built.filename)
-            mark = proxy.mark(APP)
-            if has_ranges:
-                assert await proxy.metadata_bytes(APP, file) == built.metadata
-                assert file.core_metadata == built.metadata_sha256
-                continue
-            if attempt == 0:
-                with pytest.raises(MetadataNotFound):
-                    await proxy.metadata_bytes(APP, file)
-                await proxy.settle()
-                assert proxy.mark(APP) != mark
-                assert not named(await proxy.project(APP), built.filename).core_metadata
-                await fetch(proxy, home, "1.0")
-            file = named(await proxy.project(APP), built.filename)
-            assert file.core_metadata == built.metadata_sha256
-            assert await proxy.metadata_bytes(APP, file) == built.metadata
+            asked = (proxy.metadata_bytes(APP, file) for _ in range(5))
+            assert await asyncio.gather(*asked) == [built.metadata] * 5
+            await proxy.settle()
+            assert named(await proxy.project(APP), built.filename).core_metadata == built.metadata_sha256
+    if not has_ranges:
+        assert len(server.asked("*.whl")) == 2, "a range was asked for, and then the wheel, which was kept"
+        assert built.filename in home.held_files()
+
+
+async def test_what_is_offered_and_cannot_be_had_is_no_longer_offered(home: Home) -> None:
+    """Case 21: a wheel that cannot be read has none."""
+    with LyingUpstream() as upstream:
+        broken = Upload(name_of("1.0"), b"no archive", "app", "1.0")
+        offered: dict[str, Any] = {"core-metadata": True}
+        upstream.lists("app", broken, **offered)
+        async with home.open(upstream.url) as proxy:
+            (file,) = (await proxy.project(APP)).files
+            assert file.core_metadata
+            with pytest.raises(MetadataNotFound):
+                await proxy.metadata_bytes(APP, file)
+            await proxy.settle()
+            assert not (await proxy.project(APP)).files[0].core_metadata
+
+
+async def test_metadata_that_cannot_be_had_for_now_is_a_fault_of_the_upstream(serve: ServeWorld, home: Home) -> None:
+    """Case 21: 404 would mean that there is none."""
+    server = serve(WORLD, ranges=False)
+    server.misbehave("*.metadata", faults.status(404))
+    server.misbehave("*.whl", faults.wrong_bytes())
+    async with home.open(server.url) as proxy:
+        file = named(await proxy.project(APP), name_of("1.0"))
+        with pytest.raises((UpstreamFault, IntegrityFault)):
+            await proxy.metadata_bytes(APP, file)
+        server.behave()
+        assert await proxy.metadata_bytes(APP, file) == WORLD.file(name_of("1.0")).metadata
 
 
 async def test_what_is_not_the_wheels_is_no_longer_offered_once_it_is_held(serve: ServeWorld, home: Home) -> None:

@@ -13,12 +13,11 @@ from pypim.core.followed import Patience
 from pypim.core.freshness import Limits
 from pypim.core.names import parse_name
 from pypim.core.policy import Filters, Policy
-from tests.index.proxies import APP, Home, everything, named
+from tests.index.proxies import APP, Home, eventually, everything, named
 from tests.worlds import faults
 from tests.worlds.world import World, project, release, wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from pypim.core.model import Page
@@ -39,12 +38,6 @@ def home(tmp_path: Path) -> Home:
 
 def versions(page: Page) -> set[str]:
     return {file.filename.split("-")[1].removesuffix(".tar.gz") for file in page.files}
-
-
-async def eventually(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():
-            await asyncio.sleep(0.002)
 
 
 # --- fresh and stale ------------------------------------------------------------------------------------------------
@@ -222,6 +215,57 @@ async def test_a_project_that_was_there_is_gone_only_where_the_upstream_answers_
         home.clock.pass_by(5000)
         with pytest.raises(ProjectNotFound):
             await proxy.project(APP)
+
+
+async def test_a_project_that_nobody_knows_is_missing_only_where_the_upstream_is_there(
+    serve: ServeWorld, home: Home
+) -> None:
+    """A server whose disk is not mounted, and a store that is empty: a 404 would send clients elsewhere."""
+    server = serve(WORLD)
+    server.misbehave("*", faults.status(404))
+    for layout in ("simple", "auto"):
+        async with home.open(server.url, layout=layout) as proxy:
+            with pytest.raises(UpstreamFault):
+                await proxy.project(APP)
+    server.behave()
+    async with home.open(server.url) as proxy:
+        assert versions(await proxy.project(APP)) == {"1.0", "2.0"}
+
+
+async def test_the_root_is_asked_once_in_a_while_and_only_its_head_is_read(serve: ServeWorld, home: Home) -> None:
+    """Who asks for what is not there does not make the list be transferred each time, or be read at all."""
+    server = serve(WORLD)
+    server.misbehave("/simple/", faults.announce(1 << 40))  # longer than anybody would read
+    async with home.open(server.url, layout="simple") as proxy:
+        for wait in (0.0, 0.0, 61.0):
+            home.clock.pass_by(wait)
+            names = [parse_name(f"nope-{wait}-{number}") for number in range(5)]
+            found = await asyncio.gather(*map(proxy.project, names), return_exceptions=True)
+            assert all(isinstance(error, ProjectNotFound) for error in found)
+        assert len(server.asked("/simple/")) == 2
+        home.clock.pass_by(61)
+        await proxy.project(APP)
+        with pytest.raises(ProjectNotFound):
+            await proxy.project(NEW)
+        assert len(server.asked("/simple/")) == 2, "a page that is there shows as much"
+
+
+async def test_an_upstream_without_a_list_is_believed_once_a_page_was_seen(serve: ServeWorld, home: Home) -> None:
+    server = serve(WORLD)
+    server.misbehave("/simple/", faults.status(404))
+    async with home.open(server.url, layout="simple") as proxy:
+        with pytest.raises(UpstreamFault):
+            await proxy.project(NEW)
+        await proxy.project(APP)
+    home.clock.pass_by(61)
+    async with home.open(server.url, layout="simple") as proxy:
+        await proxy.project(APP)
+        with pytest.raises(ProjectNotFound):
+            await proxy.project(NEW)
+        home.clock.pass_by(120)
+        server.misbehave("*", faults.status(404))
+        with pytest.raises(UpstreamFault):
+            await proxy.project(NEW)
 
 
 async def test_one_404_sends_nobody_elsewhere(serve: ServeWorld, home: Home) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pypim.core.errors import ProjectNotFound
-from pypim.core.followed import Followed, Listed, Way
+from pypim.core.followed import Followed, FollowRules, Listed, Patience, Way
 from pypim.core.names import parse_name
 from tests.net.server import Server, answer
 
@@ -119,3 +121,84 @@ async def test_a_project_that_the_changelog_removed_is_gone_with_its_first_404(k
         with pytest.raises(ProjectNotFound):
             await read(kept, server)
         assert kept.backlog.todo("main") == {}
+
+
+async def test_a_kept_page_that_is_as_new_as_the_list_says_settles_what_another_index_fetched(kept: Kept) -> None:
+    """And what `metadata --all` did: nobody asks for that page again."""
+    async with Server() as server:
+        url = server.url + "/simple/"
+        require(kept, url, 9)
+        server.scripts[PATH] = OLD
+        await read(kept, server)
+        (item,) = kept.backlog.todo("main").values()
+        file = {
+            "filename": "app-2.0.tar.gz",
+            "url": "x",
+            "hashes": {},
+            "size": 1,
+            "upload-time": "2026-01-01T00:00:00Z",
+        }
+        body = json.dumps({"meta": {"api-version": "1.1", "_last-serial": 9}, "name": "app", "files": [file]}).encode()
+        server.scripts[PATH] = answer(200, body, Content_Type="application/vnd.pypi.simple.v1+json")
+        await read(kept, server)
+        kept.backlog.keep_todo("main", [item])
+        server.scripts["/simple/"] = answer(304)
+        kept.rules = FollowRules(way=Way.JSON)
+        asked = len(server.asked(PATH))
+        async with kept.run(url) as (pages, _):
+            await pages.update()
+            await pages.project(APP)
+        assert len(server.asked(PATH)) == asked
+        assert kept.backlog.todo("main") == {}
+
+
+async def test_a_file_that_fails_does_not_set_the_time_back_that_a_page_has_been_old(kept: Kept) -> None:
+    async with Server() as server:
+        require(kept, server.url + "/simple/", 9)
+        server.scripts[PATH] = OLD
+        await read(kept, server)
+        item = kept.backlog.todo("main")[APP]
+        kept.clock.moment += timedelta(days=1)
+        kept.backlog.keep_todo("main", [msgspec.structs.replace(item, code="upstream-unavailable")])
+        await read(kept, server)
+        assert kept.backlog.todo("main")[APP].is_accepted
+        kept.backlog.keep_todo("main", [msgspec.structs.replace(item, code="upstream-unavailable", required_serial=8)])
+        await read(kept, server)
+        assert not kept.backlog.todo("main")[APP].is_accepted, "that was before its newest change"
+
+
+@pytest.mark.parametrize(("missing", "is_gone"), [(30, False), (5, True)])
+async def test_pages_alone_do_not_take_many_projects_at_once(kept: Kept, missing: int, *, is_gone: bool) -> None:
+    """Where there is a changelog, which has not said so, as little as a list may."""
+    kept.rules = FollowRules(patience=Patience(confirmations=1, confirmed_over_seconds=0.0))
+    async with Server() as server:
+        url = server.url + "/simple/"
+        require(kept, url, 9)
+        server.scripts[PATH] = NEW
+        await read(kept, server)
+        state = kept.following.state(url)
+        assert state is not None
+        kept.following.keep_state(url, msgspec.structs.replace(state, projects=100))
+        others = [Listed(name=parse_name(f"p{n}"), serial=1, missing_since=1.0, misses=1) for n in range(missing)]
+        kept.following.keep_listed(url, others)
+        server.scripts[PATH] = answer(404)
+        with suppress(ProjectNotFound):
+            await read(kept, server)
+        assert kept.following.listed_of(url, [APP])[APP].is_gone is is_gone
+
+
+async def test_a_project_that_was_gone_and_is_back_is_counted_again(kept: Kept) -> None:
+    kept.rules = FollowRules(patience=Patience(confirmations=1, confirmed_over_seconds=0.0))
+    async with Server() as server:
+        url = server.url + "/simple/"
+        require(kept, url, 9)
+        kept.following.keep_state(
+            url, Followed(way=Way.PROJECTS, serial=None, asked_at=1.0, listed_at=1.0, projects=4, revision=1)
+        )
+        for script, projects in ((NEW, 4), (answer(404), 3), (NEW, 4), (NEW, 4)):
+            server.scripts[PATH] = script
+            with suppress(ProjectNotFound):
+                await read(kept, server)
+            state = kept.following.state(url)
+            assert state is not None
+            assert state.projects == projects

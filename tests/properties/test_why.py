@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pypim.core.names import parse_name
@@ -115,24 +115,31 @@ FORCED = small(
 """c requires any d, and what it gets depends on who asks for c."""
 
 
-def asks_itself_somewhere(world: World) -> bool:
-    """Whether one wheel of several asks for an extra of its own release on some environments only.
-
-    Then that extra counts on all environments of the release, so that a little more is held than is needed; `why` says
-    so where nothing else holds it.
-    """
-    return any(
-        text.startswith(f"{name}[") and ";" in text
-        for name, files in world.projects.items()
-        for offer in files.values()
-        for text in offer.requires
-    )
+OWN = small(
+    {
+        "a": {"1.0": ["b[y]"]},
+        "b": {"1.0": Offer(requires=('a; extra == "y"', "b[y]>=2"), extras=("y",))},
+        "c": {
+            "c-1.0-py3-none-any.whl": Offer(requires=('d; extra == "x"',), extras=("x",)),
+            "c-1.0-cp312-none-any.whl": Offer(
+                requires=('c[x]; sys_platform == "win32"', 'd; extra == "x"'), extras=("x",)
+            ),
+        },
+        "d": {"1.0": []},
+    },
+    "a",
+    "b",
+    "c",
+    targets=pythons("3.12", platforms=("linux", "windows")),
+    dependencies=Following(versions="resolve"),
+)
+"""b asks for an extra of another release of itself; one of two wheels of c for one of its own, on Windows."""
 
 
 @many
 @given(worlds() | worlds(is_odd=True) | built() | worlds().map(at_patches))
 @example(FORCED)
+@example(OWN)
 def test_why_names_every_root_that_keeps_a_release_and_no_other(world: World) -> None:
     """On each environment."""
-    assume(not asks_itself_somewhere(world))
     assert told_for(world) == {str(root): held_for(world, str(root)) for root in world.roots}

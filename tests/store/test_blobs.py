@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ async def test_keep_returns_when_bytes_and_names_are_durable(blobs: LocalBlobs) 
         assert any(max(bytes_in, beside_in) < at < beside_named for at in syncs)
         assert beside_named < named
         assert any(named < at < returned for at in syncs)
+
+
+async def test_a_steady_stream_costs_no_more_syncs_than_rounds_have_time_to_gather(tmp_path: Path) -> None:
+    """Each round waits for more files, not only the first one."""
+    gather_seconds = 0.05
+    blobs = LocalBlobs(tmp_path, tmp_path / ".pypim" / "staging", gather_seconds=gather_seconds)
+
+    async def keep(number: int) -> None:
+        staged = blobs.stage(str(number))
+        staged.write(bytes([number]))
+        await asyncio.sleep(number / 200)
+        await blobs.keep(staged, values.holding(bytes([number]), f"f{number}-1.tar.gz"), None)
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(keep(number) for number in range(60)))
+    assert blobs.syncs <= (time.perf_counter() - begun) / gather_seconds + 2
 
 
 async def test_a_burst_shares_its_syncs(blobs: LocalBlobs) -> None:

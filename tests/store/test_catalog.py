@@ -170,7 +170,7 @@ FILES = built(
     sha256=st.none() | TEXT,
     blake2b_256=st.none() | TEXT,
     other_hash=st.none() | st.tuples(TEXT, TEXT),
-    size=st.none() | st.integers(0, 2**62),
+    size=st.none() | st.integers(0, 2**53),
     upload_time=st.none() | TEXT,
     requires_python=st.none() | TEXT,
     yanked=st.booleans() | TEXT,
@@ -339,6 +339,42 @@ def test_what_schema_1_lacks_is_learned_again(path: Path, *, writable: bool) -> 
 
 
 @pytest.mark.parametrize("writable", [True, False])
+def test_what_schema_15_held_was_whole_when_it_was_stored(path: Path, *, writable: bool) -> None:
+    path.parent.mkdir()
+    older = sqlite3.connect(path)
+    offer_functions(older)
+    for version in range(1, 16):
+        older.executescript(load_migrations()[version])
+    row = "INSERT INTO holdings VALUES (?, 'a', 'a-1.tar.gz', '', '', 7, NULL, ?)"
+    older.executemany(row, [("a#1", 10.0), ("a#2", 20.0), ("a#3", 30.0)])
+    older.executemany("INSERT INTO readings VALUES (?, ?)", [("a#1", 15.0), ("a#3", 12.0)])
+    older.commit()
+    older.close()
+    with Catalog.open(path, writable=writable) as catalog:
+        assert catalog.readings.last_read() == {"a#1": 15.0, "a#2": 20.0, "a#3": 30.0}
+        assert catalog.readings.oldest() == 15.0
+
+
+@pytest.mark.parametrize("number", [0, 1, 63, 64, 65, 128, 300])
+def test_many_rows_are_inserted_as_one_by_one_and_taken_as_they_are_needed(path: Path, number: int) -> None:
+    waiting: list[int] = []
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for at in range(number):
+            (inserted,) = database.connection.execute("SELECT count(*) FROM listed_releases").fetchone()
+            waiting.append(at - inserted)
+            yield at, str(at), 1, 0, at, None
+
+    with Catalog.open(path) as catalog:
+        database = catalog.database
+        with database.transaction(is_durable=False):
+            database.insert_many("keep_release", rows())
+        found = database.connection.execute("SELECT project_id, version, file_bytes FROM listed_releases").fetchall()
+    assert sorted(found) == [(at, str(at), at) for at in range(number)]
+    assert max(waiting, default=0) < 64
+
+
+@pytest.mark.parametrize("writable", [True, False])
 def test_generations_of_schema_11_are_carried_over_project_by_project(path: Path, *, writable: bool) -> None:
     """The current one and one that was not finished, with their order and their reasons."""
     path.parent.mkdir()
@@ -443,6 +479,14 @@ def test_a_full_disk_undoes_the_whole_transaction(path: Path) -> None:
         catalog.database.connection.execute("PRAGMA max_page_count = 1000000")
         catalog.holdings.record(many)
         assert len(catalog.holdings.holdings()) == 5000
+
+
+def test_what_a_statement_may_have_to_undo_makes_no_file(path: Path) -> None:
+    """The triggers of each row that is recorded would else have SQLite write a file that nobody reads."""
+    with Catalog.open(path) as catalog:
+        (kept_in,) = catalog.database.connection.execute("PRAGMA temp_store").fetchone()
+    in_memory = 2
+    assert kept_in == in_memory
 
 
 def test_another_writer_in_the_way_is_told(path: Path, person: sqlite3.Connection) -> None:

@@ -139,7 +139,7 @@ def test_the_decoded_tables_say_what_the_newest_pages_say(
         known = catalog.counts.upstream("main")
         assert known.files == len(files)
         assert catalog.pages.kept_pages([gathered(page).response.url for page in newest.values()]) == {}
-        assert catalog.database.rows("quick_check") == [("ok",)]
+        assert catalog.database.rows("integrity_check") == [("ok",)]
 
 
 def test_a_page_that_one_sync_kept_is_replaced_by_the_bulk_and_the_other_way_round(tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.conftest import ServeWorld
 from tests.sync.mirror import Document, Mirror, files_below, stamps_below, wheels
 from tests.worlds import faults
+from tests.worlds.pages import JSON_TYPE
 from tests.worlds.world import World, project, release
 
 WORLD = World.of(
@@ -116,6 +119,59 @@ def test_a_project_that_fails_waits_and_the_others_go_on(serve: ServeWorld, mirr
         catalog.execute("UPDATE todo SET next_at = 0")
     assert mirror.sync()["outcome"] == "done"
     assert mirror.published() == everything(WORLD)
+
+
+def test_an_old_page_is_not_forgotten_because_another_fault_is_over(serve: ServeWorld, mirror: Mirror) -> None:
+    """The file that failed is there now, and the page that lists it is an old copy: the new one is still to come."""
+    server = serve(WORLD)
+    mirror.configure(server.url, **ALL)
+    mirror.sync()
+    server.world = server.world.releasing("lib", release("2.0"))
+    server.misbehave("/packages/*/lib-2.0*", faults.wrong_bytes())
+    mirror.sync(status=1)
+    server.behave()
+    request = Request(f"{server.url}lib/", headers={"Accept": JSON_TYPE})
+    with urlopen(request) as answer:
+        old_page = answer.read()
+    server.world = server.world.releasing("lib", release("3.0"))
+    old_copy, old_tag = faults.instead(old_page, JSON_TYPE), faults.changed_headers(etag='"old"')
+    server.misbehave("/simple/lib/", lambda response: old_tag(old_copy(response)))
+    mirror.sync(status=1)
+    assert mirror.published()["lib"] == wheels("lib 2.0")
+    server.behave()
+    with closing(sqlite3.connect(mirror.store / "catalog.sqlite")) as catalog, catalog:
+        assert catalog.execute("SELECT project, code FROM todo").fetchall() == [("lib", "stale-page")]
+        catalog.execute("UPDATE todo SET next_at = 0")
+    assert mirror.sync()["outcome"] == "done"
+    assert mirror.published()["lib"] == wheels("lib 3.0")
+
+
+@pytest.mark.parametrize("named", [{}, {"lib": "*"}])
+def test_a_project_that_fails_waits_also_where_only_pages_tell(
+    serve: ServeWorld, mirror: Mirror, named: Document
+) -> None:
+    """Before its next try it is left alone, although every walk goes through all projects; a new rule looks at once."""
+    server = serve(WORLD, format="html_only", serials=False)
+    mirror.configure(server.url, **ALL, packages=named)
+    server.misbehave("/simple/lib/", faults.status(500))
+    mirror.sync(status=1)
+    server.behave()
+    server.world = server.world.releasing("app", release("3.0"))
+    server.forget_requests()
+    (fault,) = mirror.sync(status=1)["faults"]
+    assert fault.startswith("lib: ")
+    assert "tried" not in fault, "not again"
+    assert not server.asked("/simple/lib/")
+    assert mirror.published()["app"] == wheels("app 3.0")
+    with closing(sqlite3.connect(mirror.store / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE todo SET next_at = 0")
+    server.misbehave("/simple/lib/", faults.status(500))
+    (fault,) = mirror.sync(status=1)["faults"]
+    assert "tried 2 times" in fault
+    server.behave()
+    mirror.configure(server.url, **ALL, packages=named, filters={"max_releases": 9})
+    assert mirror.sync()["faults"] == []
+    assert mirror.published() == everything(server.world)
 
 
 def test_a_file_that_cannot_be_had_keeps_what_was_there(serve: ServeWorld, mirror: Mirror) -> None:

@@ -271,4 +271,5 @@ def test_what_cannot_be_read_is_one_message(
     monkeypatch.chdir(tmp_path)
     done = pypim("sync", *arguments, "--to", "m", "--upstream", url).expect(2)
     assert expected in done.stderr
+    assert "config check" not in done.stderr, "there is nothing yet that it could check"
     assert not (tmp_path / "m").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def test_what_is_mirrored_completely_is_proved_without_the_upstream(serve: Serve
         "cause": None,
         "explanation": "",
         "remedy": "",
+        "open_sdists": [],
     }
     assert not server.requests
     assert {path: stamp for path, stamp in stamps_below(mirror.folder).items() if "catalog" not in path} == {
@@ -313,6 +315,39 @@ def test_what_only_one_installer_accepts_is_noted(serve: ServeWorld, mirror: Mir
     assert "only pip accepts all the releases" in mirror.run("prove").expect().stdout
 
 
+def test_a_root_that_is_no_pin_is_proved_without_yanked_files(serve: ServeWorld, mirror: Mirror) -> None:
+    """From the upstream, too: that its yanked wheel would do is no fault of the mirror, unless the root pins it."""
+    wheels = wheel(requires=["nobody-has-it"]), replace(wheel("cp312-none-any", requires=[]), yanked=True)
+    world = World.of(project("app", "1.0", release("2.0", *wheels)))
+    mirror.configure(serve(world).url, **APP)
+    mirror.sync()
+    for judge in ("builtin", "uv"):
+        found = prove(mirror, "--with", judge)
+        assert states(found) == {"app 1.0": "installable", "app 2.0": "impossible"}
+    mirror.configure(serve(world).url, packages={"app": "2.0"})
+    mirror.sync()
+    assert proofs(prove(mirror))["app 2.0"]["reading"] == "uv"
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_of_wheels_that_are_alike_each_installer_has_its_own(
+    serve: ServeWorld, mirror: Mirror, *, is_turned: bool
+) -> None:
+    """uv the first by name, pip the last of the page, whose order is kept; the mirror holds what either needs."""
+    wheels = [wheel("py2.py3-none-any"), wheel("py3-none-any", requires=["nobody-has-it"])]
+    world = World.of(project("app", "1.0", release("2.0", *(wheels[::-1] if is_turned else wheels))))
+    mirror.configure(serve(world).url, **APP)
+    mirror.sync()
+    found = proofs(prove(mirror))
+    assert {name: (one["state"], one["reading"]) for name, one in found.items()} == (
+        {"app 2.0": ("installable", "both")}
+        if is_turned
+        else {"app 1.0": ("installable", "both"), "app 2.0": ("installable", "uv")}
+    )
+    listed = [file["filename"] for file in mirror.page("app")["files"] if "-2.0-" in file["filename"]]
+    assert listed == sorted(listed, reverse=is_turned)
+
+
 def test_a_file_that_never_came_is_named(serve: ServeWorld, mirror: Mirror) -> None:
     server = serve(CONFLICT)
     mirror.configure(server.url, **APP)
@@ -371,6 +406,23 @@ def test_a_proof_is_about_the_first_patch_release(serve: ServeWorld, mirror: Mir
     mirror.configure(serve(world).url, packages={"late": "latest", "fine": "latest"})
     mirror.sync("--keep-going", status=1)
     assert states(prove(mirror)) == {"fine 1.0": "installable", "late 1.0": "installable"}
+
+
+def test_a_release_that_only_later_patch_releases_take_is_not_proved_for_the_first(
+    serve: ServeWorld, mirror: Mirror
+) -> None:
+    """Of "3.12" 3.12.0 goes back to app 1.0; uv could have app 2.0 there, too, with a pre-release that nobody holds."""
+    world = World.of(
+        project("app", release("1.0"), release("2.0", requires=["left"]), release("3.0", requires=["base>7"])),
+        project("left", release("2.0rc1"), release("6.0", requires=["base"])),
+        project("base", release("1.0", requires_python=">=3.12.3")),
+        project("late", release("1.0", requires_python=">=3.12.3")),
+    )
+    mirror.configure(serve(world).url, packages={"app": "latest", "late": "latest"})
+    mirror.sync()
+    assert mirror.published()["app"] == [f"app-{n}.0-py3-none-any.whl" for n in (1, 2, 3)]
+    assert "left" in mirror.published()
+    assert states(prove(mirror)) == {"app 1.0": "installable", "app 3.0": "impossible", "late 1.0": "impossible"}
 
 
 def test_what_nobody_asks_for_and_nothing_holds_is_no_proof(serve: ServeWorld, mirror: Mirror) -> None:
@@ -450,6 +502,26 @@ def test_what_cannot_be_built_is_noted(serve: ServeWorld, mirror: Mirror) -> Non
     (note,) = notes(outcome)
     assert "builder>1" in note
     assert "packages.src" in note
+
+
+def test_what_rests_on_an_sdist_that_only_its_build_describes_is_told_apart(serve: ServeWorld, mirror: Mirror) -> None:
+    """Unknown is not true (PEP 643): the mark, a note with the file, and a last sentence that does not claim all."""
+    open_one = release("1.0", sdist(dynamic=["Requires-Dist"]), wheel("py3-none-win_amd64"))
+    world = CONFLICT.having(project("src", open_one), project("user", "1.0", requires=["src"]))
+    targets = {"all": {"python": ["3.12"], "platforms": ["linux", "windows"]}}
+    packages = {"user": "latest", "app": "latest"}
+    mirror.configure(serve(world).url, targets=targets, packages=packages)
+    mirror.sync()
+    found = proofs(prove(mirror))
+    assert {name: one["open_sdists"] for name, one in found.items() if one["open_sdists"]} == {
+        "user 1.0 on all cpython 3.12 linux": ["src-1.0.tar.gz"]
+    }
+    assert {one["state"] for one in found.values()} == {"installable"}
+    text = mirror.run("prove").expect().stdout
+    assert ["user", "latest", "1.0", "ok?", "ok"] in [line.split() for line in text.splitlines()]
+    assert "known only once they are built: src-1.0.tar.gz" in text
+    assert "4 proofs; 1 of them only if some sdists require no more than they say" in text
+    assert "all that is asked for" not in text
 
 
 # --- lock files -----------------------------------------------------------------------------------------------------

@@ -93,6 +93,25 @@ def test_a_project_that_leaves_the_list_leaves_the_mirror_when_that_is_certain(
     assert "zope-1" not in mirror.published()
 
 
+@pytest.mark.parametrize("follow", [{}, {"follow": "html"}])
+def test_a_project_whose_page_is_back_is_back_though_the_list_is_the_same(
+    serve: ServeWorld, mirror: Mirror, follow: Document
+) -> None:
+    """Its page was missing for long enough; the list named it all the time, and does not change by that."""
+    server = serve(WORLD)
+    everything(mirror, server.url, **{"removal-confirmations": 1, "removal-time": "0 seconds", **follow})
+    mirror.sync()
+    before = mirror.published()
+    server.world = server.world.releasing("zope-7", release("2.0"))
+    server.misbehave("/simple/zope-7/", faults.status(404))
+    mirror.sync()
+    assert "zope-7" not in mirror.published()
+    server.behave()
+    mirror.sync()
+    assert mirror.published().keys() == before.keys()
+    assert updated(mirror)["projects"] == len(WORLD.names)
+
+
 def test_a_mass_deletion_stops_a_sync_as_well_and_says_what_to_do(serve: ServeWorld, mirror: Mirror) -> None:
     server = serve(WORLD)
     everything(mirror, server.url, **{"most-removed": 5})
@@ -136,6 +155,15 @@ def test_only_the_projects_that_matter_are_asked_for_where_that_is_set(serve: Se
     assert {request.status for request in server.requests} == {304}
     server.world = server.world.having(project("app", "1.0", "2.0"))
     assert updated(mirror)["changed"] == 1
+
+
+def test_pages_that_fail_together_are_one_fault(serve: ServeWorld, mirror: Mirror) -> None:
+    server = serve(WORLD)
+    mirror.configure(server.url, upstream={"follow": "projects"}, packages={"app": "latest", "zope-1": "latest"})
+    mirror.sync()
+    server.misbehave("/simple/*/", faults.status(500))
+    refused = mirror.run("update", "--json").expect(6)
+    assert refused.error["code"] == "upstream-unavailable"
 
 
 def test_a_page_of_files_is_no_list_of_projects(serve: ServeWorld, mirror: Mirror) -> None:

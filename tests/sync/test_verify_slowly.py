@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def test_what_was_read_lately_is_passed_over(folder: Path) -> None:
     assert report_of(folder, "--since", "30 days")["files"] == 0, "it was read, and that is remembered"
     assert report_of(folder, "--since", "1 day")["files"] == 1
     assert report_of(folder)["files"] == 3
+
+
+def test_status_tells_since_when_the_longest_unread_file_was_not_read(folder: Path) -> None:
+    set_readings(folder, app=40, lib=2)
+    told = pypim("status", "--to", folder, "--json").expect().document["oldest_reading"]
+    assert abs(time.time() - 40 * 86_400 - datetime.fromisoformat(told).timestamp()) < 120
+    assert f"since {told}, 960 h" in pypim("status", "--to", folder).expect().stdout
+    report_of(folder, "--since", "30 days")
+    told = pypim("status", "--to", folder, "--json").expect().document["oldest_reading"]
+    assert abs(time.time() - 2 * 86_400 - datetime.fromisoformat(told).timestamp()) < 120
 
 
 def test_a_date_is_a_time_too(folder: Path) -> None:

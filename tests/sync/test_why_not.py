@@ -353,6 +353,20 @@ def test_why_not_knows_a_python_bound_that_the_page_does_not_tell(serve: ServeWo
     assert mirror.published() == {"app": wheels("app 1.0")}
 
 
+def test_why_not_knows_where_a_release_is_used(serve: ServeWorld, mirror: Mirror) -> None:
+    """A marker that holds in some target brings nothing in where that target has no use for the release."""
+    world = World.of(
+        project("app", "1.0", requires=["middle; sys_platform == 'win32'"]),
+        project("middle", "1.0", requires=["deep; os_name == 'posix'"]),
+        project("deep", "1.0"),
+    )
+    targets = {"both": {"python": ["3.12"], "platforms": ["linux", "windows"]}}
+    mirror.configure(serve(world).url, targets=targets, packages={"app": "latest"})
+    mirror.sync()
+    answer = objections(mirror, "deep")
+    assert answer["verdict"].endswith("and that holds in no target that uses this release"), answer["verdict"]
+
+
 def test_why_not_before_the_first_sync(serve: ServeWorld, mirror: Mirror) -> None:
     mirror.configure(serve(WORLD).url, packages={"app": "latest"})
     (answer,) = mirror.run("why-not", "app>=2", "--json").expect().document["indexes"]

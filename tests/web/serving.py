@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import uvicorn
 
 from pypim.config.load import load
+from pypim.wiring_ready import LongPage
 from pypim.wiring_server import open_app
 
 if TYPE_CHECKING:
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     from pypim.web.app import App
 
 
+_USUAL = LongPage()
+
+
 class RunningServer:
     """Serves a configuration until the context is left; `restart` serves it anew, as another process would."""
 
-    def __init__(self, config_path: Path) -> None:
+    def __init__(self, config_path: Path, limit: LongPage | None = _USUAL) -> None:
+        """`limit` says which pages are long; None: no page is."""
         self._config_path = config_path
+        self._limit = limit
         self._stack = ExitStack()
         self.url = ""
 
@@ -51,7 +57,7 @@ class RunningServer:
             tell_started()
 
     async def _open_and_serve(self, listener: socket.socket, tell_started: Callable[[], None]) -> None:
-        async with open_app(load(self._config_path)) as app:
+        async with open_app(load(self._config_path), self._limit) as app:
             await self._serve(app, listener, tell_started)
 
     async def _serve(self, app: App, listener: socket.socket, tell_started: Callable[[], None]) -> None:

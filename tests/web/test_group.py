@@ -83,7 +83,9 @@ def test_ours_is_what_installers_see_of_a_name_that_exists_twice(scene: Scene) -
 def test_case_35_a_reserved_name_is_never_looked_up_elsewhere(scene: Scene) -> None:
     """Case 35: names we own or block answer 200 with `files: []`, for at a 404 uv looks at its next index."""
     for name in ("acme-secret", "ours-new"):
-        assert files_of(f"{scene.server.url}/simple/{name}/") == {}
+        for place in ("/simple/", "/private/simple/"):
+            assert files_of(f"{scene.server.url}{place}{name}/") == {}
+    assert ask(f"{scene.server.url}/private/simple/nothing-of-the-kind/").status == 404
     assert scene.upstream.asked("*acme-secret*") == []
     assert ask(f"{scene.server.url}/simple/nothing-of-the-kind/").status == 404
     listed = ask(f"{scene.server.url}/simple/", Accept=JSON).document["projects"]

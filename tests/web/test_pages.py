@@ -10,7 +10,7 @@ from pypim.core.model import Page
 from pypim.core.names import parse_name
 from pypim.core.negotiate import HTML_TYPE, JSON_TYPE
 from pypim.core.served import file_path
-from pypim.web.pages import Pages
+from pypim.web.pages import Pages, RenderedPage
 from tests.index.shelf import Shelf, dist_file
 
 
@@ -27,6 +27,7 @@ async def test_many_who_ask_at_once_share_one_rendering(files: int) -> None:
     pages = pages_of(page_of("foo", files))
     name = parse_name("foo")
     page = await pages.page("shelf", name)
+    assert isinstance(page, RenderedPage)
     forms = await asyncio.gather(*(pages.form("shelf", name, page, JSON_TYPE) for _ in range(20)))
     assert all(form is forms[0] for form in forms)
     assert page.form(JSON_TYPE) is forms[0]
@@ -37,6 +38,7 @@ async def test_others_have_their_turn_while_a_long_page_is_rendered() -> None:
     pages = pages_of(page_of("foo", 5000))
     name = parse_name("foo")
     page = await pages.page("shelf", name)
+    assert isinstance(page, RenderedPage)
     rendering = asyncio.ensure_future(pages.form("shelf", name, page, HTML_TYPE))
     turns = 0
     while not rendering.done():

@@ -1,8 +1,8 @@
 """Worlds of a seed, larger and fuller of conflicts than those that hypothesis draws, for tests with real installers.
 
-Everything that decides a resolution occurs: markers, extras, several wheels with different metadata, pre-releases,
-yanked files, bounds of Requires-Python, local versions, epochs, requirements that are not valid, projects that are not
-there. The same seed gives the same world everywhere.
+Everything that decides a resolution occurs: markers, extras, several wheels with different metadata, some of them alike
+but for build tags or the order of the page, pre-releases, yanked files, bounds of Requires-Python, local versions,
+epochs, requirements that are not valid, projects that are not there. The same seed gives the same world everywhere.
 """
 
 from __future__ import annotations
@@ -38,6 +38,14 @@ _TAGS = [
     "cp313-cp313-macosx_11_0_arm64",
     "cp311-abi3-win_amd64",
 ]
+_ALIKE = [
+    ("", "py3-none-any"),
+    ("", "py2.py3-none-any"),
+    ("1", "py3-none-any"),
+    ("2b", "py2.py3-none-any"),
+    ("10", "py3-none-any"),
+    ("", "py311-none-any"),
+]
 _ODD_VERSIONS = ["9.0b1", "2.0rc1", "1.0.post1", "2.0+local.1", "1!0.5", "3.0.dev1"]
 
 
@@ -50,6 +58,8 @@ def generated(seed: int, *, projects: int = 10, versions: int = 6, has_sdists: b
     source = Random(seed)
     names = [f"p{letter}" for letter in string.ascii_lowercase[:projects]]
     world = World.of(*(_project(source, name, names, versions) for name in names))
+    more = Random(f"alike {seed}")
+    world = World(tuple(_with_alike(more, item, names, versions) for item in world.projects))
     if not has_sdists:
         return world
     more = Random(f"sdists {seed}")
@@ -67,6 +77,25 @@ def older(seed: int, roots: list[str]) -> list[str]:
     """Return the same requirements, some of them on older releases."""
     source = Random(f"older {seed}")
     return [root + source.choice(["", "", "<3.0", "<5", ">=2.0", ">1"]) for root in roots]
+
+
+def _with_alike(source: Random, spec: ProjectSpec, names: list[str], versions: int) -> ProjectSpec:
+    """The project, where some releases have wheels between which build tags decide, or nothing but their order."""
+
+    def alike(made: ReleaseSpec) -> ReleaseSpec:
+        if source.random() > 0.1 or any(file.kind != "wheel" for file in made.files):
+            return made
+        wheels = [
+            replace(
+                wheel(tags, build=build, requires=_requirements(source, spec.name, names, versions)),
+                yanked=source.random() < 0.1 or None,
+                requires_python=">=3.12" if source.random() < 0.1 else None,
+            )
+            for build, tags in source.sample(_ALIKE, source.choice([2, 2, 3]))
+        ]
+        return replace(made, files=tuple(wheels))
+
+    return replace(spec, releases=tuple(alike(made) for made in spec.releases))
 
 
 def _with_sdists(source: Random, spec: ProjectSpec, names: list[str], versions: int) -> ProjectSpec:

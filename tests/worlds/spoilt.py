@@ -24,7 +24,8 @@ _PYTHONS = [
 _SPECIFIERS = [">=1.0.*", ">0.5<9", "~=1", ">dev", "<9.0.*", "==1.0.*,>=0.9.*", ">='1.0'", "(>=0.5", ">=0.5)", "=>1.0"]
 _MARKERS = ["", "", "", '; python_version === "3"', "; ", '; python_version < "3" or', '; colour == "red"']
 _VERSIONS = ["Version: none\n", "Version: 77\n", "", "no field\nVersion: {version}\n", "Version: {version}.0\n"]
-_DIGIT = "dig1"
+_DIGIT = "dig-1"
+_SPELLINGS = ["dig_1", "dig__1", "dig__1", "dig.1", "DIG_._1", "Dig___1"]
 _FORMATS = ("tgz", "tar.gz", "zip")
 
 
@@ -32,8 +33,26 @@ def spoilt(seed: int, *, has_sdists: bool = False) -> World:
     """Return a world of a seed; the same everywhere."""
     source = Random(f"spoilt {seed}")
     world = generated(seed, has_sdists=has_sdists)
-    digit = project(_DIGIT, *(release(f"{n}.0", wheel()) for n in range(1, 4)))
-    return World((*(_project(source, one) for one in world.projects), digit))
+    more = Random(f"spelt {seed}")
+    digit = project(_DIGIT, *(_spelt(more, f"{n}.0") for n in range(1, 4)))
+    return World((*(_project(source, _asking(more, one)) for one in world.projects), digit))
+
+
+def _spelt(source: Random, version: str) -> ReleaseSpec:
+    """A release whose wheels are named in ways that not every installer takes."""
+    names = source.sample(_SPELLINGS, source.choice([1, 1, 2]))
+    files = (replace(wheel(), filename=f"{name}-{version}-py3-none-any.whl") for name in names)
+    return release(version, *files, requires=source.choice([(), (), ("pa<3.0",), ("pb>=2.0",)]))
+
+
+def _asking(source: Random, spec: ProjectSpec) -> ProjectSpec:
+    """The same project, of which more releases require the one that is spelt in many ways."""
+    texts = (f"{_DIGIT}{source.choice(['', '', '>=2.0', '<3.0', '==2.0'])}" for _ in spec.releases)
+    asks = zip(spec.releases, texts, strict=True)
+    releases = (
+        replace(made, requires=(*made.requires, text)) if source.random() < 0.12 else made for made, text in asks
+    )
+    return replace(spec, releases=tuple(releases))
 
 
 def _project(source: Random, spec: ProjectSpec) -> ProjectSpec:

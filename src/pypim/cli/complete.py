@@ -47,6 +47,8 @@ def completeness_lines(found: Completeness) -> Iterator[str]:
         f"  {found.complete_projects:,} of {counted(found.projects, 'project')}, "
         f"{found.held_files:,} of {counted(found.files, 'file')}, {sizes}"
     )
+    if not found.is_chosen:
+        yield "  no sync has chosen yet what it is to hold"
     if found.unseen_projects:
         yield f"  {counted(found.unseen_projects, 'project')} not looked at yet; the next sync does"
     for one in found.missing[:_MOST_SHOWN]:

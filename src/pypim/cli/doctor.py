@@ -146,7 +146,7 @@ def _catalog_check(store: OpenStore, path: Path) -> Check:
         return Check(subject="catalog", state=State.FAULT, detail=f"{path} is lost, and there are files", remedy=remedy)
     faults = store.catalog.faults()
     if not faults:
-        return Check(subject="catalog", state=State.FINE, detail="every page of it can be read")
+        return Check(subject="catalog", state=State.FINE, detail="all of it can be read")
     remedy = "Run `pypim doctor --rebuild`: it makes a new one from what can be read of it and from the files."
     return Check(subject="catalog", state=State.FAULT, detail="; ".join(faults[:_MOST_NAMED]), remedy=remedy)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +14,10 @@ from pypim.cli.followed import FollowedStatus, ToDoStatus, followed_lines, follo
 from pypim.cli.inventory import releases_of
 from pypim.cli.known import KnownStatus, known_lines, known_of
 from pypim.cli.options import workspace_options
-from pypim.cli.output import counted, format_size
+from pypim.cli.output import counted, format_duration, format_size
 from pypim.config.model import MirrorIndex
 from pypim.core.errors import ProjectNotFound
+from pypim.core.measures import describe_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,24 +82,31 @@ def list_held(
     if requires is not None or required_by is not None:
         return show(session, found, indexes, asked)
     wanted = parse_name(project) if project else None
-    rows: list[ListedRelease] = []
     with open_store(found.config, writable=False) as store:
-        for index in indexes:
-            rows += releases_of(store, index, wanted)
-    if wanted and not rows:
-        raise ProjectNotFound(wanted, ", ".join(index.name for index in indexes))
+        rows = chain.from_iterable(releases_of(store, index, wanted) for index in indexes)
+        first = next(rows, None)
+        if wanted and first is None:
+            raise ProjectNotFound(wanted, ", ".join(index.name for index in indexes))
+        rows = chain([first] if first else [], rows)  # a mirror may have millions of files
 
-    def prose() -> None:
-        for row in rows:
-            size_bytes = sum(file.size or 0 for file in row.files)
-            missing = "" if all(file.is_held for file in row.files) else "  not all of it held"
-            session.say(
-                f"{row.project} {row.version}  ({counted(len(row.files), 'file')}, {format_size(size_bytes)}){missing}"
-            )
-            for file in row.files if wanted else ():
-                session.say(f"  {file.filename}  {format_size(file.size or 0)}{'' if file.is_held else '  not held'}")
+        def prose() -> None:
+            for row in rows:
+                session.say("\n".join(_release_lines(row, has_files=wanted is not None)))
 
-    return session.emit({"command": "list", "releases": rows, "requirements": ()}, prose)
+        document = {
+            "command": "list",
+            "releases": list(rows) if session.options.writes_json else (),
+            "requirements": (),
+        }
+        return session.emit(document, prose)
+
+
+def _release_lines(row: ListedRelease, *, has_files: bool) -> Iterator[str]:
+    size_bytes = sum(file.size or 0 for file in row.files)
+    missing = "" if all(file.is_held for file in row.files) else "  not all of it held"
+    yield f"{row.project} {row.version}  ({counted(len(row.files), 'file')}, {format_size(size_bytes)}){missing}"
+    for file in row.files if has_files else ():
+        yield f"  {file.filename}  {format_size(file.size or 0)}{'' if file.is_held else '  not held'}"
 
 
 class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +167,7 @@ def status(session: Session, workspace: WorkspaceArguments, *, has_completeness:
         mirrors = [index for index in indexes if isinstance(index, MirrorIndex)] if has_completeness else []
         found_complete = completeness_of(store, mirrors)
         free_bytes = store.blobs.free_bytes()
+        oldest_reading = store.catalog.readings.oldest()
 
     def prose() -> None:
         for row in rows:
@@ -165,8 +176,12 @@ def status(session: Session, workspace: WorkspaceArguments, *, has_completeness:
             session.say("\n".join(completeness_lines(one)))
         if free_bytes is not None:
             session.say(f"{format_size(free_bytes)} free")
+        if oldest_reading is not None:
+            age = format_duration(max(0.0, time.time() - oldest_reading))
+            session.say(f"every file was stored or read since {describe_time(oldest_reading)}, {age} ago")
 
     document: dict[str, object] = {"command": "status", "indexes": rows, "free_bytes": free_bytes}
+    document["oldest_reading"] = None if oldest_reading is None else describe_time(oldest_reading)
     if has_completeness:
         document["completeness"] = found_complete
     status = 0 if all(one.is_complete for one in found_complete) else 1

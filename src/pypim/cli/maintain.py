@@ -151,7 +151,7 @@ def prune(session: Session, workspace: WorkspaceArguments, *, dry_run: bool) -> 
 
     found = session.workspace(workspace, is_about_mirrors=False)
     with open_store(found.config, writable=not dry_run) as store:
-        refuse_cut_off(store.catalog.generations, found.config.indexes)
+        refuse_cut_off(store.catalog.generations, store.catalog.published, found.config.indexes)
         trees = {index.name: published_tree(found.config, index) for index in found.config.mirrors}
         report = prune_store(
             store.catalog.generations,

@@ -155,6 +155,8 @@ def _gathered(session: Session, found: Workspace, scope: Scope, *, keeps_going: 
     finally:
         reporter.close()
     if errors and not keeps_going:
+        for document in documents:
+            session.note(next(_gathered_lines(document)))
         first = errors[0]
         first.message = "\n".join(error.message for error in errors)
         first.hint = first.hint or "Run the command again; what was learned is kept. --keep-going leaves these out."

@@ -197,7 +197,7 @@ def _lines(report: ProveReport) -> Iterator[str]:
     numbered = sum(map(len, environments)) > _WIDEST_HEADING
     headings = [str(n) for n in range(1, len(environments) + 1)] if numbered else environments
     cells = [
-        (root, version, *(_MARKS[found[name].state] if name in found else "" for name in environments))
+        (root, version, *(_mark(found[name]) if name in found else "" for name in environments))
         for (root, version, _), found in rows.items()
     ]
     yield f"Index {report.index}, judged by {report.judge}"
@@ -210,6 +210,10 @@ def _lines(report: ProveReport) -> Iterator[str]:
     yield from (f"  {click.style('note', fg='yellow')}: {note}" for note in report.notes)
     yield from (f"  wrote {path}" for path in report.lock_files)
     yield f"  {_conclusion(report)}"
+
+
+def _mark(proof: Proof) -> str:
+    return "ok?" if proof.open_sdists else _MARKS[proof.state]
 
 
 def _root(proof: Proof) -> str:
@@ -227,6 +231,8 @@ def _conclusion(report: ProveReport) -> str:
         return f"nothing is proved: {report.judge} could judge nothing of it"
     if not report.proofs:
         return "nothing of it is asked for on any target"
+    if guessed := sum(bool(proof.open_sdists) for proof in report.proofs):
+        return f"{counted(proved, 'proof')}; {guessed:,} of them only if some sdists require no more than they say"
     if proved == len(report.proofs):
         return f"all that is asked for can be installed from this index alone ({counted(proved, 'proof')})"
     return f"{counted(proved, 'proof')}; nothing else can be installed from the upstream, or was judged"
@@ -242,7 +248,7 @@ def _reasons(proofs: Iterable[Proof]) -> Iterator[str]:
             if proof.reading == "both" and not proof.explanation:
                 continue
             note = proof.explanation or f"only {proof.reading} accepts all the releases that it needs"
-            key = ("note", what, note, "", "")
+            key = ("note", what, note, "", proof.remedy)
         elif proof.state == "not-judged":
             key = (proof.state, "", proof.reason, "", "")  # it is the same for every root
         about.setdefault(key, []).append(proof.environment)

@@ -262,9 +262,17 @@ async def _sync_all(
                 continue
             planned = partial(on_planned, index.name)
             reports.append(await _sync_one(stack, request, arguments, planned, is_dry_run=is_dry_run))
+            _note_let_in(request, store.of(index).facts, stack)
     if arguments.graph is not None:
         write_text(arguments.graph, _drawn(arguments.graph, graphs))
     return tuple(reports)
+
+
+def _note_let_in(request: Request, facts: Facts, stack: Stack) -> None:
+    from pypim.sync.dependents import let_in_unknown
+
+    for sentence in let_in_unknown(request, facts, stack.generations):
+        stack.reporter.note(sentence)
 
 
 def _drawn(path: Path, graphs: list[Graph]) -> str:

@@ -69,6 +69,7 @@ def update(session: Session, workspace: WorkspaceArguments, *, accept_removals: 
     `removal-confirmations` and `most-removed` of an upstream. The exit status is 1 where an upstream answered with
     something older than is known.
     """
+    from pypim.sync.walking import accept_other_upstream
     from pypim.wiring import open_stack, open_store, request_of, run
 
     found = session.workspace(workspace)
@@ -84,6 +85,8 @@ def update(session: Session, workspace: WorkspaceArguments, *, accept_removals: 
                     document = await _updated_projects(stack, index, request_of(found.config, index))
                 else:
                     document = await _updated_list(stack, index, accepts_removals=accept_removals)
+                    if accept_removals:
+                        accept_other_upstream(stack, index.name)
             documents.append(msgspec.structs.replace(document, seconds=round(monotonic() - begun, 3)))
         return documents
 

@@ -13,7 +13,7 @@ import msgspec
 from pypim.cli.options import SyncArguments, WorkspaceArguments
 from pypim.config.environment import environment
 from pypim.config.inline import COMMAND_LINE, REQUIREMENTS_NAME, Told, config_path, no_mirror, remember
-from pypim.config.load import find_config, load, load_text
+from pypim.config.load import HINT, find_config, load, load_text
 from pypim.config.locate import upstream_at
 from pypim.config.machine import this_machine
 from pypim.config.override import check_options, override
@@ -74,7 +74,7 @@ def find_workspace(
     if workspace.to is None:
         if is_replacing:
             raise InvalidUsage("--replace goes with --to DIR", hint="A configuration is changed by editing it.")
-        config = load(find_config(config_file, environment()), look_beyond)
+        config = load(find_config(config_file, environment()), look_beyond, _hint(told))
         may_fill = bool(told.requirements or told.requirement_files) or may_begin
         chosen = config.chosen(workspace.index, is_needed=is_about_mirrors, may_fill=may_fill)
         return _configured(config, chosen, told)
@@ -86,6 +86,11 @@ def find_workspace(
         return _told(workspace.to, arguments, look_beyond)
     config = _kept(workspace.to, look_beyond)
     return Workspace(config=config, indexes=config.chosen(workspace.index, is_needed=is_about_mirrors))
+
+
+def _hint(told: Told) -> str:
+    """What helps where something is wrong; a check of the configuration knows nothing of what is told only now."""
+    return HINT if told == Told() else "Correct what is named, and run the same command again."
 
 
 def _refuse_passing(file: str) -> None:
@@ -154,7 +159,7 @@ def _told(directory: Path, arguments: SyncArguments, look_beyond: LookBeyond | N
         machine=this_machine,
         may_begin=arguments.is_beginning,
     )
-    config = load_text(kept.texts[kept.path], kept.path, kept.texts, look_beyond)
+    config = load_text(kept.texts[kept.path], kept.path, kept.texts, look_beyond, _hint(arguments.told))
     return Workspace(
         config=config,
         indexes=config.chosen(arguments.workspace.index),

@@ -34,7 +34,7 @@ def user_config_folder(variables: Mapping[str, str]) -> Path:
         return Path(variables.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "pypim"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "pypim"
-    return Path(variables.get("HOME") or Path.home()) / ".config" / "pypim"
+    return _home(variables) / ".config" / "pypim"
 
 
 def netrc_path(variables: Mapping[str, str]) -> Path | None:
@@ -42,9 +42,17 @@ def netrc_path(variables: Mapping[str, str]) -> Path | None:
 
     A service often has the HOME of another user.
     """
-    home = Path(variables.get("HOME") or Path.home())
+    home = _home(variables)
     candidates = [Path(variables["NETRC"])] if variables.get("NETRC") else [home / ".netrc", home / "_netrc"]
     return next((path for path in candidates if _is_file(path)), None)
+
+
+def _home(variables: Mapping[str, str]) -> Path:
+    """The user's folder; a container may run as a user of whom nobody has heard, who has none."""
+    try:
+        return Path(variables.get("HOME") or Path.home())
+    except RuntimeError:
+        return Path("/")
 
 
 def _is_file(path: Path) -> bool:

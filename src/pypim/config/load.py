@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "pypim.toml"
 VARIABLE = "PYPIM_CONFIG"
-_HINT = "Correct the file and run `pypim config check`; `pypim config schema` prints a schema for your editor."
+HINT = "Correct the file and run `pypim config check`; `pypim config schema` prints a schema for your editor."
 
 
 def find_config(explicit: str | None, variables: Mapping[str, str]) -> Path:
@@ -50,18 +50,18 @@ def find_config(explicit: str | None, variables: Mapping[str, str]) -> Path:
     )
 
 
-def load(path: Path, look_beyond: LookBeyond | None = None) -> Config:
-    """Read and check a configuration. Raises InvalidConfig with all faults.
+def load(path: Path, look_beyond: LookBeyond | None = None, hint: str = HINT) -> Config:
+    """Read and check a configuration. Raises InvalidConfig with all faults, and with a hint.
 
     `look_beyond` finds those of the files that it names; without it nobody looks whether they are there.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidConfig(str(path), [(None, f"this is not UTF-8 text (byte {error.start})")], hint=_HINT) from None
+        raise InvalidConfig(str(path), [(None, f"this is not UTF-8 text (byte {error.start})")], hint=hint) from None
     except OSError as error:
         raise InvalidConfig(str(path), [(None, error.strerror or "cannot be read")]) from None
-    return load_text(text, path, look_beyond=look_beyond)
+    return load_text(text, path, look_beyond=look_beyond, hint=hint)
 
 
 def load_text(
@@ -69,6 +69,7 @@ def load_text(
     path: Path,
     virtual_files: Mapping[Path, str] | None = None,
     look_beyond: LookBeyond | None = None,
+    hint: str = HINT,
 ) -> Config:
     """Check a configuration that is, or would be, in the file of that path. Raises InvalidConfig with all faults.
 
@@ -77,12 +78,12 @@ def load_text(
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidConfig(str(path), [syntax_fault(error, text)], hint=_HINT) from None
+        raise InvalidConfig(str(path), [syntax_fault(error, text)], hint=hint) from None
     # tomllib reads "\r\n" as "\n"; the line numbers are the same either way.
     faults = Faults(positions(text), str(path))
     document = decode(raw, Document, faults)
     config = Builder(document, faults, str(path), path.absolute().parent).config(virtual_files or {})
     found = in_order([*faults.found(), *(look_beyond(config) if look_beyond else ())])
     if found:
-        raise InvalidConfig(str(path), found, hint=_HINT)
+        raise InvalidConfig(str(path), found, hint=hint)
     return config

@@ -159,8 +159,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     def administers(self, visitor: Visitor) -> bool:
         """Whether the visitor may do everything with every project of every index, as what is about all of them needs.
 
-        Neither a token nor a right that leaves out any project is enough: who may make tokens could make one for it. Nor
-        is it enough to have been let in without either, as on loopback: a token would outlast that.
+        Neither a token nor a right that leaves out any project is enough: who may make tokens could make one for it.
+        Nor is it enough to have been let in without either, as on loopback: a token would outlast that.
         """
         if visitor.scope is not None and not _is_whole(visitor.scope):
             return False

@@ -42,6 +42,7 @@ class PageShape(msgspec.Struct, rename="kebab"):
     """PEP 691 project detail; nulls are allowed where indexes write them for want of a value."""
 
     files: list[RawEntry]
+    name: str | None = None
     meta: Meta = msgspec.field(default_factory=Meta)
     versions: list[str] | None = None
     project_status: Status | None = None
@@ -76,6 +77,7 @@ def decode_page(body: bytes, url: str) -> tuple[PageShape, tuple[str, ...]]:
     versions = document.get("versions")
     page = PageShape(
         files=[entry for entry in entries if isinstance(entry, RawEntry)],
+        name=_typed(document.get("name"), str),
         meta=_patient_meta(document),
         versions=[text for text in versions if isinstance(text, str)] if isinstance(versions, list) else None,
         project_status=Status(_typed(status.get("status"), str), _typed(status.get("reason"), str)),

@@ -15,7 +15,7 @@ import msgspec
 
 from pypim.core.errors import InvalidFilename, UpstreamMalformed
 from pypim.core.model import DistFile, ProjectStatus
-from pypim.core.names import SafeFilename, parse_safe_filename
+from pypim.core.names import PLAIN_FILENAME, SafeFilename, parse_safe_filename
 
 CoreMetadataClaim = bool | dict[str, str] | None
 """PEP 714: whether there is a `.metadata` file, or its hashes; None where nothing is said."""
@@ -54,11 +54,11 @@ _HASH_LENGTHS = {
 """Algorithms of hashlib besides sha256, best first, with the number of hex digits."""
 _SHA256_LENGTH = 64
 _RESERVED_SUFFIX = ".metadata"  # PEP 658: the place of a wheel's core metadata, beside the wheel
+_RESERVED = f"names that end in {_RESERVED_SUFFIX} belong to core metadata, not to files"
 _MAX_SIZE_BYTES = 1 << 50
 _MAX_SERIAL = 1 << 62
 _MAX_TEXT_CHARS = 65536
 _STATUSES = {status.value: status for status in ProjectStatus}
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*", re.ASCII)
 _LOOPBACK_URL = re.compile(r"http://(?:localhost|127(?:\.\d{1,3}){3})(?::\d{1,5})?/", re.ASCII)
@@ -68,9 +68,15 @@ _CONTENT_URL = re.compile(
     re.ASCII,
 )
 """A plain one whose path is that of the content, as nearly all are; see `_blake2b_of_url`."""
+_CONTENT_LENGTH = len("aa/bb/") + 60 + len("/")
 _URL_SAFE = "!$&'()*+,;=:@/?%~-._[]"
 _FRAGMENT_HASH = re.compile(r"(?:\A|&)([A-Za-z0-9_]+)=([0-9A-Fa-f]+)(?=&|\Z)", re.ASCII)
 _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|\+00:00)", re.ASCII)
+_CERTAIN_TIME = re.compile(
+    r"[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|\+00:00)"
+)
+"""One that there is in every month of every year."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _API_VERSION = re.compile(r"\s*(\d+)(?:\.\d+)?\s*", re.ASCII)
 _SUPPORTED_MAJOR = 1
@@ -84,6 +90,7 @@ class EntryReader:
         self._base_url = base_url or page_url
         self._files: dict[str, DistFile] = {}
         self._dropped: list[str] = []
+        self._place: str | None = None
 
     @property
     def files(self) -> tuple[DistFile, ...]:
@@ -97,19 +104,41 @@ class EntryReader:
 
     def add(self, entry: RawEntry) -> None:
         """Read one entry; of several with one file name the first counts."""
+        blake2b_256, url, fragment = None, entry.url, ""
         try:
-            filename = _file_name(entry.filename)
-            url, fragment, blake2b_256 = self._resolve(entry.url)
+            if PLAIN_FILENAME.fullmatch(entry.filename):
+                filename = SafeFilename(entry.filename)
+                blake2b_256 = self._digest_of(url, filename)
+            else:
+                filename = parse_safe_filename(entry.filename)
+            if blake2b_256 is None:
+                url, fragment, blake2b_256 = self._resolve(url)
         except InvalidFilename as error:
             self.drop(error.message)
             return
         except ValueError as error:
             self.drop(f"{entry.filename[:200]}: {error}")
             return
-        if filename in self._files:
+        if filename.endswith(_RESERVED_SUFFIX):
+            self.drop(InvalidFilename(filename, _RESERVED).message)
+        elif filename in self._files:
             self.drop(f"{filename}: is listed more than once; the first entry is used")
-            return
-        self._files[filename] = _dist_file(entry, filename, url, fragment, blake2b_256)
+        else:
+            self._files[filename] = _dist_file(entry, filename, url, fragment, blake2b_256)
+
+    def _digest_of(self, url: str, filename: SafeFilename) -> str | None:
+        """The digest in an address that differs from one before only in what it tells of content and name of the file.
+
+        That is true of nearly all of a page, so that nothing else of them is read again. None: it must be resolved.
+        """
+        place = self._place
+        if place is None or not url.startswith(place):
+            return None
+        start, end = len(place), len(place) + _CONTENT_LENGTH
+        path = url[start:end]
+        if url[end:] != filename or not path[2] == path[5] == path[-1] == "/":
+            return None
+        return _digest_text(path.replace("/", ""))
 
     def _resolve(self, url: str) -> tuple[str, str, str | None]:
         """(absolute URL, fragment, digest that its path tells); raises ValueError where no file may be read from there.
@@ -118,6 +147,7 @@ class EntryReader:
         """
         address, _, fragment = url.partition("#")
         if match := _CONTENT_URL.fullmatch(address):
+            self._place = address[: match.start(1)]
             return address, fragment, match[1] + match[2] + match[3]
         if _PLAIN_URL.fullmatch(address):
             return address, fragment, _blake2b_of_url(address)
@@ -180,42 +210,46 @@ def serial_of(value: object) -> int | None:
     return value if 0 <= value < _MAX_SERIAL else None
 
 
-def _file_name(text: str) -> SafeFilename:
-    filename = parse_safe_filename(text)
-    if filename.endswith(_RESERVED_SUFFIX):
-        raise InvalidFilename(text, f"names that end in {_RESERVED_SUFFIX} belong to core metadata, not to files")
-    return filename
-
-
 def _dist_file(entry: RawEntry, filename: SafeFilename, url: str, fragment: str, blake2b_256: str | None) -> DistFile:
-    hashes = _hashes(entry.hashes or {}, fragment)
-    sha256 = hashes.get("sha256")
-    size = entry.size
+    """Millions are made in a row, so what most entries do not say is not looked into."""
+    listed, other_hash = entry.hashes, None
+    sha256 = None if fragment or listed is None or len(listed) != 1 else _digest_text(listed.get("sha256", ""))
+    if sha256 is None:
+        hashes = _hashes(listed or {}, fragment)
+        sha256, blake2b_256 = hashes.get("sha256"), hashes.get("blake2b_256") or blake2b_256
+        other_hash = None if sha256 else _best_other_hash(hashes)
+    size, yanked, requires_python = entry.size, entry.yanked, entry.requires_python
     return DistFile(
         filename=filename,
         url=url,
         sha256=sha256,
-        blake2b_256=hashes.get("blake2b_256") or blake2b_256,
-        other_hash=None if sha256 else _best_other_hash(hashes),
+        blake2b_256=blake2b_256,
+        other_hash=other_hash,
         size=size if size is not None and 0 <= size <= _MAX_SIZE_BYTES else None,
-        upload_time=_upload_time(entry.upload_time),
-        requires_python=None if entry.requires_python is None else _specifier(entry.requires_python),
-        yanked=_yanked(entry.yanked),
+        upload_time=None if entry.upload_time is None else _upload_time(entry.upload_time),
+        requires_python=None if requires_python is None else _specifier(requires_python),
+        yanked=False if yanked is None or yanked is False else _yanked(yanked),
         core_metadata=_core_metadata(entry),
         gpg_sig=entry.gpg_sig,
-        provenance=_provenance(entry.provenance),
+        provenance=None if entry.provenance is None else _provenance(entry.provenance),
     )
 
 
-def _yanked(claim: bool | str | None) -> bool | str:  # noqa: FBT001 - the type of the standard
+def _yanked(claim: bool | str) -> bool | str:  # noqa: FBT001 - the type of the standard
     """PEP 592, 691: an empty reason still means yanked, as it does in HTML."""
-    return optional_text(claim) or True if isinstance(claim, str) else bool(claim)
+    return optional_text(claim) or True if isinstance(claim, str) else claim
+
+
+def _digest_text(text: str) -> str | None:
+    """The text, if it is 256 bits as 64 lower-case hex digits. Quicker than a regular expression."""
+    try:
+        return text if len(text) == _SHA256_LENGTH and bytes.fromhex(text).hex() == text else None
+    except ValueError:
+        return None
 
 
 def _hashes(listed: dict[str, str], fragment: str) -> dict[str, str]:
     """Well-formed hashes in lower case; one in the URL's fragment (PEP 503) counts where none is listed beside it."""
-    if not fragment and len(listed) == 1 and _SHA256.fullmatch(listed.get("sha256", "")):
-        return listed  # nearly every entry
     found = {}
     pairs = [*_FRAGMENT_HASH.findall(fragment), *listed.items()] if fragment else listed.items()
     for name, digest in pairs:
@@ -242,8 +276,10 @@ def _blake2b_of_url(url: str) -> str | None:
     return None
 
 
-def _upload_time(text: str | None) -> str | None:
-    if not text or not _UPLOAD_TIME.fullmatch(text):
+def _upload_time(text: str) -> str | None:
+    if _CERTAIN_TIME.fullmatch(text):
+        return text
+    if not _UPLOAD_TIME.fullmatch(text):
         return None
     try:
         datetime.fromisoformat(text)
@@ -253,16 +289,19 @@ def _upload_time(text: str | None) -> str | None:
 
 
 def _core_metadata(entry: RawEntry) -> bool | str | None:
-    """PEP 714: the new key is preferred to the old ones, whatever it says."""
-    for claim in (entry.core_metadata, entry.dist_info_metadata, entry.data_dist_info_metadata):
-        if isinstance(claim, bool):
-            return claim
-        if claim is not None:
-            return _hashes(claim, "").get("sha256", True)
-    return None
+    """PEP 714: the new key is preferred to the old ones, whatever it says; without any hash a table says nothing."""
+    claim = entry.core_metadata
+    if claim is None:
+        claim = entry.data_dist_info_metadata if entry.dist_info_metadata is None else entry.dist_info_metadata
+    if claim is None or claim is True or claim is False:
+        return claim
+    if found := _digest_text(claim.get("sha256", "")):
+        return found
+    hashes = _hashes(claim, "")
+    return hashes.get("sha256", True) if hashes else None
 
 
-def _provenance(text: str | None) -> str | None:
+def _provenance(text: str) -> str | None:
     """PEP 740: an absolute URL of a secure origin, or of this machine."""
-    is_there = text and _PLAIN_URL.fullmatch(text) and (text.startswith("https:") or _LOOPBACK_URL.match(text))
+    is_there = _PLAIN_URL.fullmatch(text) and (text.startswith("https:") or _LOOPBACK_URL.match(text))
     return text if is_there else None

@@ -393,10 +393,7 @@ class Unresolvable(PypimError):
     exit_status = 9
 
 
-def first_error(failures: BaseExceptionGroup[PypimError]) -> PypimError:
-    """Of the errors that ended tasks together, the first: they have one cause."""
-    error: BaseException = failures
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, PypimError)
-    return error
+def first_error(failures: BaseExceptionGroup) -> BaseException:
+    """Of the errors that ended tasks together the first of ours, else the first: they have one cause."""
+    found = [first_error(one) if isinstance(one, BaseExceptionGroup) else one for one in failures.exceptions]
+    return next((error for error in found if isinstance(error, PypimError)), found[0])

@@ -14,7 +14,9 @@ from pypim.core.names import normalize_extra
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pypim.core.candidates import Chooser, Release
+    from packaging.version import Version
+
+    from pypim.core.candidates import Chooser
     from pypim.core.metadata import ParsedRequirement
     from pypim.core.model import CoreMetadata
 
@@ -82,10 +84,10 @@ def _lines_by_extra(lines: tuple[str, ...]) -> tuple[dict[NormalizedName, tuple[
     return {name: tuple(found) for name, found in named.items()}, tuple(others)
 
 
-def means_itself(requirement: ParsedRequirement, release: Release) -> bool:
+def means_itself(requirement: ParsedRequirement, project: str, version: Version | None) -> bool:
     """Whether a release requires itself, usually with further extras: no other release can satisfy that."""
-    if requirement.name != release.project or requirement.url is not None:
+    if requirement.name != project or requirement.url is not None:
         return False
-    if release.version is None:
+    if version is None:
         return not requirement.specifier
-    return requirement.specifier.contains(release.version, prereleases=True)
+    return requirement.specifier.contains(version, prereleases=True)

@@ -59,6 +59,7 @@ class ParsedFilename(msgspec.Struct, frozen=True, gc=False):
     """In lower case and without the first dot: whl, tar.gz, exe …"""
 
 
+_WHEEL, _UNKNOWN = FileKind.WHEEL, FileKind.UNKNOWN  # to look into an enumeration takes longer
 _KIND_OF_EXTENSION = {
     "whl": FileKind.WHEEL,
     "egg": FileKind.EGG,
@@ -71,7 +72,7 @@ _KIND_OF_EXTENSION = {
 _SDIST_EXTENSIONS = frozenset(
     ("tar.gz", "zip", "tgz", "tar.bz2", "tar.xz", "tar", "tbz", "tbz2", "txz", "tar.z", "tar.lz", "tar.lzma", "tlz")
 )
-_EXTENSION = re.compile(r"\.(tar\.[A-Za-z0-9]{1,5}|[A-Za-z0-9]{1,10})\Z")
+_EXTENSION = re.compile(r"\.((?i:tar)\.[A-Za-z0-9]{1,5}|[A-Za-z0-9]{1,10})\Z")
 _DISTRIBUTION = re.compile(r"[\w.]+", re.ASCII)
 _BUILD = re.compile(r"(\d{1,100})(.*)", re.ASCII)
 _PLATFORM = (
@@ -112,12 +113,11 @@ def release_and_kind(filename: str, project: NormalizedName) -> tuple[str | None
     The version is None where the name has none. Names of one project differ in little, so each part is read once.
     """
     if filename.endswith(".whl"):
-        name, _, rest = filename[:-4].partition("-")
-        version, _, tail = rest.partition("-")
-        if not (_names(name, project) and _is_wheel_tail(tail)):
-            return None, FileKind.UNKNOWN
-        said = _wheel_release(version)
-        return said, FileKind.UNKNOWN if said is None else FileKind.WHEEL
+        name, *rest = filename.split("-", 2)
+        if len(rest) == 2 and _names(name, project) and _is_wheel_tail(rest[1]):  # noqa: PLR2004 - version and tail
+            said = _wheel_release(rest[0])
+            return said, _UNKNOWN if said is None else _WHEEL
+        return None, _UNKNOWN
     if filename.endswith(".tar.gz"):
         name, _, version = filename[:-7].rpartition("-")
         if _is_name_of(name, project) and (said := _normalized(version)) is not None:
@@ -131,13 +131,13 @@ def _is_name_of(text: str, project: NormalizedName) -> bool:
     return canonicalize_name(text) == project
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _normalized(version_text: str) -> str | None:
     version = parse_version(version_text)
     return None if version is None else str(version)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _wheel_release(version_text: str) -> str | None:
     """None: no wheel has such a version."""
     return _normalized(version_text) or (version_text if version_text[:1].isdigit() else None)
@@ -145,8 +145,8 @@ def _wheel_release(version_text: str) -> str | None:
 
 @lru_cache(maxsize=32768)
 def _is_wheel_tail(tail: str) -> bool:
-    """Whether it can stand behind the version of a wheel: build (PEP 427), interpreter, ABI and platform."""
-    parts = tail.split("-")
+    """Whether it can stand behind the version of a wheel: build (PEP 427), interpreter, ABI and platform; .whl."""
+    parts = tail.removesuffix(".whl").split("-")
     if len(parts) not in {3, 4}:
         return False
     if len(parts) == 4 and _BUILD.fullmatch(parts[0]) is None:  # noqa: PLR2004 - the four of the sentence above
@@ -215,11 +215,7 @@ def projects_of(filename: str) -> tuple[NormalizedName, ...]:
 @lru_cache(maxsize=16384)
 def _names(distribution: str, project: NormalizedName) -> bool:
     """Whether the first part of a wheel's name is that of the project."""
-    return (
-        "__" not in distribution
-        and canonicalize_name(distribution) == project
-        and _DISTRIBUTION.fullmatch(distribution) is not None
-    )
+    return canonicalize_name(distribution) == project and _DISTRIBUTION.fullmatch(distribution) is not None
 
 
 @lru_cache(maxsize=65536)

@@ -79,11 +79,11 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 0
     """That of our change which brought it to this state."""
     missing_since: float | None = None
-    """When it was first not in a list, nor its page to be had, though nobody said that it was removed."""
+    """From when on it counts as missing, though nobody said that it was removed; see `missed`."""
     misses: int = 0
     """How often that was confirmed."""
     seen_at: float | None = None
-    """When it was there last; None while it is not missing: when the upstream's list was last complete."""
+    """When the list named it last. None while it does: then it is not missing, or its page alone is."""
     is_gone: bool = False
     """Removed for certain: the upstream's changelog says so, or enough confirmations do."""
 
@@ -108,8 +108,8 @@ class ToDo(msgspec.Struct, frozen=True, kw_only=True):
     """The older state was taken in the end; nothing is to be done until the project changes again."""
 
     def is_due(self, now: float) -> bool:
-        """Whether it is to be tried again."""
-        return not self.is_accepted and now >= self.next_at
+        """Whether it is to be tried again; at once where the clock was ahead when it was tried."""
+        return not self.is_accepted and (now >= self.next_at or now < self.tried_at)
 
 
 def failed(
@@ -132,7 +132,7 @@ def failed(
         code=fault[0],
         error=fault[1],
         attempts=attempts,
-        first_at=now if earlier is None else earlier.first_at,
+        first_at=now if earlier is None else min(earlier.first_at, now),
         tried_at=now,
         next_at=now + wait,
         required_serial=required_serial,
@@ -172,22 +172,25 @@ class FollowRules(msgspec.Struct, frozen=True, kw_only=True):
 def missed(known: Listed, now: float, seen_at: float | None, patience: Patience, revision: int) -> Listed:
     """A project after it was found missing, perhaps once more.
 
-    `revision` is for one that is missed for the first time, for its page may tell why, or is gone now. Confirmations
-    count only when they are spread over the time that they must take: the next of them not before its part of that
-    time has passed.
+    `seen_at`: when a list named it last, where it is a list that lacks it now. `revision` is for one that is missed
+    for the first time, for its page may tell why, or is gone now. Confirmations count only when they are spread over
+    the time that they must take: the next of them not before its part of that time has passed, and half a part since
+    the last one. So where nobody asked for long, it counts as missing from a later time on.
     """
     is_first = known.missing_since is None
-    since = now if known.missing_since is None else known.missing_since
     step = patience.confirmed_over_seconds / max(patience.confirmations - 1, 1)
-    misses = 1 if known.missing_since is None else known.misses
-    if known.missing_since is not None and now >= since + known.misses * step:
-        misses += 1
+    since, misses = now, 1
+    if known.missing_since is not None:
+        since, misses = min(known.missing_since, now), known.misses
+        if now >= since + misses * step:
+            misses += 1
+            since = max(since, now - (misses - 0.5) * step)
     is_gone = misses >= patience.confirmations
     return msgspec.structs.replace(
         known,
         missing_since=since,
         misses=misses,
-        seen_at=known.seen_at if known.missing_since is not None else seen_at,
+        seen_at=seen_at if known.seen_at is None else known.seen_at,
         is_gone=is_gone,
         revision=revision if is_gone or is_first else known.revision,
     )

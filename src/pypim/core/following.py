@@ -67,7 +67,7 @@ class Follower:
                 continue
             for requirement, holds, is_open in wanted_requirements(metadata, extra, fresh, self._chooser):
                 where = reached.where(holds, is_open)
-                if means_itself(requirement, release):
+                if means_itself(requirement, release.project, release.version):
                     self.note_unknown(release, metadata, requirement.extras)
                     waiting += [(further, where) for further in requirement.extras]
                 else:

@@ -33,11 +33,17 @@ _ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^'
 _MOST_ATTRIBUTES = 64
 _MOST_TAG_CHARS = 1 << 17
 """A tag that has more of either means no file: it is passed over, for it would take long to read."""
+_BEGUN = re.compile(r"<(?:[A-Za-z/!]|\Z)")
+_LINK_ENDS = re.compile(r"</a", re.IGNORECASE)
 _END_OF_LINK = re.compile(r"</?a(?=[\s/>])", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 # In an attribute a reference without ";" counts only where no letter, digit or "=" follows: ?a=1&copy=2 is an address.
 _REFERENCE = re.compile(r"&(?:#[0-9A-Za-z]{1,9};?|[A-Za-z][0-9A-Za-z]{0,31}(?:;|(?![0-9A-Za-z=])))")
 _MOST_TEXT_CHARS = 4096
+
+
+class BrokenOff(ValueError):  # noqa: N818 - what happened to the document
+    """It ends inside a tag or a link."""
 
 
 class StartTag(NamedTuple):
@@ -50,8 +56,8 @@ class StartTag(NamedTuple):
 
 
 def start_tags(document: str) -> Iterator[StartTag]:
-    """Every link, base and meta in order; a tag that the document breaks off in is none."""
-    position = 0
+    """Every link, base and meta in order. Raises BrokenOff at the end of a document that is not all of it."""
+    position, link = 0, None
     comments = _Comments(document)
     while found := _wanted(document, position):
         position = found.end()
@@ -66,9 +72,12 @@ def start_tags(document: str) -> Iterator[StartTag]:
             attributes: Attributes = {}
             end_of_tag = _read_attributes(document, position, attributes)
             if end_of_tag is None:
-                return
+                raise BrokenOff
             position = end_of_tag
-            yield StartTag(found[3].lower(), attributes, position)
+            name = found[3].lower()
+            link = position if name == "a" else link
+            yield StartTag(name, attributes, position)
+    _refuse_begun(document, position, link)
 
 
 class _Comments:
@@ -89,6 +98,14 @@ class _Comments:
                 self._next[mark] = len(self._document) if found < 0 else found
             ends.append(min(self._next[mark] + len(mark), len(self._document)))
         return min(ends)
+
+
+def _refuse_begun(document: str, position: int, link: int | None) -> None:
+    """Raises BrokenOff where behind the last tag that was read another begins, or the last link does not end."""
+    last = document.rfind("<", position)
+    is_begun = last >= 0 and _BEGUN.match(document, last) is not None and document.find(">", last) < 0
+    if is_begun or (link is not None and _LINK_ENDS.search(document, link) is None):
+        raise BrokenOff
 
 
 def _wanted(document: str, position: int) -> re.Match[str] | None:

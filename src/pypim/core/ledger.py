@@ -67,6 +67,7 @@ class Ledger:
         self._chooser = chooser
         self._files: dict[tuple[NormalizedName, str], dict[str, DistFile]] = {}
         self._kept: dict[tuple[Release, bool], int] = {}
+        self._as_listed: dict[ReleaseKey, Release] = {}
         self._edges: dict[tuple[NormalizedName, str], dict[Edge, int]] = {}
         self._ends = Ends(chooser.environments)
         self._accounts: list[Account] = []
@@ -88,6 +89,7 @@ class Ledger:
         """
         if edge.parent is None and not release.hashes:
             self._unlimited.add(release.key)
+        self._as_listed.setdefault(release.key, release)
         edges = self._edges.setdefault(release.key, {})
         if account is None:
             edges[edge] = edges.get(edge, 0) | mask
@@ -125,6 +127,7 @@ class Ledger:
             release = " ".join(found.held[0].release.key)
             self.warn(f"{release}: an sdist only, and a lock does not tell what builds it: name that beside the lock")
         for held in found.held:
+            self._as_listed.setdefault(held.release.key, held.release)
             edges = self._edges.setdefault(held.release.key, {})
             edges[edge] = edges.get(edge, 0) | mask
             self.set_apart(held.release.key, edge, mask)
@@ -221,6 +224,10 @@ class Ledger:
             rows.append((self._reason(edge, everywhere), shares))
         rows.sort()
         files = sorted(self._files[key].values(), key=_by_name)
+        if len(files) > 1 and (release := self._as_listed.get(key)) is not None:
+            # As on the page: of wheels that are alike pip takes the one that stands last.
+            position = {one.file.identity: n for n, one in enumerate(release.candidates)}
+            files.sort(key=lambda file: position.get(file.identity, -1))
         return ChosenRelease(
             project=key[0],
             version=key[1],

@@ -13,7 +13,7 @@ from pypim.core.expand import means_itself, wanted_requirements
 from pypim.core.filenames import FileKind
 from pypim.core.foreign import ForeignWheels
 from pypim.core.lenient import parse_requirement
-from pypim.core.readings import Reading, refuses, takes_bound
+from pypim.core.readings import Reading, refuses, takes_bound, takes_name
 from pypim.core.selection import ProblemKind
 from pypim.core.sizing import Sizing
 from pypim.core.target import wheel_rank
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from packaging.specifiers import SpecifierSet
-    from packaging.utils import NormalizedName
+    from packaging.utils import BuildTag, NormalizedName
 
     from pypim.core.candidates import Candidate, Candidates, Chooser, Release
     from pypim.core.closure import Want
@@ -156,6 +156,7 @@ class Library:
             return 0
         yield from self._weigh(universe, number, mask)
         yield from self.learn(universe.releases[number], mask, with_yanked=self.reading is Reading.PIP)
+        universe.refuse(number, self._barred(universe.releases[number], mask, with_yanked=False))
         for candidate, bits in self.preferred(universe.releases[number], mask):
             metadata = self.facts.metadata[candidate.file.identity]
             if metadata is None:
@@ -167,12 +168,9 @@ class Library:
             if refuses(metadata, candidate.parsed, universe.project, self.reading):
                 universe.refuse(number, bits)
                 continue
-            allowed = self.chooser.python_mask(metadata.requires_python)
-            if bits & ~allowed:
-                # An installer that takes this file for its tags does not go on to another one of the same release.
-                universe.refuse(number, bits & ~allowed)
-            if addressed := self._addressed(metadata, bits):
-                universe.refuse(number, addressed)
+            # An installer that takes this file for its tags does not go on to another one of the same release.
+            universe.refuse(number, bits & ~self.chooser.python_mask(metadata.requires_python))
+            universe.refuse(number, self._addressed(metadata, bits))
         return mask & universe.mask(number)
 
     def readable(self, release: Release, mask: int, *, with_yanked: bool) -> int:
@@ -180,6 +178,7 @@ class Library:
         preferred = self.preferred(release, mask, with_yanked=with_yanked)
         if any(one.parsed.kind in _INSTALLED for one in release.candidates):  # else it is carried, and never installed
             mask &= reduce(or_, (bits for _, bits in preferred), 0)
+        mask &= ~self._barred(release, mask, with_yanked=with_yanked)
         for candidate, bits in preferred:
             mask &= ~(bits & ~self.chooser.listed_mask(candidate.file, candidate.parsed))
             metadata = self.facts.metadata.get(candidate.file.identity)
@@ -273,15 +272,24 @@ class Library:
         return found if release is given else release.installable(mask, with_yanked=with_yanked)
 
     def _best(self, found: Sequence[tuple[Candidate, int]]) -> list[tuple[Candidate, int]]:
-        """Of several files the one that suits each environment best."""
-        best: dict[int, tuple[int, Candidate]] = {}
-        for candidate, bits in found:
+        """Of several files the one that suits each environment best.
+
+        Of wheels that suit it alike the one of the highest build tag counts, and of those pip takes the one that stands
+        last on the page, and uv the one whose file name comes first. pip takes no yanked one beside another.
+        """
+        is_pip = self.reading is Reading.PIP
+        best: dict[int, tuple[tuple[bool, int, BuildTag], Candidate]] = {}
+        for candidate, bits in found if is_pip else sorted(found, key=_filename, reverse=True):
+            goes_first = is_pip and not candidate.file.is_yanked
             for number, environment in enumerate(self.chooser.environments):
                 if not bits >> number & 1:
                     continue
                 rank = wheel_rank(environment, candidate.parsed.tags) if candidate.parsed.tags else 1 << 40
-                if rank is not None and (number not in best or rank < best[number][0]):
-                    best[number] = (rank, candidate)
+                if rank is None:
+                    continue
+                standing = (goes_first, -rank, candidate.parsed.build)
+                if number not in best or standing >= best[number][0]:
+                    best[number] = (standing, candidate)
         chosen: dict[str, tuple[Candidate, int]] = {}
         for number, (_, candidate) in best.items():
             known = chosen.get(candidate.file.identity, (candidate, 0))
@@ -347,6 +355,23 @@ class Library:
             return None
         return Universe(self.candidates(page), self.reading, mixes_prereleases=self.chooser.policy.prereleases)
 
+    def _barred(self, release: Release, mask: int, *, with_yanked: bool) -> int:
+        """The environments of a mask in which uv refuses a release for the wheel that it takes for its tags.
+
+        Only then it looks at the Requires-Python, and goes on to no other wheel of that release.
+        """
+        if self.reading is Reading.PIP or len({one.file.requires_python for one in release.candidates}) == 1:
+            return 0
+        tagged = [
+            (one, bits)
+            for one in release.candidates
+            if one.is_wheel and (with_yanked or not one.file.is_yanked)
+            if takes_name(one.file.filename, one.parsed, Reading.UV)
+            if takes_bound(one.file.requires_python, Reading.UV) and (bits := self.chooser.tag_mask(one.parsed) & mask)
+        ]
+        taken = self._best(tagged)
+        return reduce(or_, (bits & ~self.chooser.python_mask(one.file.requires_python) for one, bits in taken), 0)
+
     def _addressed(self, metadata: CoreMetadata, bits: int) -> int:
         """Where something is required from an address of its own, which is not installable from an index alone."""
         found = 0
@@ -362,4 +387,8 @@ class Library:
 
 def asks_itself(wanted: Wanted, release: Release) -> bool:
     """Whether a requirement is met by the very release that has it, usually to ask for further extras."""
-    return means_itself(wanted.requirement, release)
+    return means_itself(wanted.requirement, release.project, release.version)
+
+
+def _filename(found: tuple[Candidate, int]) -> str:
+    return found[0].file.filename

@@ -10,6 +10,8 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pypim.core.lenient import ParsedRequirement, parse_requirement, parse_specifier_set, with_marker
 from pypim.core.model import CoreMetadata, MetadataSource
 
@@ -26,12 +28,16 @@ __all__ = [
     "parse_requirement",
     "parse_requires_txt",
     "parse_specifier_set",
+    "read_again",
     "requirements_of",
     "requires_txt_extras",
 ]
 
 _DEFAULT_BUILD_REQUIRES = ("setuptools", "wheel")
 """PEP 518: what builds a project that does not say what builds it."""
+_OF_METADATA = frozenset(
+    (MetadataSource.ADVERTISED, MetadataSource.SIDECAR, MetadataSource.RANGES, MetadataSource.WHEEL)
+)
 _RESOLUTION_FIELDS = frozenset(("requires-dist", "requires-python", "provides-extra"))
 _MOST_REQUIREMENTS = 20_000  # ten times as many as any project is known to have
 _FIELDS = _RESOLUTION_FIELDS | {"metadata-version", "name", "version", "dynamic"}
@@ -91,6 +97,21 @@ def hints_of_pkg_info(body: bytes) -> CoreMetadata:
         is_lower_bound=True,
         faults=faults,
     )
+
+
+def read_again(known: CoreMetadata, body: bytes) -> CoreMetadata:
+    """What is made today of the METADATA or PKG-INFO that something was made of before; that itself where it is alike.
+
+    What came of other parts of an sdist stays as it is, and so does every fault that was told.
+    """
+    if known.source in _OF_METADATA:
+        again = parse_metadata(body, known.source)
+    elif known.source is MetadataSource.PKG_INFO:
+        again = parse_pkg_info(body) or hints_of_pkg_info(body)
+    else:
+        return known
+    again = msgspec.structs.replace(again, build_requires=known.build_requires, faults=known.faults)
+    return known if again == known else again
 
 
 def parse_pyproject(body: bytes) -> CoreMetadata | None:

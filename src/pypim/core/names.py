@@ -15,7 +15,8 @@ SafeFilename = NewType("SafeFilename", str)
 """One part of a path that cannot leave its folder; only `parse_safe_filename` makes it."""
 
 _MAX_FILENAME_BYTES = 240  # the file systems' 255, less room for ".metadata" and a temporary suffix
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,238}[A-Za-z0-9_]", re.ASCII)
+PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,238}[A-Za-z0-9_]", re.ASCII)
+"""Nearly every file name is like this: safe, and the same in a URL."""
 _UNSAFE = re.compile(r"[/\\:*?\"<>|\x00-\x1f\x7f]")
 
 
@@ -41,7 +42,7 @@ def normalize_extra(text: str) -> NormalizedName:
 
 def parse_safe_filename(text: str) -> SafeFilename:
     """Accept a file name that is one part of a path on every system, or raise InvalidFilename."""
-    if _PLAIN.fullmatch(text):
+    if PLAIN_FILENAME.fullmatch(text):
         return SafeFilename(text)  # nearly every name: one look at it is enough
     if not text or text in {".", ".."}:
         raise InvalidFilename(text, "it is empty or a folder")
@@ -49,10 +50,9 @@ def parse_safe_filename(text: str) -> SafeFilename:
         raise InvalidFilename(text, f"it contains {found.group()!r}")
     if text.startswith((".", "~", "-")) or text.endswith((".", " ")) or text != text.strip():
         raise InvalidFilename(text, "it begins or ends with a character that file names of projects never have there")
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError:
-        raise InvalidFilename(text, "it is not valid text") from None
+    if not text.isprintable():  # also what turns the direction of writing, and half surrogates
+        raise InvalidFilename(text, "it contains a character that cannot be seen")
+    encoded = text.encode()
     if len(encoded) > _MAX_FILENAME_BYTES:
         raise InvalidFilename(text[:80] + "…", f"it is longer than {_MAX_FILENAME_BYTES} bytes")
     return SafeFilename(text)

@@ -64,7 +64,13 @@ def takes_name(filename: str, parsed: ParsedFilename, reading: Reading | None) -
         return True
     if reading is not Reading.PIP and not _uv_takes(filename, parsed):
         return False
-    return reading is Reading.UV or parsed.kind is FileKind.WHEEL or _is_sdist_of(filename, parsed, _PIP_SDISTS)
+    return reading is Reading.UV or _pip_takes(filename, parsed)
+
+
+def _pip_takes(filename: str, parsed: ParsedFilename) -> bool:
+    if parsed.kind is FileKind.WHEEL:
+        return "__" not in filename.partition("-")[0]
+    return parsed.extension in _PIP_SDISTS and filename.endswith(f".{parsed.extension}")  # in lower case
 
 
 def _uv_takes(filename: str, parsed: ParsedFilename) -> bool:
@@ -72,15 +78,12 @@ def _uv_takes(filename: str, parsed: ParsedFilename) -> bool:
         return False
     if parsed.kind is FileKind.WHEEL:
         # Tags are compared as they are written, and a build number must fit into 64 bits.
-        return parsed.tag_text.islower() and is_within_uv(parsed.tag_text)
-    if not _is_sdist_of(filename, parsed, _UV_SDISTS):
+        tags = parsed.tag_text.partition("-")[2] if parsed.build else parsed.tag_text
+        return tags.islower() and is_within_uv(parsed.tag_text)
+    if parsed.extension not in _UV_SDISTS or not filename.endswith((".gz", ".zip")):  # but TAR.gz will do
         return False
     name = filename[: -len(f"-{parsed.version_text}.{parsed.extension}")]
     return len(canonicalize_name(name)) == len(name)  # no more than one character between the parts of a name
-
-
-def _is_sdist_of(filename: str, parsed: ParsedFilename, extensions: frozenset[str]) -> bool:
-    return parsed.extension in extensions and filename.endswith(f".{parsed.extension}")  # in lower case, as it stands
 
 
 def allows_python(environment: Environment, requires_python: str | None, reading: Reading | None) -> bool:

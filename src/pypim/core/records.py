@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import msgspec
 
@@ -80,6 +81,32 @@ class KeptPage(msgspec.Struct, frozen=True):
     fetched_at: float
     """Seconds since the epoch."""
     fresh_until: float | None
+
+
+class KeptOutline(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a kept answer without reading its body, which may be long."""
+
+    status: int
+    etag: str | None
+    last_modified: str | None
+    fetched_at: float
+    """Seconds since the epoch."""
+    length: int
+    """Of the body, in bytes."""
+    checksum: int
+    """CRC-32 of the body."""
+
+
+def outline_of(response: StoredResponse) -> KeptOutline:
+    """The outline of an answer that is at hand."""
+    return KeptOutline(
+        status=response.status,
+        etag=response.etag,
+        last_modified=response.last_modified,
+        fetched_at=response.fetched_at,
+        length=len(response.body),
+        checksum=crc32(response.body),
+    )
 
 
 class KeptHead(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,7 +69,9 @@ def read_requirements(
     reading = _Reading(read, variables or {})
     reading.file(path, is_constraint=False)
     reading.raise_faults(path)
-    return RequirementsFile(tuple(reading.requirements), tuple(reading.constraints), tuple(reading.notes))
+    return RequirementsFile(
+        tuple(reading.requirements), tuple(reading.constraints), tuple(dict.fromkeys(reading.notes))
+    )
 
 
 def parse_requirement_argument(text: str, where: str) -> RequirementLine:
@@ -139,6 +141,8 @@ class _Reading:
         self._read = read
         self._variables = variables
         self._seen: set[tuple[PurePath, bool]] = set()
+        self._open: list[PurePath] = []
+        """The file that is being read, behind those that led to it."""
         self._faults: list[ConfigFault] = []
         self.requirements: list[RequirementLine] = []
         self.constraints: list[RequirementLine] = []
@@ -156,8 +160,10 @@ class _Reading:
             self._cannot_read(path, fault, included_at)
             return
         entries = _entries(text, self._variables) if "${" in text else _plain_entries(text)
+        self._open.append(identity[0])
         for number, found in entries:
             self._take(found, path, number, is_constraint=is_constraint)
+        self._open.pop()
 
     def raise_faults(self, root: str) -> None:
         """Raise what was collected, if anything: what is wrong with the first file comes first."""
@@ -174,6 +180,9 @@ class _Reading:
                 self._fault(path, line, f"{found.path!r}: {reason}", "Name it to pypim, beside this file.")
             case Include():
                 included = str(PurePath(path).parent / found.path)
+                if _collapsed(PurePath(included)) in self._open:
+                    told = "leads back to a file that is being read, and adds nothing; pip refuses that"
+                    self.notes.append(f"{path}:{line}: {found.path} {told}")
                 self.file(included, is_constraint=found.is_constraint, included_at=(path, line))
             case Note():
                 self.notes.append(f"{path}:{line}: {found.option} is not used: {found.reason}")

@@ -14,7 +14,7 @@ from pypim.core.search import Start
 from pypim.core.universe import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
@@ -57,18 +57,21 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         """What is required at the start: by the release with its extras, those it asks of itself included."""
         if self.root is None:
             return list(self.needed)
-        wanted: list[Wanted] = []
-        extras: dict[NormalizedName | None, None] = dict.fromkeys((None, *sorted(self.extras)))
-        waiting = list(extras)
+        masks: dict[NormalizedName | None, int] = dict.fromkeys((None, *sorted(self.extras)), self.mask)
+        waiting = list(masks)
         while waiting:
             extra = waiting.pop(0)
-            for one in library.wanted(self.release, self.mask, extra, with_yanked=self.with_yanked):
-                wanted.append(one)
-                if asks_itself(one, self.release):
-                    fresh = [further for further in one.requirement.extras if further not in extras]
-                    extras.update(dict.fromkeys(fresh))
-                    waiting += fresh
-        return wanted
+            for one in self._wanted_with(extra, masks[extra], library):
+                for further in one.requirement.extras if asks_itself(one, self.release) else ():
+                    if one.mask & ~masks.get(further, 0):
+                        masks[further] = masks.get(further, 0) | one.mask
+                        waiting.append(further)
+        return [one for extra, mask in masks.items() for one in self._wanted_with(extra, mask, library)]
+
+    def _wanted_with(self, extra: NormalizedName | None, mask: int, library: Library) -> Iterator[Wanted]:
+        for one in library.wanted(self.release, self.mask, extra, with_yanked=self.with_yanked):
+            if bits := one.mask & mask:
+                yield one if bits == one.mask else msgspec.structs.replace(one, mask=bits)
 
     def outward(self, library: Library) -> list[Wanted]:
         """What is required at the start of others: what a root's release asks of itself, only that release meets."""

@@ -5,13 +5,16 @@ A file that is not shown is not served either, for only what the page lists is.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.model import Page, ProjectStatus
+from pypim.core.readings import Reading, takes_bound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +87,8 @@ def known_page(page: Page, held: Mapping[str, Holding], sidecars: Mapping[str, s
     """The page with what is known better than the upstream says it.
 
     `held` are holdings by identity; `sidecars` what core metadata can be given out, by `metadata_key`. Core metadata
-    is offered only where its bytes are there (PEP 658), or where the upstream itself says that they are.
+    is offered only where its bytes are there (PEP 658), or where the upstream itself says that they are. A
+    Requires-Python that nobody can read is left out.
     """
     files = tuple(_known(file, held, sidecars) for file in page.files)
     if all(new is old for new, old in zip(files, page.files, strict=True)):
@@ -106,10 +110,27 @@ def _known(file: DistFile, held: Mapping[str, Holding], sidecars: Mapping[str, s
     sha256, size = file.sha256, file.size
     if holding is not None:
         sha256, size = sha256 or holding.blob.sha256, holding.blob.size
-    if (core_metadata, sha256, size) == (file.core_metadata, file.sha256, file.size):
+    bound = file.requires_python
+    bound = bound if bound is None or _is_readable(bound) else None
+    known = (core_metadata, sha256, size, bound)
+    if known == (file.core_metadata, file.sha256, file.size, file.requires_python):
         return file
     other_hash = None if sha256 else file.other_hash
-    return msgspec.structs.replace(file, core_metadata=core_metadata, sha256=sha256, other_hash=other_hash, size=size)
+    return msgspec.structs.replace(
+        file, core_metadata=core_metadata, sha256=sha256, other_hash=other_hash, size=size, requires_python=bound
+    )
+
+
+@lru_cache(maxsize=4096)
+def _is_readable(requires_python: str) -> bool:
+    """Whether pip or uv minds a Requires-Python; uv would pass over a file with any other, which pip takes."""
+    if takes_bound(requires_python, Reading.UV):
+        return True
+    try:
+        SpecifierSet(requires_python)
+    except InvalidSpecifier:
+        return False
+    return True
 
 
 def _latest(files: list[DistFile], parsed: Mapping[SafeFilename, ParsedFilename], count: int) -> list[DistFile]:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin
 
 from pypim.core.entries import CoreMetadataClaim, EntryReader, RawEntry, check_api_version, parse_status, serial_of
 from pypim.core.errors import InvalidName, UpstreamMalformed
-from pypim.core.html_tags import Attributes, link_text, start_tags
+from pypim.core.html_tags import Attributes, BrokenOff, StartTag, link_text, start_tags
 from pypim.core.model import DistFile, Page, ProjectList, ProjectStatus
 from pypim.core.names import parse_name
 
@@ -62,7 +62,7 @@ def parse_project_list(body: bytes, url: str) -> ProjectList:
     _head(document, url)
     projects: dict[NormalizedName, int | None] = {}
     dropped = []
-    for tag in start_tags(document):
+    for tag in _tags(document, url):
         href = tag.attributes.get("href")
         if tag.name != "a" or href is None:
             continue
@@ -111,7 +111,7 @@ def _head(document: str, url: str) -> tuple[dict[str, str], str]:
     """
     metas: dict[str, str] = {}
     base: str | None = None
-    for tag in start_tags(document) if _HEAD.search(document) else ():
+    for tag in _tags(document, url) if _HEAD.search(document) else ():
         if tag.name == "meta" and "content" in tag.attributes:
             metas.setdefault(tag.attributes.get("name") or "", tag.attributes["content"] or "")
         elif tag.name == "base" and base is None:
@@ -123,9 +123,16 @@ def _head(document: str, url: str) -> tuple[dict[str, str], str]:
         return metas, url
 
 
+def _tags(document: str, url: str) -> Iterator[StartTag]:
+    try:
+        yield from start_tags(document)
+    except BrokenOff:
+        raise UpstreamMalformed(url, "the page ends inside a tag: it broke off", is_transient=True) from None
+
+
 def _links(document: str, url: str, base_url: str) -> tuple[tuple[DistFile, ...], tuple[str, ...]]:
     reader = EntryReader(url, base_url)
-    for tag in start_tags(document):
+    for tag in _tags(document, url):
         if tag.name == "a" and "href" in tag.attributes:
             href = (tag.attributes["href"] or "").strip()
             filename = _last_part(href)

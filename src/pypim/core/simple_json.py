@@ -11,7 +11,7 @@ import msgspec
 
 from pypim.core.decode_json import ListedProject, Meta, Status, decode_list, decode_page
 from pypim.core.entries import EntryReader, check_api_version, optional_text, parse_status, serial_of
-from pypim.core.errors import InvalidName
+from pypim.core.errors import InvalidName, UpstreamMalformed
 from pypim.core.filenames import parse_version, release_and_kind
 from pypim.core.model import DistFile, Page, ProjectList, ProjectStatus
 from pypim.core.names import parse_name
@@ -64,10 +64,11 @@ _encoder = msgspec.json.Encoder()
 def parse_page(body: bytes, url: str, name: NormalizedName) -> Page:
     """Read a project page; `url` is the final one, against which relative links are resolved.
 
-    Raises UpstreamMalformed when the body is no project page, or is of another major version.
+    Raises UpstreamMalformed when the body is no project page, that of another project, or of another major version.
     """
     page, shapeless = decode_page(body.removeprefix(_BYTE_ORDER_MARK), url)
     check_api_version(page.meta.api_version, url)
+    _refuse_another(page.name, url, name)
     reader = EntryReader(url)
     for sentence in shapeless:
         reader.drop(sentence)
@@ -86,6 +87,16 @@ def parse_page(body: bytes, url: str, name: NormalizedName) -> Page:
         last_serial=serial_of(page.meta.last_serial),
         dropped=reader.dropped,
     )
+
+
+def _refuse_another(said: str | None, url: str, name: NormalizedName) -> None:
+    """PEP 691: a page says whose it is; spellings of one name are one."""
+    try:
+        is_another = said is not None and parse_name(said) != name
+    except InvalidName:
+        return  # nobody's
+    if is_another:
+        raise UpstreamMalformed(url, f"the page of {said} came in place of that of {name}")
 
 
 def _versions(said: Iterable[object]) -> tuple[str, ...]:

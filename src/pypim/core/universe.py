@@ -167,8 +167,9 @@ class Universe:
 
     def refuse(self, number: int, mask: int) -> None:
         """The environments of a mask cannot use a release, whatever its files say."""
-        self._refused[number] |= mask
-        self._is_disputed = True
+        if mask:
+            self._refused[number] |= mask
+            self._is_disputed = True
 
     def _final_states(self, environment: int) -> int:
         found = self._finals.get(environment)

@@ -1,8 +1,8 @@
-"""Errors about what an upstream says of all of its projects."""
+"""Errors about how much an upstream says, and about what it says of all of its projects."""
 
 from __future__ import annotations
 
-from pypim.core.errors import Refused
+from pypim.core.errors import Refused, UpstreamMalformed
 
 
 class MassRemoval(Refused):
@@ -19,3 +19,13 @@ class MassRemoval(Refused):
         self.upstream = upstream
         self.removed = removed
         self.projects = projects
+
+
+class UpstreamTooLong(UpstreamMalformed):
+    """The answer has more bytes than are read of one of its kind."""
+
+    code = "upstream-too-long"
+
+    def __init__(self, url: str, limit_bytes: int) -> None:
+        super().__init__(url, f"the answer is longer than {limit_bytes:,} bytes")
+        self.limit_bytes = limit_bytes

@@ -27,7 +27,12 @@ _IS_ENCRYPTED = 0x1
 def open_zip(stream: BinaryIO | SparseFile) -> zipfile.ZipFile:
     """Read the central directory; raises ValueError or zipfile's errors where it is broken or beyond the bounds."""
     _check_directory(stream)
-    return zipfile.ZipFile(stream)
+    try:
+        return zipfile.ZipFile(stream)
+    except zipfile.BadZipFile as error:
+        if isinstance(error.__context__, OSError):  # zipfile takes a disk that fails for a broken file
+            raise error.__context__ from None
+        raise
 
 
 def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, stream: BinaryIO | SparseFile) -> bytes:

@@ -90,17 +90,16 @@ class Arrival:
         self._is_right = self._is_begun = True
         self._wake()
 
-    def settle(self, path: Path | None) -> None:
-        """The file is held there; None: it was right, and could not be kept."""
+    def settle(self, path: Path) -> None:
+        """The file is held there."""
         self.path = path
         self._is_begun = True
         self._wake()
         self._let_go()
 
     def fail(self, error: PypimError) -> None:
-        """It will not arrive; who has all of it already is not disturbed."""
-        if not self._is_right:
-            self._fault = error
+        """It will not arrive, or not be kept; who has all of it already is not disturbed."""
+        self._fault = error
         self._wake()
         self._let_go()
 
@@ -141,6 +140,11 @@ class Arrival:
         """A reader has gone."""
         self.readers -= 1
         self._let_go()
+
+    async def kept(self) -> None:
+        """Wait until it is held. Raises what keeps it from coming, or from being kept."""
+        while self.path is None:
+            await self._wait()
 
     async def _wait(self) -> None:
         if self._fault is not None:
@@ -191,6 +195,10 @@ class Reader:
     async def read(self, start: int, most: int) -> bytes:
         """At most so many bytes from there; empty only at the end of the file."""
         return await self._arrival.read(start, most)
+
+    async def kept(self) -> None:
+        """Wait until the file is held. Raises UpstreamFault, IntegrityFault or StoreFault."""
+        await self._arrival.kept()
 
     def close(self) -> None:
         """This reader has gone; again is not an error."""

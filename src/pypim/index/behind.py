@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-import msgspec
+from msgspec.structs import replace
 
 from pypim.core.errors import PypimError
-from pypim.core.records import KeptPage
+from pypim.core.records import KeptPage, outline_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     from pypim.core.model import CoreMetadata, Page
-    from pypim.core.records import StoredResponse
+    from pypim.core.records import KeptOutline, StoredResponse
     from pypim.ports import Background, Capabilities, MetadataCache, Pages, Reporter
 
 V = TypeVar("V")
+Kept = TypeVar("Kept", "StoredResponse", KeptPage)
 
 
 class Later:
@@ -47,6 +48,11 @@ class Later:
             if done is not None:
                 done()
 
+    async def settle(self) -> None:
+        """Wait until all is done that was begun by now."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+
     async def finish(self) -> None:
         """Wait until all of it is done."""
         while self._tasks:
@@ -69,18 +75,46 @@ class _Pending(Generic[V]):
             del self.values[key]
 
 
+class _Times(NamedTuple):
+    """When an answer was found to be still valid, and until when it is fresh."""
+
+    fetched_at: float
+    fresh_until: float | None
+
+
 class PagesBehind:
     """Pages that are read here and written in the background."""
 
     def __init__(self, read: Pages, write: Pages, later: Later) -> None:
         self._read = read
         self._write = write
+        self._later = later
         self._pending = _Pending[tuple["StoredResponse", "Page | None"]](later)
+        self._touched = _Pending[_Times](later)
+        """Of answers that are kept already."""
 
     def response(self, url: str) -> StoredResponse | None:
         """The newest answer kept for that URL."""
         pending = self._pending.values.get(url)
-        return self._read.response(url) if pending is None else pending[0]
+        return self._with_times(url, self._read.response(url)) if pending is None else pending[0]
+
+    def outline(self, url: str) -> KeptOutline | None:
+        """What is known of that answer without its body."""
+        pending = self._pending.values.get(url)
+        if pending is not None:
+            return outline_of(pending[0])
+        found, times = self._read.outline(url), self._touched.values.get(url)
+        return found if found is None or times is None else replace(found, fetched_at=times.fetched_at)
+
+    async def settle(self) -> None:
+        """Wait until everything that was to be kept by now is."""
+        await self._later.settle()
+
+    def _with_times(self, url: str, kept: Kept | None) -> Kept | None:
+        times = self._touched.values.get(url)
+        if kept is None or times is None:
+            return kept
+        return replace(kept, fetched_at=times.fetched_at, fresh_until=times.fresh_until)
 
     def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
         """Keep an answer in place of any older one."""
@@ -94,12 +128,16 @@ class PagesBehind:
             response, page = self._pending.values.get(url, (None, None))
             if response is not None and page is not None:
                 found[url] = KeptPage(page, response.fetched_at, response.fresh_until)
-        return {**self._read.kept_pages([url for url in urls if url not in self._pending.values]), **found}
+        rest = self._read.kept_pages([url for url in urls if url not in self._pending.values])
+        for url in rest.keys() & self._touched.values.keys():
+            rest[url] = self._with_times(url, rest[url]) or rest[url]
+        return {**rest, **found}
 
     def fresh_until(self, urls: Sequence[str]) -> float:
         """Until when the answers of all of these URLs are fresh; 0 where one is not kept, or never is."""
         told = [pending[0].fresh_until or 0.0 for url in urls if (pending := self._pending.values.get(url))]
-        rest = [url for url in urls if url not in self._pending.values]
+        told += [times.fresh_until or 0.0 for url in urls if (times := self._touched.values.get(url))]
+        rest = [url for url in urls if url not in self._pending.values and url not in self._touched.values]
         return min([*told, *([self._read.fresh_until(rest)] if rest else [])], default=0.0)
 
     def last_serial(self, root_url: str) -> int | None:
@@ -111,13 +149,14 @@ class PagesBehind:
 
     def touch_response(self, url: str, fetched_at: float, fresh_until: float | None = None) -> None:
         """The kept answer was found to be still valid at that time."""
-        known = self.response(url)
-        if known is None:
-            return
-        page = self.kept_pages([url]).get(url)
-        touched = msgspec.structs.replace(known, fetched_at=fetched_at, fresh_until=fresh_until)
         work = partial(self._write.touch_response, url, fetched_at, fresh_until)
-        self._pending.keep(url, (touched, page.page if page else None), work)
+        pending = self._pending.values.get(url)
+        if pending is None:
+            self._touched.keep(url, _Times(fetched_at, fresh_until), work)
+        else:
+            response, page = pending
+            touched = replace(response, fetched_at=fetched_at, fresh_until=fresh_until)
+            self._pending.keep(url, (touched, page), work)
 
 
 class MetadataBehind:
@@ -141,6 +180,11 @@ class MetadataBehind:
         """Remember it."""
         work = partial(self._write.keep_metadata, key, metadata, body, is_checked=is_checked)
         self._pending.keep(key, metadata, work)
+
+    def keep_checked(self, learned: Sequence[tuple[str, CoreMetadata, bytes]]) -> None:
+        """The same of many files whose bytes were checked."""
+        for key, metadata, body in learned:
+            self.keep_metadata(key, metadata, body, is_checked=True)
 
 
 class CapabilitiesBehind:

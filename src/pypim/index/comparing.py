@@ -38,6 +38,8 @@ class Comparison:
         self._last = ""
         self._count = 0
         self._newly_missing: list[NormalizedName] = []
+        self.has_lower = False
+        """Whether the list tells lower serials than are known, and they did not count."""
         self.changed = Changed()
         self.revision = state.revision + 1
 
@@ -72,8 +74,19 @@ class Comparison:
         return self._count + self.changed.missing
 
     def confirm(self, *, accepts_removals: bool) -> None:
-        """What was missing is missing still."""
-        self._lose(self._following.missing(self._upstream), accepts_removals=accepts_removals)
+        """What was missing in the list is missing still; whose page alone was not there is named by it."""
+        missing = self._following.missing(self._upstream)
+        named = [
+            Listed(name=one.name, serial=one.serial, revision=one.revision) for one in missing if one.seen_at is None
+        ]
+        self._following.keep_listed(self._upstream, named)
+        self._lose((one for one in missing if one.seen_at is not None), accepts_removals=accepts_removals)
+
+    def accept_removals(self) -> int:
+        """Whatever is missing is gone, on somebody's word. How many projects that were."""
+        missing = self._following.missing(self._upstream)
+        self._lose(missing, accepts_removals=True)
+        return len(missing)
 
     @property
     def not_there(self) -> int:
@@ -107,7 +120,10 @@ class Comparison:
         rows = []
         for name, serial in new.items():
             known = old.get(name, serial)
-            if serial is None or serial == known or (known is not None and serial < known and not takes_lower):
+            if serial is None or serial == known:
+                continue
+            if known is not None and serial < known and not takes_lower:
+                self.has_lower = True
                 continue
             rows.append(Listed(name=name, serial=serial, revision=self.revision))
         self.changed.changed += len(rows)
@@ -115,8 +131,8 @@ class Comparison:
 
     def _lose(self, projects: Iterable[Listed], *, accepts_removals: bool) -> None:
         rows = []
+        seen_at = self._state.asked_at if self._state.listed_at is None else self._state.listed_at
         for known in projects:
-            seen_at = self._state.listed_at
             row = missed(known, self._now, seen_at, self._patience, self.revision)
             if accepts_removals and not row.is_gone:
                 row = msgspec.structs.replace(row, is_gone=True, revision=self.revision)
@@ -149,7 +165,10 @@ class Comparison:
         is_removed: bool,  # noqa: FBT001 - a pair of a map
     ) -> Listed | None:
         if known is not None and known.serial is not None and serial <= known.serial:
-            return None  # it tells nothing of a project that was found missing, or gone, since then
+            is_there = known.missing_since is None and not known.is_gone
+            if not is_there or serial == known.serial:
+                return None  # it tells nothing of a project that was found missing, or gone, since then
+            # Else a list has told a serial too high: what the changelog tells beyond all that is known counts.
         is_listed = known is not None and not known.is_gone
         if is_removed:
             if not is_listed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pypim.core.errors import UpstreamMalformed
 from pypim.core.freshness import Trust, fresh_seconds, is_fresh
 from pypim.core.records import StoredResponse
+from pypim.index.sharing import one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +49,10 @@ class Belief:
         return self.trust is Trust.KEPT
 
 
+async def _no_doubt(_: StoredResponse | None) -> None:
+    """That there is no such document is believed at once."""
+
+
 class ConditionalReader:
     """Asks for documents of one upstream; keeping what is new is left to the caller, who knows what it means.
 
@@ -80,12 +84,12 @@ class ConditionalReader:
         url: str,
         accept: str,
         parse: Callable[[StoredResponse], T],
-        confirm_absence: Callable[[StoredResponse], Awaitable[None]] | None = None,
+        confirm_absence: Callable[[StoredResponse | None], Awaitable[None]] = _no_doubt,
     ) -> Answer[T] | None:
         """The document at that URL, or None where the upstream says for certain that there is none (404, 410).
 
-        `parse` may raise UpstreamMalformed. `confirm_absence` is asked before a document that was there is believed to
-        be gone, and raises UpstreamFault where that is not to be believed; then the document stays kept. Raises
+        `parse` may raise UpstreamMalformed. `confirm_absence` is asked before it is believed that there is none,
+        with the document where one was there, which then stays kept where that raises UpstreamFault. Raises
         UpstreamFault or Refused.
         """
         kept = self._pages.response(url)
@@ -107,7 +111,7 @@ class ConditionalReader:
                 self._touch(url, fetched)
                 return answer
         if fetched.status in _ABSENT:
-            await self._confirm(kept, confirm_absence)
+            await confirm_absence(kept)
             self._keep_absence(url, fetched, was_absent=was_absent)
             return None
         if fetched.status != _OK:
@@ -117,15 +121,8 @@ class ConditionalReader:
 
     async def _parsed(self, parse: Callable[[StoredResponse], T], response: StoredResponse) -> T:
         if self._most_in_place is not None and len(response.body) > self._most_in_place:
-            return await asyncio.to_thread(parse, response)
+            return await one_at_a_time(parse, response)
         return parse(response)
-
-    @staticmethod
-    async def _confirm(
-        kept: StoredResponse | None, confirm: Callable[[StoredResponse], Awaitable[None]] | None
-    ) -> None:
-        if kept is not None and confirm is not None:
-            await confirm(kept)
 
     def _touch(self, url: str, fetched: Fetched) -> None:
         """What was kept is still so; a 304 repeats what a 200 would say of its freshness (RFC 9110, 15.4.5)."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pypim.ports import Blobs, Fetcher, Incoming, StagedBlob
 
 _ATTEMPTS = 4
-_THREAD_BYTES = 1 << 17  # from so many bytes on, handing work to a thread costs less than it gains
+_THREAD_BYTES = 1 << 19  # from so many bytes on, handing work to a thread costs less than it gains
 _OK = 200
 _PARTIAL_CONTENT = 206
 _RANGE_NOT_SATISFIABLE = 416
@@ -175,14 +175,13 @@ async def _write(
                 raise SizeMismatch(file.filename, limit, staged.size + waiting + len(chunk))
             received.append(chunk)
             waiting += len(chunk)
+            on_bytes(len(chunk))
             if waiting >= _THREAD_BYTES:
                 piece, received, waiting = b"".join(received), [], 0
                 await in_thread(staged.write, piece)
-                on_bytes(len(piece))
     finally:
         if received:
             staged.write(b"".join(received))
-            on_bytes(waiting)
 
 
 async def in_thread(work: Callable[[bytes], None], piece: bytes) -> None:

@@ -112,7 +112,7 @@ class Gatherer:
                         await queue.put(task)
                 for _ in range(_AT_ONCE):
                     await queue.put(None)
-        except* PypimError as failures:
+        except BaseExceptionGroup as failures:
             raise first_error(failures) from None
         finally:
             self._flush()

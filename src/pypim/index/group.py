@@ -15,6 +15,7 @@ import msgspec
 from pypim.core.errors import NotFound, ProjectNotFound, PypimError
 from pypim.core.model import ProjectList
 from pypim.core.priority import Answered, Composition, combined_list, compose
+from pypim.core.ready import PageIsLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,8 +103,8 @@ class GroupIndex:
     async def project(self, name: NormalizedName) -> Page:
         """The page of the first member that has it.
 
-        Raises ProjectNotFound only when every member said so for certain, and whatever a member raises that comes
-        before the one that has it.
+        Raises ProjectNotFound only when every member said so for certain, PageIsLong, and whatever a member raises
+        that comes before the one that has it.
         """
         return (await self._composition(name)).page
 
@@ -123,8 +124,16 @@ class GroupIndex:
         return await (await self.owner(project, file)).metadata_bytes(project, file)
 
     async def owner(self, project: NormalizedName, file: DistFile) -> Served:
-        """The member whose page lists this very file. Raises NotFound where the group's page does not list it."""
-        owner = (await self._composition(project)).owner_of(file)
+        """The member whose page lists this very file. Raises NotFound where the group's page does not list it.
+
+        Raises PageIsLong where files of several members are on a page that is long.
+        """
+        try:
+            owner = (await self._composition(project)).owner_of(file)
+        except PageIsLong as long:
+            if long.index in self._served:  # it has all of the page
+                return self._served[long.index]
+            raise
         if owner is None:
             raise NotFound(f"{self._name}: the page of {project} does not list {file.filename}")
         return self._served[owner]
@@ -160,13 +169,23 @@ class GroupIndex:
         asked = reserving or tuple(range(len(self._members)))
         is_merged = self._merges(name)
         answers: list[Answered] = []
+        long: PageIsLong | None = None
+        heard: list[int] = []
         for position in asked:
-            answers.append(await _answer(self._members[position].served, name))
-            if answers[-1].page is not None and not is_merged:
+            heard.append(position)
+            try:
+                answers.append(await _answer(self._members[position].served, name))
+                has_page = answers[-1].page is not None
+            except PageIsLong:
+                long = PageIsLong(self._name if is_merged else self._members[position].served.name)
+                has_page = True
+            if has_page and not is_merged:
                 break
-        route = tuple(sorted({*asked[: len(answers)], *self._reservers}))
-        composition = compose(name, answers, is_merged=is_merged, is_reserved=bool(reserving))
+        route = tuple(sorted({*heard, *self._reservers}))
         self._keep_route(name, route)
+        if long is not None:
+            raise long
+        composition = compose(name, answers, is_merged=is_merged, is_reserved=bool(reserving))
         if composition is None:
             raise ProjectNotFound(name, self._name)
         self._remember(name, _Remembered((route, tuple([marks[n] for n in route])), composition))

@@ -8,6 +8,7 @@ from packaging.version import Version
 
 from pypim.core.errors import ProjectNotFound
 from pypim.core.model import Page, ProjectList, ProjectStatus
+from pypim.core.ready import PageIsLong
 from pypim.index.held_files import held_metadata, held_path
 
 if TYPE_CHECKING:
@@ -24,14 +25,24 @@ class HostedIndex:
     """The Served of one hosted index."""
 
     def __init__(
-        self, name: str, hosted: Hosted, blobs: Blobs, epochs: Epochs, reserve: ProjectPatterns | None = None
+        self,
+        name: str,
+        hosted: Hosted,
+        blobs: Blobs,
+        epochs: Epochs,
+        reserve: ProjectPatterns | None = None,
+        most_files: int | None = None,
     ) -> None:
-        """`reserve` are the names that are kept for it, besides those that it has or had; None: only those."""
+        """`reserve` are the names that are kept for it, besides those that it has or had; None: only those.
+
+        `most_files` of a page may be in memory; None: any number.
+        """
         self._name = name
         self._hosted = hosted
         self._blobs = blobs
         self._epochs = epochs
         self._reserve = reserve
+        self._most_files = most_files
         self._known_names: frozenset[NormalizedName] = frozenset()
         self._names_epoch: int | None = None
 
@@ -52,7 +63,12 @@ class HostedIndex:
         return ProjectList(projects=dict(offered), last_serial=max(self._hosted.last_serial(self._name), 1))
 
     async def project(self, name: NormalizedName) -> Page:
-        """The page; an empty one where all files were deleted, for the name stays ours. Raises ProjectNotFound."""
+        """The page; an empty one where all files were deleted, for the name stays ours.
+
+        Raises ProjectNotFound, or PageIsLong.
+        """
+        if self._most_files is not None and self._hosted.length(self._name, name) > self._most_files:
+            raise PageIsLong(self._name)
         standing = self._hosted.standing(self._name, name)
         if standing.project is None:
             raise ProjectNotFound(name, self._name)

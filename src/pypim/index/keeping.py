@@ -25,13 +25,11 @@ if TYPE_CHECKING:
     from pypim.core.records import CachedFile
     from pypim.ports import Background, Blobs, Cached, Clock, Epochs, Reporter, StagedBlob
 
-_FLUSH_SECONDS = 10.0
-"""How often the last uses of files are written down."""
+_FLUSHES = 6
+"""So many times the last uses of files are written down while a file is young."""
 _MOST_USES = 1000
 _MOST_RECENT = 10_000
 """Files of which the place is known without asking the catalog; that they still are there is looked at each time."""
-_YOUNG_SECONDS = 60.0
-"""A file that was asked for so recently is not dropped: somebody may be about to open it."""
 _ROOM = 0.9
 """What is dropped brings the size down to this part of the limit, so that not every file costs a round."""
 _MOST_DROPPED = 500
@@ -61,13 +59,15 @@ class KeptFiles:
         self._shared, self._alone = locks
         self._tools = tools
         self._uses: dict[str, float] = {}
-        self._flushed_at = 0.0
         self._recent: dict[str, Path] = {}
         self._durable: list[tuple[str, NormalizedName, Holding]] = []
         self._next_commit: asyncio.Task[None] | None = None
         self._last_commit: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_dropping = False
+        self._is_crowded = tools.max_size is not None
+        """Whether more may be kept than has room: what was young then, and what earlier processes left."""
+        self._next_round: asyncio.TimerHandle | None = None
 
     # --- what is held -----------------------------------------------------------------------------------------------
     def held(self, project: NormalizedName) -> Mapping[str, Holding]:
@@ -96,11 +96,21 @@ class KeptFiles:
         return path
 
     def _use(self, identity: str) -> None:
-        now = self._tools.now()
-        self._uses[identity] = now
-        if now - self._flushed_at >= _FLUSH_SECONDS or len(self._uses) >= _MOST_USES:
-            self._flushed_at = now
+        self._uses[identity] = self._tools.now()
+        if len(self._uses) >= _MOST_USES:
             self._spawn(self._flush())
+        self._plan_round(self._tools.young_seconds / _FLUSHES)
+
+    def _plan_round(self, seconds: float) -> None:
+        """Write down the uses by then, and make room, whether anybody asks for anything or not."""
+        if self._next_round is None:
+            self._next_round = asyncio.get_running_loop().call_later(seconds, self._begin_round)
+
+    def _begin_round(self) -> None:
+        self._next_round = None
+        self._spawn(self._flush())
+        if self._is_crowded:
+            self._begin_to_make_room()
 
     async def _flush(self) -> None:
         uses, self._uses = self._uses, {}
@@ -116,9 +126,7 @@ class KeptFiles:
             await self._commit((file.identity, project, holding))
         if _says_more(file, holding):
             self._tools.epochs.advance(self._index)
-        if self._tools.max_size is not None and not self._is_dropping:
-            self._is_dropping = True
-            self._spawn(self._make_room(self._tools.max_size))
+        self._begin_to_make_room()
         return self._blobs.path(holding)
 
     async def _commit(self, row: tuple[str, NormalizedName, Holding]) -> None:
@@ -139,10 +147,23 @@ class KeptFiles:
         await self._tools.background.run(work)
 
     # --- what goes --------------------------------------------------------------------------------------------------
+    def _begin_to_make_room(self) -> None:
+        if self._tools.max_size is None:
+            return
+        if self._is_dropping:
+            self._is_crowded = True
+            self._plan_round(self._tools.young_seconds)
+            return
+        self._is_dropping = True
+        self._spawn(self._make_room(self._tools.max_size))
+
     async def _make_room(self, max_size: int) -> None:
+        self._is_crowded = False
         try:
             while await self._tools.background.run(partial(self._write.size, self._index)) > max_size:
                 if not await self._drop_some(int(max_size * _ROOM)):
+                    self._is_crowded = True
+                    self._plan_round(self._tools.young_seconds)
                     return
         finally:
             self._is_dropping = False
@@ -153,6 +174,8 @@ class KeptFiles:
         The lock is taken before the background is asked: who waits for it there would keep out those who have it.
         """
         await self._flush()
+        if not await self._tools.background.run(partial(self._to_drop, wanted_size)):
+            return False
         async with _entered(self._alone):
             gone = await self._tools.background.run(partial(self._forget_some, wanted_size))
             for holding in gone or ():
@@ -162,15 +185,19 @@ class KeptFiles:
         return gone is not None
 
     def _forget_some(self, wanted_size: int) -> list[Holding] | None:
+        chosen = self._to_drop(wanted_size)
+        return self._write.drop(self._index, chosen) if chosen else None
+
+    def _to_drop(self, wanted_size: int) -> list[str]:
         excess = self._write.size(self._index) - wanted_size
         chosen: list[str] = []
-        for file in self._write.oldest(self._index, self._tools.now() - _YOUNG_SECONDS):
+        for file in self._write.oldest(self._index, self._tools.now() - self._tools.young_seconds):
             if excess <= 0 or len(chosen) >= _MOST_DROPPED:
                 break
             if not self._is_pinned(file):
                 chosen.append(file.identity)
                 excess -= file.size
-        return self._write.drop(self._index, chosen) if chosen else None
+        return chosen
 
     def _is_pinned(self, file: CachedFile) -> bool:
         about = self._tools.pinned.about(file.project)
@@ -186,6 +213,12 @@ class KeptFiles:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def close(self) -> None:
+        """The same, for good."""
+        await self.finish()
+        if self._next_round is not None:
+            self._next_round.cancel()
+
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(self._told(work))
         self._tasks.add(task)
@@ -199,7 +232,10 @@ class KeptFiles:
 
 
 class Tools:
-    """What keeping needs besides the store; `max_size` in bytes, None for no limit."""
+    """What keeping needs besides the store; `max_size` in bytes, None for no limit.
+
+    A file that was asked for less than `young_seconds` ago is not dropped: somebody may be about to open it.
+    """
 
     def __init__(
         self,
@@ -208,13 +244,14 @@ class Tools:
         clock: Clock,
         reporter: Reporter,
         pinned: ProjectPatterns,
-        max_size: int | None,
+        room: tuple[int | None, float],
     ) -> None:
+        """`room`: (max_size, young_seconds)."""
         self.background = background
         self.epochs = epochs
         self.reporter = reporter
         self.pinned = pinned
-        self.max_size = max_size
+        self.max_size, self.young_seconds = room
         self._clock = clock
 
     def now(self) -> float:

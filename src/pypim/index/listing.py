@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pypim.ports import Incoming
 
+MARK_OF_THE_API = b"pypi:repository-version"
 _MOST_BYTES = 256 << 20
 _MOST_DECODED_BYTES = 512 << 20
 _MOST_WHOLE_BYTES = 16 << 20
@@ -122,6 +123,11 @@ def list_reader(content_type: str, url: str) -> tuple[Callable[[], Reader], Page
     return lambda: kind(url), form
 
 
+def is_marked(body: Body) -> bool:
+    """Whether its head says that it belongs to the Simple API (PEP 629), as a login page's does not."""
+    return MARK_OF_THE_API in next(unfolded(body), b"")
+
+
 def pieces(body: Body, reader: Reader) -> Iterator[Pairs]:
     """The projects, some thousands at a time. Raises NotStreamable, or UpstreamFault."""
     for chunk in unfolded(body):
@@ -150,4 +156,16 @@ def _too_long(url: str, limit_bytes: int) -> UpstreamMalformed:
     return UpstreamMalformed(url, f"the answer is longer than {limit_bytes:,} bytes")
 
 
-__all__ = ["Body", "NotStreamable", "Reader", "kept_aside", "list_reader", "pieces", "received", "unfolded", "whole"]
+__all__ = [
+    "MARK_OF_THE_API",
+    "Body",
+    "NotStreamable",
+    "Reader",
+    "is_marked",
+    "kept_aside",
+    "list_reader",
+    "pieces",
+    "received",
+    "unfolded",
+    "whole",
+]

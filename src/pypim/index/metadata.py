@@ -7,7 +7,7 @@ sdist: the whole file, and in it what may be trusted (PEP 643). What a way turne
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,8 @@ class RemoteMetadata:
         self._ways = ways
         self._flights = SingleFlight[CoreMetadata]()
         self._faults = Counter[MetadataSource]()
+        self._unkept: deque[tuple[DistFile, bytes]] = deque()
+        """The METADATA of wheels of which nothing was known; threads share it."""
 
     async def metadata(self, project: NormalizedName, file: DistFile) -> CoreMetadata:
         """What is known of the file, or can be learned; kinds other than wheel and sdist say nothing."""
@@ -92,10 +94,14 @@ class RemoteMetadata:
         return await self._flights.value(key, partial(self._learn, project, file, key))
 
     def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
-        """Replace what an upstream's `.metadata` made us believe, where the wheel says something else."""
+        """Replace what an upstream's `.metadata` made us believe, where the wheel says something else.
+
+        Where nothing was believed, what it says waits for `keep_learned`.
+        """
         key = file.sha256 or file.url
         believed = self._cache.metadata(key)
         if believed is None:
+            self._unkept.append((file, body))
             return False
         true = parse_metadata(body, MetadataSource.WHEEL)
         if _requirements_of(true) == _requirements_of(believed):
@@ -104,6 +110,22 @@ class RemoteMetadata:
         true = msgspec.structs.replace(true, faults=(*true.faults, fault))
         self._cache.keep_metadata(key, true, body, is_checked=file.sha256 is not None)
         return True
+
+    def keep_learned(self) -> None:
+        """Remember what wheels said of which nothing was known, in one transaction."""
+        checked: dict[str, tuple[str, CoreMetadata, bytes]] = {}
+        while self._unkept:
+            try:
+                file, body = self._unkept.popleft()
+            except IndexError:
+                break  # another thread was faster
+            metadata = parse_metadata(body, MetadataSource.WHEEL)
+            if file.sha256 is None:
+                self._cache.keep_metadata(file.url, metadata, body)
+            else:
+                checked[file.sha256] = (file.sha256, metadata, body)
+        if checked:
+            self._cache.keep_checked(list(checked.values()))
 
     def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
         """Keep what the file itself says, in place of what was only believed of it."""

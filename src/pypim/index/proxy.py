@@ -5,8 +5,9 @@ What is asked for is kept; what is kept is answered when the upstream is slow, b
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from pypim.core.freshness import Limits
 from pypim.core.model import Page, ProjectList
 from pypim.core.patterns import ProjectPatterns
 from pypim.core.policy import Policy
+from pypim.core.ready import LongDocument, PageIsLong
 from pypim.core.shown import allowed_page, known_page, metadata_key, of_a_proxy
 from pypim.core.urls import split_user_info
 from pypim.index.absences import Absences
@@ -26,23 +28,25 @@ from pypim.index.believing import BeliefRules, Documents
 from pypim.index.download import Downloads, FileIsAbsent
 from pypim.index.file_hosts import FileRoute
 from pypim.index.keeping import KeptFiles, Tools
+from pypim.index.long_pages import BoundFetcher, BoundSource
 from pypim.index.metadata import CHEAP_WAYS, RemoteMetadata
+from pypim.index.sharing import one_at_a_time
 from pypim.index.sidecars import Ahead, Bodies, Sidecars
 from pypim.index.sources import EitherSource, FlatSource, SimpleSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from packaging.utils import NormalizedName
 
     from pypim.core.model import DistFile
+    from pypim.index.arriving import Reader
     from pypim.index.believing import Believed
     from pypim.index.file_hosts import FileHosts
+    from pypim.index.long_pages import Bound
     from pypim.index.sources import Kept, Source
     from pypim.ports import (
-        Arriving,
         Background,
         Backlog,
         Blobs,
@@ -57,7 +61,7 @@ if TYPE_CHECKING:
         Turns,
     )
 
-_MOST_FILES = 10_000
+_MOST_FILES = 5000
 """Listed files of all pages in memory together, as the upstream lists them and as they are shown; about 1 KB each."""
 _MOST_IN_PLACE = 500
 """Files of a page that is made ready at once, which takes some milliseconds."""
@@ -83,6 +87,8 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     """The filters."""
     max_size: int | None = None
     """Of all files that are kept; None: no limit."""
+    young_seconds: float = 60.0
+    """So long after its last use no file is dropped."""
     pinned: ProjectPatterns = _NO_PATTERNS
     """Files that are never dropped."""
     is_offline: bool = False
@@ -122,6 +128,8 @@ class ProxyParts(msgspec.Struct, frozen=True, kw_only=True):
     """For files: of its own, so that pages never wait for files."""
     file_hosts: FileHosts | None = None
     """Asked for files before the upstream."""
+    bound: Bound | None = None
+    """None where pages of any length may be in memory."""
     turns: Turns
     epochs: Epochs
     background: Background
@@ -171,11 +179,11 @@ class ProxyIndex:
             settings.limits, parts.turns, parts.clock, parts.reporter, self._later, is_offline=settings.is_offline
         )
         self._rules = rules
-        self._projects: Documents[NormalizedName, Page] = Documents(
+        self._projects: Documents[NormalizedName, Page | LongDocument] = Documents(
             self._source.kept,
             self._source.read,
             self._source.document,
-            lambda page: len(page.files),
+            lambda page: len(page.files) if isinstance(page, Page) else 0,
             rules,
             most_weight=_MOST_FILES,
         )
@@ -184,7 +192,8 @@ class ProxyIndex:
             most_weight=0,
         )  # fmt: skip
         self._shown = _Shown(_MOST_FILES)
-        tools = Tools(parts.background, parts.epochs, parts.clock, parts.reporter, settings.pinned, settings.max_size)
+        room = (settings.max_size, settings.young_seconds)
+        tools = Tools(parts.background, parts.epochs, parts.clock, parts.reporter, settings.pinned, room)
         self._files = KeptFiles(
             name, parts.read.cached, parts.write.cached, parts.blobs, (parts.shared, parts.alone), tools
         )
@@ -212,18 +221,23 @@ class ProxyIndex:
         belief = self._lists.current(None) if name is None else self._projects.current(name)
         return object() if belief is None else self._mark_of(belief)
 
-    def _mark_of(self, belief: Believed[Page] | Believed[ProjectList]) -> tuple[int, int, int]:
+    def _mark_of(self, belief: Believed[Page | LongDocument] | Believed[ProjectList]) -> tuple[int, int, int]:
         # With a cool-down, time alone changes a page.
         minute = int(self._parts.clock.now().timestamp() // _MINUTE_SECONDS) if self._policy.min_age else 0
         return belief.version, self._parts.epochs.epoch(self._name), minute
 
     async def project(self, name: NormalizedName) -> Page:
-        """The upstream's page without what the filters deny; older ones as far as the limits allow."""
+        """The upstream's page without what the filters deny; older ones as far as the limits allow.
+
+        Raises PageIsLong where it is longer than may be in memory.
+        """
         if not self._policy.project_verdict(name, is_dependency=False).is_allowed:
             return Page(name=name)  # not a missing page: nobody is to look for it elsewhere
         belief = await self._projects.belief(name)
         if belief.value is None:
             raise ProjectNotFound(name, self._url)
+        if isinstance(belief.value, LongDocument):
+            raise PageIsLong(self._name)
         mark = self._mark_of(belief)
         known = self._shown.page(name, mark)
         if known is not None:
@@ -236,10 +250,15 @@ class ProxyIndex:
         self._shown.keep(name, mark, page)
         return page
 
+    async def renew(self, name: NormalizedName) -> None:
+        """Ask for a page, and end once the answer is kept, in the turn of whoever called. Raises UpstreamFault."""
+        await self._source.read(name)
+        await self._later.finish()
+
     async def _shown_page(self, page: Page) -> Page:
         """A long one is made where nobody else waits for it."""
         if len(page.files) > _MOST_IN_PLACE:
-            return await asyncio.to_thread(self._page_of, page)
+            return await one_at_a_time(self._page_of, page)
         return self._page_of(page)
 
     def _page_of(self, page: Page) -> Page:
@@ -282,7 +301,7 @@ class ProxyIndex:
         return await self._source.read_list()
 
     # --- files ------------------------------------------------------------------------------------------------------
-    async def content(self, project: NormalizedName, file: DistFile) -> Path | Arriving:
+    async def content(self, project: NormalizedName, file: DistFile) -> Path | Reader:
         """The bytes as they are held, or as they arrive."""
         path = self._files.held_path(project, file)
         if path is not None:
@@ -296,19 +315,35 @@ class ProxyIndex:
             raise
 
     async def metadata_bytes(self, project: NormalizedName, file: DistFile) -> bytes:
-        """Of the held wheel, or as it can be learned."""
-        holding = self._files.held(project).get(file.identity)
-        if holding is not None and holding.metadata_sha256 is not None and self._parts.blobs.found(holding):
-            path = self._parts.blobs.path(holding)
-            return path.with_name(path.name + ".metadata").read_bytes()
-        known = self._sidecars.known(metadata_key(file))
+        """Of the held wheel, or as it can be learned; what is offered even if all of the wheel must be fetched for it.
+
+        Clients end where what a page offers is missing, and most of them would ask for the wheel next.
+        """
+        known = self._held_metadata(project, file) or self._sidecars.known(metadata_key(file))
         if known is not None:
             return known
         if self._settings.is_offline:
             raise self._offline(file)
         if not (file.core_metadata or self._settings.learns_metadata):
             raise MetadataNotFound(file.filename, ["the upstream offers none"])
-        return await self._sidecars.learn(project, file)
+        out_of_wheel = partial(self._out_of_wheel, project, file) if file.core_metadata else None
+        return await self._sidecars.learn(project, file, out_of_wheel)
+
+    def _held_metadata(self, project: NormalizedName, file: DistFile) -> bytes | None:
+        holding = self._files.held(project).get(file.identity)
+        if holding is None or holding.metadata_sha256 is None or not self._parts.blobs.found(holding):
+            return None
+        path = self._parts.blobs.path(holding)
+        return path.with_name(path.name + ".metadata").read_bytes()
+
+    async def _out_of_wheel(self, project: NormalizedName, file: DistFile) -> bytes | None:
+        content = await self.content(project, file)
+        if not isinstance(content, Path):
+            try:
+                await content.kept()
+            finally:
+                content.close()
+        return self._held_metadata(project, file)
 
     def _offline(self, file: DistFile) -> UpstreamUnavailable:
         hint = f"Set indexes.{self._name}.offline = false to ask the upstream again."
@@ -328,16 +363,21 @@ class ProxyIndex:
         await self._projects.close()
         await self._lists.close()
         await self._arrivals.close()
-        await self._files.finish()
+        await self._files.close()
         await self._later.finish()
         await self._rules.finish()
 
 
 def _source_of(
-    settings: ProxySettings, parts: ProxyParts, pages: Pages, capabilities: Capabilities, absences: Absences
+    settings: ProxySettings, parts: ProxyParts, pages: PagesBehind, capabilities: Capabilities, absences: Absences
 ) -> Source:
     upstream = (settings.upstream, settings.url)
-    simple = SimpleSource(upstream, parts.fetcher, pages, capabilities, parts.clock, absences)
+    simple: Source
+    simple = whole = SimpleSource(upstream, parts.fetcher, pages, capabilities, parts.clock, absences)
+    if parts.bound is not None:
+        fetcher = BoundFetcher(parts.fetcher, parts.bound.most_bytes)
+        short = SimpleSource(upstream, fetcher, pages, capabilities, parts.clock, absences)
+        simple = BoundSource(short, whole, parts.fetcher, pages, parts.clock, parts.bound)
     flat = FlatSource(settings.upstream, settings.page_url, parts.fetcher, pages, parts.clock)
     if settings.layout == "simple":
         return simple

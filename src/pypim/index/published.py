@@ -8,6 +8,7 @@ import msgspec
 
 from pypim.core.errors import ProjectNotFound
 from pypim.core.model import ProjectList
+from pypim.core.ready import PageIsLong
 from pypim.index.held_files import held_metadata, held_path
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 class PublishedIndex:
     """The Served of one mirror. Nothing of it is asked of an upstream."""
 
-    def __init__(self, name: str, serving: Serving, blobs: Blobs, epochs: Epochs) -> None:
+    def __init__(
+        self, name: str, serving: Serving, blobs: Blobs, epochs: Epochs, most_files: int | None = None
+    ) -> None:
+        """`most_files` of a page may be in memory; None: any number."""
         self._name = name
         self._serving = serving
         self._blobs = blobs
         self._epochs = epochs
+        self._most_files = most_files
 
     @property
     def name(self) -> str:
@@ -46,9 +51,11 @@ class PublishedIndex:
         return ProjectList(projects=dict.fromkeys(names, serial), last_serial=serial)
 
     async def project(self, name: NormalizedName) -> Page:
-        """The page with the files that are held. Raises ProjectNotFound."""
+        """The page with the files that are held. Raises ProjectNotFound, or PageIsLong."""
         serial = self._epochs.epoch(self._name)
         while (generation := self._serving.generation(self._name)) is not None:
+            if self._most_files is not None and self._serving.length(generation, name) > self._most_files:
+                raise PageIsLong(self._name)
             page = self._serving.page(generation, name)
             if page is not None:
                 return msgspec.structs.replace(page, last_serial=serial)

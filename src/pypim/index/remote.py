@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.errors import ProjectNotFound, UpstreamMalformed
+from pypim.core.errors import ProjectNotFound, UpstreamMalformed, first_error
 from pypim.core.followed import Changed, Updated
 from pypim.core.model import ProjectList
 from pypim.core.negotiate import ACCEPT_PAGE, parse_any_page, parse_any_project_list
 from pypim.index.conditional import ConditionalReader
 from pypim.index.details import ProjectDetails, lacks_details, with_details
+from pypim.index.listing import MARK_OF_THE_API
 from pypim.index.sharing import SingleFlight
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pypim.index.watching import PageWatch
     from pypim.ports import Capabilities, Fetcher, Pages
 
-_MARK_OF_THE_API = b"pypi:repository-version"
 """PEP 629; without it, nothing shows that an HTML page without files is one of an index."""
 _PAGE_LIMIT_BYTES = 128 << 20
 _OK = 200
@@ -95,9 +95,12 @@ class RemoteIndex:
             changed.new += before is None
             changed.changed += before is not None and page != before
 
-        async with asyncio.TaskGroup() as tasks:
-            for name in names:
-                tasks.create_task(one(name))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for name in names:
+                    tasks.create_task(one(name))
+        except BaseExceptionGroup as failures:
+            raise first_error(failures) from None
         return self._follower.asked(len(names), changed)
 
     def some_names(self) -> list[NormalizedName]:
@@ -122,7 +125,9 @@ class RemoteIndex:
 
     async def _read_project(self, name: NormalizedName) -> Page | None:
         page = self._read_kept(name)
-        if page is None:
+        if page is not None:
+            self._watch.settle(name)
+        else:
             page = await self._watch.believed(name, partial(self._ask, name), partial(self._kept, name))
         if self.remembers:
             self._known[name] = page
@@ -138,7 +143,7 @@ class RemoteIndex:
                 f"{self._root_url}{name}/",
                 ACCEPT_PAGE,
                 partial(parse_page, name),
-                lambda kept: self._watch.confirm_absence(name, kept.url),
+                partial(self._confirm_absence, name),
             )
             page = answer.value if answer is not None else None
             if answer is not None and answer.is_new and not answer.value.files and self._had_files(name):
@@ -153,6 +158,10 @@ class RemoteIndex:
         if answer is not None and answer.is_new and not self._is_older(name, page):
             self._pages.keep_response(self._name, answer.response, page)
         return page
+
+    async def _confirm_absence(self, name: NormalizedName, known: StoredResponse | None) -> None:
+        if known is not None:
+            await self._watch.confirm_absence(name, known.url)
 
     def _kept(self, name: NormalizedName) -> Page | None:
         """The page as it was kept, however old."""
@@ -187,7 +196,7 @@ def parse_page(name: NormalizedName, response: StoredResponse) -> Page:
 def refuse_strange(page: Page, response: StoredResponse) -> None:
     """Raises UpstreamMalformed for an HTML page without files that may be anything: a login page, a broken proxy's."""
     is_html = "html" in response.content_type.lower()
-    if is_html and not page.files and _MARK_OF_THE_API not in response.body:
+    if is_html and not page.files and MARK_OF_THE_API not in response.body:
         hint = "If the project really has no files, nothing is wrong; otherwise look at what that URL shows."
         raise UpstreamMalformed(response.url, "an HTML page that is no page of a project came instead", hint=hint)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Iterable
 
+P = ParamSpec("P")
 V = TypeVar("V")
 
 _AGAIN_SECONDS = 0.1
+_THREAD = ThreadPoolExecutor(1, thread_name_prefix="long")
 
 
 class _Flight(Generic[V]):
@@ -47,6 +51,11 @@ class SingleFlight(Generic[V]):
                 # A new asker must not join work that is being ended.
                 self._flights.pop(key, None)
                 flight.task.cancel()
+
+
+async def one_at_a_time(work: Callable[P, V], *arguments: P.args, **options: P.kwargs) -> V:
+    """Do in a thread what takes long and much memory: several at once would take the sum of it, and no less time."""
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(work, *arguments, **options))
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -12,12 +12,12 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pypim.core.errors import MetadataNotFound, PypimError
+from pypim.core.errors import MetadataNotFound, PypimError, UpstreamFault
 from pypim.core.shown import metadata_key, newest_wheels
 from pypim.index.sharing import end
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from packaging.utils import NormalizedName
 
@@ -65,6 +65,11 @@ class Bodies:
             if len(self._bodies) > _MOST_BODIES:
                 self._bodies.popitem(last=False)
 
+    def keep_checked(self, learned: Sequence[tuple[str, CoreMetadata, bytes]]) -> None:
+        """The same of many files whose bytes were checked."""
+        for key, metadata, body in learned:
+            self.keep_metadata(key, metadata, body, is_checked=True)
+
 
 class Sidecars:
     """Learns what `.metadata` can be given out of files that are not held."""
@@ -93,13 +98,25 @@ class Sidecars:
         """Bytes that were learned before."""
         return self._bodies.body(key) or self._read.sidecar(key)
 
-    async def learn(self, project: NormalizedName, file: DistFile) -> bytes:
-        """The core metadata of a wheel, from where it can be had. Raises MetadataNotFound or UpstreamFault."""
+    async def learn(
+        self,
+        project: NormalizedName,
+        file: DistFile,
+        out_of_wheel: Callable[[], Awaitable[bytes | None]] | None = None,
+    ) -> bytes:
+        """The core metadata of a wheel, from where it can be had. Raises MetadataNotFound or UpstreamFault.
+
+        `out_of_wheel` fetches and keeps all of the wheel: where it is given, that is the last resort.
+        """
         key = metadata_key(file)
         try:
             await self._reader.metadata(project, file)
-        except MetadataNotFound:
-            self._tell(key, None, is_news=bool(file.core_metadata))
+        except (MetadataNotFound, UpstreamFault) as fault:
+            body = None if out_of_wheel is None else await out_of_wheel()
+            if body is not None:
+                return body  # and pages offer what is held
+            if isinstance(fault, MetadataNotFound):
+                self._tell(key, None, is_news=bool(file.core_metadata))
             raise
         body = self._bodies.body(key)
         if body is None:

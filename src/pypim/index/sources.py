@@ -19,6 +19,7 @@ from pypim.core.urls import split_user_info
 from pypim.index.conditional import Belief, ConditionalReader
 from pypim.index.details import ProjectDetails, lacks_details, with_details
 from pypim.index.flat import by_project_name
+from pypim.index.liveness import Liveness, NothingThere
 from pypim.index.remote import parse_list, parse_page, refuse_strange
 from pypim.index.undecided import CAPABILITY, looks_flat
 from pypim.index.watching import NotYetGone
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import Page
+    from pypim.core.ready import LongDocument
     from pypim.core.records import StoredResponse
     from pypim.index.absences import Absences
     from pypim.ports import Capabilities, Clock, Fetcher, Pages
 
-V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 
 _DOCUMENT_LIMIT_BYTES = 128 << 20
 _MOST_IN_PLACE_BYTES = 1 << 18
@@ -41,10 +43,10 @@ _MOST_IN_PLACE_BYTES = 1 << 18
 _OK = 200
 
 
-class Kept(NamedTuple, Generic[V]):
+class Kept(NamedTuple, Generic[V_co]):
     """What is kept of a document: what it says, or None for the word that there is none; seconds since the epoch."""
 
-    value: V | None
+    value: V_co | None
     fetched_at: float
 
 
@@ -54,10 +56,10 @@ class Source(Protocol):
     def document(self, name: NormalizedName | None) -> str:
         """The URL of what tells of a project (None: of all of them)."""
 
-    async def kept(self, name: NormalizedName) -> Kept[Page] | None:
+    async def kept(self, name: NormalizedName) -> Kept[Page | LongDocument] | None:
         """What is kept of a project; None where nothing is."""
 
-    async def read(self, name: NormalizedName) -> Page | None:
+    async def read(self, name: NormalizedName) -> Page | LongDocument | None:
         """Ask, keep the answer, and return it: None where the upstream has no such project.
 
         Raises UpstreamFault or Refused.
@@ -88,6 +90,7 @@ class SimpleSource:
         self._reader = ConditionalReader(
             self._upstream, fetcher, pages, belief, _DOCUMENT_LIMIT_BYTES, _MOST_IN_PLACE_BYTES
         )
+        self._liveness = Liveness(self._root_url, fetcher, clock)
         self._details = ProjectDetails(self._upstream, self._root_url, self._reader, pages, capabilities)
 
     def document(self, name: NormalizedName | None) -> str:
@@ -105,12 +108,14 @@ class SimpleSource:
         url = self.document(name)
         packed = self._pages.kept_pages([url]).get(url)
         if packed is not None:
+            self._liveness.was_seen(url)
             return Kept(packed.page, packed.fetched_at)
         response = self._pages.response(url)
         if response is None:
             return None
         if response.status != _OK:
             return Kept(None, response.fetched_at)
+        self._liveness.was_seen(url)
         try:
             return Kept(parse_page(name, response), response.fetched_at)
         except UpstreamMalformed:
@@ -132,6 +137,7 @@ class SimpleSource:
         if answer is None:
             return None
         self._absences.seen(name)
+        self._liveness.seen(url)
         page = answer.value
         if page.files and lacks_details(page):
             page = with_details(page, await self._details.read(name))
@@ -168,21 +174,13 @@ class SimpleSource:
         refuse_strange(page, response)
         return page
 
-    async def _confirm_absence(self, name: NormalizedName, known: StoredResponse) -> None:
-        """A project that was there is gone only where the upstream still answers at its root, and says so repeatedly.
-
-        Without that, a server whose disk is not mounted would make clients look for the project elsewhere. Only the
-        head of that answer is read: the list itself may be long.
-        """
-        try:
-            async with self._fetcher.open(self._root_url, {"Accept": ACCEPT_PAGE}) as incoming:
-                status = incoming.status
-        except NotAuthorised:
-            status = 403
-        if status != _OK:
-            reason = f"it was there, now it is not (404), and neither is the index itself ({status})"
-            raise UpstreamUnavailable(known.url, reason, is_transient=True)
-        self._absences.confirm(name, known.url)
+    async def _confirm_absence(self, name: NormalizedName, known: StoredResponse | None) -> None:
+        """There is no project only where the upstream is there at all; and gone is one only where it says so often."""
+        if known is None:
+            await self._liveness.confirm(self.document(name))
+        else:
+            await self._liveness.confirm_loss(known.url)
+            self._absences.confirm(name, known.url)
 
 
 class FlatSource:
@@ -280,18 +278,18 @@ class EitherSource:
         """That of what it was found to be."""
         return self._found.document(name)
 
-    async def kept(self, name: NormalizedName) -> Kept[Page] | None:
+    async def kept(self, name: NormalizedName) -> Kept[Page | LongDocument] | None:
         """What is kept; that a Simple API has no such project says nothing of links, until it is known to be one."""
         kept = await self._found.kept(name)
         return None if kept is not None and kept.value is None and self._is_simple is None else kept
 
-    async def read(self, name: NormalizedName) -> Page | None:
+    async def read(self, name: NormalizedName) -> Page | LongDocument | None:
         """The page of either."""
         if self._is_simple is False:
             return await self._flat.read(name)
         try:
-            page = await self._simple.read(name)
-        except NotAuthorised:  # some hosts say so of what is not there
+            page: Page | LongDocument | None = await self._simple.read(name)
+        except (NotAuthorised, NothingThere):  # some hosts say the former of what is not there
             if self._is_simple or not await self._has_links():
                 raise
             page = None

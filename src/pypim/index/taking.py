@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pypim.core.errors import InvalidName
+from pypim.core.errors import InvalidName, UpstreamMalformed
 from pypim.core.followed import Changed, Followed, Updated, Way
 from pypim.core.list_stream import NotStreamable
 from pypim.core.names import parse_name
@@ -14,7 +14,7 @@ from pypim.core.negotiate import PageFormat
 from pypim.core.upstream_errors import MassRemoval
 from pypim.core.xml_rpc_reading import SerialsReader
 from pypim.index.comparing import Comparison, Unsorted
-from pypim.index.listing import list_reader, pieces, whole
+from pypim.index.listing import is_marked, list_reader, pieces, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,7 +58,8 @@ class Taking:
         """Of the Simple API. Raises Behind, MassRemoval or UpstreamFault."""
         make, form = list_reader(content_type, body.url)
         way = Way.JSON if form is PageFormat.JSON else Way.HTML
-        taken = _Taken(way, now, validators, body.digest, accepts_removals)
+        is_strange_if_empty = form is PageFormat.HTML and not is_marked(body)
+        taken = _Taken(way, now, validators, body.digest, accepts_removals, is_strange_if_empty)
         try:
             return self._take_streamed(body, make, taken)
         except NotStreamable:
@@ -88,6 +89,8 @@ class Taking:
         with self._following.changing():
             comparison = Comparison(self._following, self._root_url, state, now, self._patience)
             projects = comparison.take_changes(changes)
+            if accepts_removals:
+                projects -= comparison.accept_removals()
             self._refuse_mass(comparison, state, accepts_removals=accepts_removals)
             is_any = comparison.changed.is_any
             after = msgspec.structs.replace(
@@ -132,7 +135,7 @@ class Taking:
     def left_behind(self, now: float) -> Updated:
         """The upstream answers with what is older than what is known."""
         state = self._known_state()
-        since = now if state.behind_since is None else state.behind_since
+        since = now if state.behind_since is None else min(state.behind_since, now)
         self._following.keep_state(self._root_url, msgspec.structs.replace(state, asked_at=now, behind_since=since))
         return updated(state, "behind")
 
@@ -186,12 +189,14 @@ class Taking:
             if state is None:
                 self._following.keep_state(self._root_url, Followed(way=taken.way, asked_at=taken.now))
                 self._following.keep_first(self._root_url, counting)
-                changed, revision, projects = Changed(new=counting.projects), 0, counting.projects
+                changed, revision, projects, has_lower = Changed(new=counting.projects), 0, counting.projects, False
             else:
-                changed, revision, projects = self._compare(state, counting, taken)
+                changed, revision, projects, has_lower = self._compare(state, counting, taken)
             serial = last_serial() or taken.validators.serial or counting.highest
             if self.is_behind(serial, taken.now):
                 raise Behind
+            if not counting.projects and taken.is_strange_if_empty:
+                raise _strange(self._root_url)
             after = Followed(
                 way=taken.way,
                 serial=serial,
@@ -204,12 +209,17 @@ class Taking:
                 last_modified=taken.validators.last_modified,
                 digest=taken.digest,
             )
+            if has_lower and state is not None:  # once they have done so for long enough, they count
+                since = taken.now if state.behind_since is None else min(state.behind_since, taken.now)
+                after = msgspec.structs.replace(
+                    after, behind_since=since, etag=None, last_modified=None, digest=None, fresh_until=None
+                )
             self._following.keep_state(self._root_url, after)
         outcome = "first" if state is None else ("changed" if changed.is_any else "unchanged")
         return updated(after, outcome, changed, dropped())
 
-    def _compare(self, state: Followed, listed: Iterable[Pairs], taken: _Taken) -> tuple[Changed, int, int]:
-        """(what has changed, the revision after it, how many projects are listed)."""
+    def _compare(self, state: Followed, listed: Iterable[Pairs], taken: _Taken) -> tuple[Changed, int, int, bool]:
+        """(what has changed, the revision after it, how many projects are listed, whether some serials went back)."""
         comparison = Comparison(self._following, self._root_url, state, taken.now, self._patience)
         takes_lower = self.takes_older(taken.now)
         for pairs in listed:
@@ -217,7 +227,8 @@ class Taking:
         projects = comparison.finish(accepts_removals=taken.accepts_removals)
         self._refuse_mass(comparison, state, accepts_removals=taken.accepts_removals)
         changed = comparison.changed
-        return changed, comparison.revision if changed.is_any else state.revision, projects
+        revision = comparison.revision if changed.is_any else state.revision
+        return changed, revision, projects, comparison.has_lower
 
     def _refuse_mass(self, comparison: Comparison, state: Followed, *, accepts_removals: bool) -> None:
         if not accepts_removals and self._patience.is_mass(comparison.not_there, state.projects):
@@ -232,6 +243,7 @@ class _Taken(NamedTuple):
     validators: Validators
     digest: str | None
     accepts_removals: bool
+    is_strange_if_empty: bool = False
 
 
 class _Counting:
@@ -249,6 +261,11 @@ class _Counting:
             if highest is not None and (self.highest is None or highest > self.highest):
                 self.highest = highest
             yield pairs
+
+
+def _strange(url: str) -> UpstreamMalformed:
+    hint = "If the upstream really has no projects, nothing is wrong; otherwise look at what that URL shows."
+    return UpstreamMalformed(url, "an HTML page came that names no project and is no list of projects", hint=hint)
 
 
 def updated(state: Followed, outcome: str, changed: Changed | None = None, dropped: tuple[str, ...] = ()) -> Updated:

@@ -49,6 +49,8 @@ class PageWatch:
         self._capabilities = capabilities
         self._belief = belief
         self._known: dict[NormalizedName, ToDo] | None = None
+        self._missing: int | None = None
+        """How many projects were missing when the first of this run would have been gone."""
 
     async def believed(
         self, name: NormalizedName, read: Callable[[], Awaitable[Page | None]], kept: Callable[[], Page | None]
@@ -74,7 +76,7 @@ class PageWatch:
             return self._flagged(name, page, kept(), required)
         if page is not None:
             self._seen(name)
-        self._settle(name)
+        self.settle(name)
         return page
 
     def _is_stale(self, page: Page, required: int) -> bool:
@@ -93,8 +95,8 @@ class PageWatch:
         has = "no serial" if page.last_serial is None else f"serial {page.last_serial}"
         sentence = f"{name}: the newest page to be had has {has}, and its last change {required}: an old copy"
         now, earlier = self._belief.now(), self._todo.get(name)
-        if earlier is not None and earlier.code != STALE_PAGE:
-            earlier = None
+        if earlier is not None and earlier.code != STALE_PAGE and earlier.required_serial != required:
+            earlier = None  # it has failed in another way, and before this change
         if earlier is None or (earlier.is_accepted and earlier.required_serial != required) or earlier.is_due(now):
             item = failed(earlier, name, (STALE_PAGE, sentence), now, required)
             if now - item.first_at >= self.follower.rules.patience.stale_seconds:
@@ -111,17 +113,21 @@ class PageWatch:
             state = Followed(way=Way.PROJECTS, asked_at=now)
         known = following.listed_of(root_url, [name]).get(name) or Listed(name=name, serial=None)
         if known.is_gone:
-            self._settle(name)
+            self.settle(name)
             return
-        row = missed(known, now, state.listed_at, self.follower.rules.patience, state.revision + 1)
+        row = missed(known, now, None, self.follower.rules.patience, state.revision + 1)
+        if row.is_gone and self._is_mass(state):
+            row = msgspec.structs.replace(row, is_gone=False, revision=known.revision)
         if row.revision > state.revision:
-            projects = max(state.projects - row.is_gone, 0)
-            state = msgspec.structs.replace(state, revision=row.revision, projects=projects)
+            state = msgspec.structs.replace(state, revision=row.revision)
+        if row.is_gone:  # a list that names it all the same must be compared, even if it has not changed
+            projects = max(state.projects - 1, 0)
+            state = msgspec.structs.replace(state, projects=projects, etag=None, last_modified=None, digest=None)
         with following.changing():
             following.keep_state(root_url, state)
             following.keep_listed(root_url, [row])
         if row.is_gone:
-            self._settle(name)
+            self.settle(name)
             return
         patience = self.follower.rules.patience
         sentence = (
@@ -139,7 +145,8 @@ class PageWatch:
             revision = known.revision
             if known.is_gone and state is not None:
                 revision = state.revision + 1
-                following.keep_state(root_url, msgspec.structs.replace(state, revision=revision))
+                state = msgspec.structs.replace(state, revision=revision, projects=state.projects + 1)
+                following.keep_state(root_url, state)
             following.keep_listed(root_url, [Listed(name=name, serial=known.serial, revision=revision)])
 
     @property
@@ -152,8 +159,16 @@ class PageWatch:
         self._todo[item.project] = item
         self._backlog.keep_todo(self._index, [item])
 
-    def _settle(self, name: NormalizedName) -> None:
-        """Only what is said here is taken back here."""
+    def _is_mass(self, state: Followed) -> bool:
+        """Whether more pages are missing than those of an upstream with a list may, without somebody's word."""
+        if state.listed_at is None:
+            return False
+        if self._missing is None:
+            self._missing = len(self.follower.following.missing(self.follower.root_url))
+        return self.follower.rules.patience.is_mass(self._missing, state.projects)
+
+    def settle(self, name: NormalizedName) -> None:
+        """Its page is as new as it must be, or there is none for certain. Only what is said here is taken back here."""
         item = self._todo.get(name)
         if item is not None and item.code in {STALE_PAGE, UNCONFIRMED_ABSENCE}:
             del self._todo[name]

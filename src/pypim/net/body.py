@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from isal import isal_zlib
 
 from pypim.core.errors import UpstreamMalformed, UpstreamUnavailable
+from pypim.core.upstream_errors import UpstreamTooLong
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,9 +66,9 @@ class _Sink:
         return self._first + self._rest if self._rest else self._first
 
 
-def too_long(url: str, limit_bytes: int) -> UpstreamMalformed:
+def too_long(url: str, limit_bytes: int) -> UpstreamTooLong:
     """The fault of an answer that exceeds its limit."""
-    return UpstreamMalformed(url, f"the answer is longer than {limit_bytes:,} bytes")
+    return UpstreamTooLong(url, limit_bytes)
 
 
 async def _unfold(decompressor: _Decompressor, data: bytes, sink: _Sink) -> _Decompressor:

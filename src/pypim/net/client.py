@@ -294,7 +294,10 @@ def _received_headers(response: Response) -> dict[str, str]:
         pairs = list(received.items())
     except ValueError:
         pairs = list(_readable(response))
-    headers: dict[str, str] = {}
+    headers = dict(pairs)
+    if len(headers) == len(pairs):
+        return headers
+    headers = {}
     for name, value in pairs:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
@@ -123,6 +123,9 @@ class Holdings(Protocol):
     def holdings(self) -> Iterable[tuple[str, Holding]]:
         """Every (identity, holding); the identity is the listed file's `DistFile.identity`."""
 
+    def holdings_after(self, identity: str, most: int) -> Sequence[tuple[str, Holding]]:
+        """So many of them at most, those whose identities come after one: for who goes through very many."""
+
     def holdings_of(self, identities: Iterable[str]) -> dict[str, Holding]:
         """Those of some identities."""
 
@@ -147,6 +150,9 @@ class Readings(Protocol):
 
     def last_read(self) -> dict[str, float]:
         """By identity; a file that was not read since it was stored was whole then."""
+
+    def oldest(self) -> float | None:
+        """The earliest of these times, found without a look at every file; None where nothing is held."""
 
     def note_read(self, identities: Iterable[str], at: float) -> None:
         """They were read, and are whole; an identity that nobody holds does not matter. A power cut may take this."""

@@ -43,7 +43,8 @@ class Arriving(Protocol):
 class Served(Index, Protocol):
     """An index as the server needs it: with a mark for each page, and a way from a listed file to its bytes.
 
-    What a page lists has its upstream's URL; the server writes its own in its place (`pypim.core.served`).
+    What a page lists has its upstream's URL; the server writes its own in its place (`pypim.core.served`). In a worker,
+    `project` raises PageIsLong (`pypim.core.ready`) for a page that is longer than it may have in memory.
     """
 
     @property
@@ -71,6 +72,9 @@ class Serving(Protocol):
 
     def names(self, generation: int) -> list[NormalizedName]:
         """The projects with a file that is held, in order."""
+
+    def length(self, generation: int, project: NormalizedName) -> int:
+        """How many files that page has, at most; 0 where there is none."""
 
     def page(self, generation: int, project: NormalizedName) -> Page | None:
         """The files that are held, as `core.served.held_entry` makes them; None where the generation has no page."""
@@ -194,6 +198,9 @@ class Hosted(Protocol):
 
     def standing(self, index: str, project: NormalizedName, filename: str = "") -> Standing:
         """What it has of a project, and under the name of a file."""
+
+    def length(self, index: str, project: NormalizedName) -> int:
+        """How many files it has of a project."""
 
     def changes(self, index: str, since: int, most: int) -> list[Change]:
         """Those with a higher serial, in order, so many at most."""

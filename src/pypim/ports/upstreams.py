@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pypim.core.followed import Followed, Listed, ToDo, Updated
     from pypim.core.list_stream import Pairs
     from pypim.core.model import CoreMetadata, DistFile, Page, ProjectList
-    from pypim.core.records import Fetched, KeptPage, StoredResponse
+    from pypim.core.records import Fetched, KeptOutline, KeptPage, StoredResponse
 
 
 class Index(Protocol):
@@ -36,7 +36,13 @@ class MetadataReader(Protocol):
         """Raises MetadataNotFound, UpstreamFault or IntegrityFault. The same file is never asked for twice."""
 
     def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
-        """The wheel itself was seen to say this; whether something else had been believed of it until now."""
+        """The wheel itself was seen to say this; whether something else had been believed of it until now.
+
+        Where nothing was, it is known after the next `keep_learned`.
+        """
+
+    def keep_learned(self) -> None:
+        """Remember what wheels were seen to say of which nothing was known, all at once; in any thread."""
 
     def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
         """The file itself was read and says this; `body` is what it was read from. Nobody need ask for it now."""
@@ -90,8 +96,8 @@ class Fetcher(Protocol):
     async def fetch(self, url: str, headers: Mapping[str, str], *, limit_bytes: int) -> Fetched:
         """A whole answer of any status below 500 except 401, 403 and 429, read again on transient faults.
 
-        Raises NotAuthenticated, NotAuthorised, UpstreamUnavailable, UpstreamTimeout, or UpstreamMalformed (also
-        when the body is longer than `limit_bytes` after decoding, or a redirect must not be followed).
+        Raises NotAuthenticated, NotAuthorised, UpstreamUnavailable, UpstreamTimeout, UpstreamTooLong (when the body
+        is longer than `limit_bytes` after decoding), or UpstreamMalformed (also when a redirect must not be followed).
         """
 
     def open(
@@ -109,6 +115,9 @@ class Pages(Protocol):
 
     def response(self, url: str) -> StoredResponse | None:
         """The newest answer kept for that URL."""
+
+    def outline(self, url: str) -> KeptOutline | None:
+        """What is known of the newest answer kept for that URL, at the same cost however long its body is."""
 
     def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
         """Keep an answer in place of any older one; `decoded`, when given, fills the decoded tables."""
@@ -144,6 +153,9 @@ class MetadataCache(Protocol):
 
         `is_checked`: it was read out of bytes that have the sha256 which is the key.
         """
+
+    def keep_checked(self, learned: Sequence[tuple[str, CoreMetadata, bytes]]) -> None:
+        """The same of many files whose bytes were checked, all or none."""
 
 
 class Sizes(Protocol):

@@ -24,6 +24,7 @@ from pypim.store.catalog_plans import CatalogPlans
 from pypim.store.catalog_serving import CatalogServing
 from pypim.store.catalog_walks import CatalogWalks
 from pypim.store.database import Database
+from pypim.store.soundness import faults_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,8 +103,8 @@ class Catalog:
         )
 
     def faults(self) -> list[str]:
-        """What SQLite's own check finds wrong with the file; empty where nothing is."""
-        return [sentence for (sentence,) in self.database.rows("quick_check") if sentence != "ok"]
+        """What is wrong with the file, of which all is read; empty where nothing is. Raises StoreFault."""
+        return list(faults_of(self.database))
 
     def close(self) -> None:
         """Close the file."""

@@ -65,6 +65,7 @@ class CatalogFacts:
         latest = {self._key(one.response.url): one for one in gathered}
         pages = [DecodedPage(upstream, key, one.page) for key, one in latest.items() if one.page is not None]
         gone = [key for key, one in latest.items() if one.page is None and one.description is None]
+        self._database.run("checkpoint_seldom")
         with self._database.transaction(is_durable=False):
             rows = (response_row(upstream, key, one.response, None) for key, one in latest.items())
             self._database.run_many("keep_response", rows)

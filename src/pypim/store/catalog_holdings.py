@@ -39,6 +39,10 @@ class CatalogHoldings:
         """Every (identity, holding), by identity."""
         return [_held(row) for row in self._database.rows("holdings")]
 
+    def holdings_after(self, identity: str, most: int) -> list[tuple[str, Holding]]:
+        """So many of them at most, after one."""
+        return [_held(row) for row in self._database.rows("holdings_after", (identity, most))]
+
     def holdings_of(self, identities: Iterable[str]) -> dict[str, Holding]:
         """Those of some identities."""
         return dict(map(_held, self._database.rows("holdings_of", (_encode(list(identities)).decode(),))))
@@ -107,8 +111,13 @@ class CatalogReadings:
         self._database = database
 
     def last_read(self) -> dict[str, float]:
-        """By identity: the later of when it was stored and when it was read."""
+        """By identity: when it was stored or, since then, read."""
         return dict(self._database.rows("last_readings"))
+
+    def oldest(self) -> float | None:
+        """The earliest of these times."""
+        row = self._database.row("oldest_reading")
+        return None if row is None else row[0]
 
     def note_read(self, identities: Iterable[str], at: float) -> None:
         """They are whole."""

@@ -42,6 +42,10 @@ class CatalogHosted:
             deleted=tuple(name for (name,) in deleted),
         )
 
+    def length(self, index: str, project: NormalizedName) -> int:
+        """How many files it has of a project."""
+        return int(self._database.rows("hosted_length", (index, project))[0][0])
+
     def changes(self, index: str, since: int, most: int) -> list[Change]:
         """Those with a higher serial, in order, so many at most."""
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from isal import igzip
 
 from pypim import __version__
 from pypim.core.model import CoreMetadata, Page
-from pypim.core.records import KeptPage, StoredResponse, keyed
+from pypim.core.records import KeptOutline, KeptPage, StoredResponse, keyed
 from pypim.store.database import told_as_damage
 from pypim.store.decoded import BYTES_THEMSELVES, DecodedPage, DecodedTables
 
@@ -23,6 +24,8 @@ CAPABILITY_SECONDS = 7 * 86400.0
 """How long it is believed what an upstream offers."""
 
 _GZIP_LEVEL = 1
+_GZIP_END = struct.Struct("<II")
+"""CRC-32 of what is packed, and its length (RFC 1952, 2.3.1)."""
 _gunzip: Callable[[bytes], bytes] = igzip.decompress
 _encode = msgspec.json.Encoder().encode
 _encode_page = msgspec.msgpack.Encoder().encode
@@ -65,6 +68,22 @@ class CatalogPages:
             fetched_at=fetched_at,
             fresh_until=fresh_until,
             body=_gunzip(body),
+        )
+
+    def outline(self, url: str) -> KeptOutline | None:
+        """What is known of that answer without its body, of which only the end is read."""
+        row = self._database.row("response_outline", (self._key(url),))
+        if row is None:
+            return None
+        status, etag, last_modified, fetched_at, end = row
+        checksum, length = _GZIP_END.unpack(end)
+        return KeptOutline(
+            status=status,
+            etag=etag,
+            last_modified=last_modified,
+            fetched_at=fetched_at,
+            length=length,
+            checksum=checksum,
         )
 
     def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
@@ -158,11 +177,23 @@ class CatalogMetadata:
     def keep_metadata(self, key: str, metadata: CoreMetadata, body: bytes | None, *, is_checked: bool = False) -> None:
         """Remember it, with the METADATA or PKG-INFO bytes where there are any."""
         upstream = BYTES_THEMSELVES if is_checked else self._upstream
-        facts = (metadata.name, metadata.version, metadata.requires_python, metadata.source, metadata.is_lower_bound)
-        packed = None if body is None else igzip.compress(body, _GZIP_LEVEL)
+        row = _metadata_row(key, upstream, metadata, body)
         with self._database.transaction(is_durable=False):
-            self._database.run("keep_metadata", (key, upstream, *facts, _encode(metadata).decode(), packed))
+            self._database.run("keep_metadata", row)
             self._decoded.keep_metadata(key, upstream, metadata)
+
+    def keep_checked(self, learned: Sequence[tuple[str, CoreMetadata, bytes]]) -> None:
+        """The same of many files whose bytes were checked, all or none."""
+        rows = [_metadata_row(key, BYTES_THEMSELVES, metadata, body) for key, metadata, body in learned]
+        with self._database.transaction(is_durable=False):
+            self._database.run_many("keep_metadata", rows)
+            self._decoded.keep_checked([(key, metadata) for key, metadata, _ in learned])
+
+
+def _metadata_row(key: str, upstream: str, metadata: CoreMetadata, body: bytes | None) -> tuple[object, ...]:
+    facts = (metadata.name, metadata.version, metadata.requires_python, metadata.source, metadata.is_lower_bound)
+    packed = None if body is None else igzip.compress(body, _GZIP_LEVEL)
+    return key, upstream, *facts, _encode(metadata).decode(), packed
 
 
 @told_as_damage

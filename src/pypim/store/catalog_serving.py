@@ -38,6 +38,11 @@ class CatalogServing:
         """The projects with a file that is held, in order."""
         return [name for (name,) in self._database.rows("served_names", (generation, self._origins.admitted()))]
 
+    def length(self, generation: int, project: NormalizedName) -> int:
+        """How many files are held of all that the generation names."""
+        row = self._database.row("served_length", (generation, project))
+        return 0 if row is None else int(row[0])
+
     def page(self, generation: int, project: NormalizedName) -> Page | None:
         """The files that are held; a quarantined project has a page without files (PEP 792)."""
         facts = self._database.row("served_facts", (generation, project))

@@ -13,9 +13,11 @@ import sqlite3
 import threading
 import zlib
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import msgspec
+from isal import igzip_lib
 
 from pypim.core.errors import CorruptCatalog, Invalid, Locked, OutOfSpace, SchemaTooNew, StoreFault, StoreUnwritable
 from pypim.store import atomic
@@ -30,7 +32,10 @@ _Part = TypeVar("_Part")
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _BUSY_SECONDS = 10.0
-_UNDECODABLE = (Invalid, msgspec.DecodeError, ValueError, zlib.error, EOFError, gzip.BadGzipFile)
+_ROWS_AT_ONCE = 64
+_BROKEN: type[Exception] = igzip_lib.error  # type: ignore[assignment] # its stub calls the class an instance
+UNDECODABLE = (Invalid, msgspec.DecodeError, ValueError, zlib.error, _BROKEN, EOFError, gzip.BadGzipFile)
+"""What is raised where a stored value is not what was written."""
 _NO_ROOM_BYTES = 1 << 20  # SQLite says "I/O error" in places where the disk is full
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -77,7 +82,9 @@ class Database:
                 database._copy_to_memory()
             database.run("enforce_references")
             database._migrate()
-            if not writable:
+            if writable:
+                database.run("undo_in_memory")
+            else:
                 database.run("refuse_writes")
                 database._stamp = stamp if _is_quiet(path) else None
         except BaseException:
@@ -115,6 +122,20 @@ class Database:
         """Run a named statement once for each row of parameters."""
         with self._translated():
             self.connection.executemany(self._queries[query], rows)
+
+    def insert_many(self, query: str, rows: Iterable[Sequence[object]]) -> None:
+        """As `run_many`, for millions of rows: a named INSERT that ends in one row of parameters gets many at a time.
+
+        A step of the driver costs as much as a row of it. The rows are taken as they are needed.
+        """
+        one = self._queries[query]
+        more = one[one.rindex("(") :]
+        many = one + f", {more}" * (_ROWS_AT_ONCE - 1)
+        remaining = iter(rows)
+        with self._translated():
+            while len(batch := tuple(islice(remaining, _ROWS_AT_ONCE))) == _ROWS_AT_ONCE:
+                self.connection.execute(many, tuple(chain.from_iterable(batch)))
+            self.connection.executemany(one, batch)
 
     def _follow_writer(self) -> None:
         """Open the file again where it was taken for one that nobody writes, and somebody has begun to."""
@@ -210,7 +231,7 @@ def _telling_damage(function: Callable[_Arguments, _Result]) -> Callable[_Argume
     def call(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
         try:
             return function(*arguments, **options)
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             database = getattr(arguments[0], "_database", None)
             path = database.path if isinstance(database, Database) else "the catalog"
             raise CorruptCatalog(str(path), f"{function.__name__}: a value cannot be decoded: {error}") from error

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pypim.core.filenames import release_and_kind
+from pypim.core.filenames import FileKind, release_and_kind
 from pypim.core.required import described_requirements, release_of, requirements_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.utils import NormalizedName
 
@@ -23,6 +24,8 @@ _encode = msgspec.json.Encoder().encode
 _MOST_FILES = 1 << 24
 """Of a page: a file's row has its project's number in the bits above its position. No page that is read has as many."""
 _MOST_BYTES = 1 << 62
+"""An upstream may claim any sizes, and a column takes 63 bits."""
+_WHEEL, _OF_WHEELS = FileKind.WHEEL, FileKind.WHEEL.value
 
 BYTES_THEMSELVES = "*"
 """In place of an upstream: what was read out of bytes whose sha256 was checked, which counts for everybody."""
@@ -49,10 +52,10 @@ class DecodedTables:
         # Of two answers for one project the later one counts.
         latest = {(one.upstream, one.page.name): one for one in pages}
         numbers = self._numbers(latest)
-        decoded = [decoded_rows(numbers[key], one) for key, one in latest.items()]
-        self._database.run_many("keep_project", [project for project, _, _ in decoded])
-        self._database.run_many("keep_file", (row for _, files, _ in decoded for row in files))
-        self._database.run_many("keep_release", (row for _, _, releases in decoded for row in releases))
+        decoded = [PageRows(numbers[key], one) for key, one in latest.items()]
+        self._database.insert_many("keep_file", chain.from_iterable(rows.files() for rows in decoded))
+        self._database.insert_many("keep_release", chain.from_iterable(rows.releases() for rows in decoded))
+        self._database.run_many("keep_project", (rows.project() for rows in decoded))
 
     def forget_urls(self, urls: Sequence[str]) -> None:
         """Forget what was decoded from those answers."""
@@ -121,6 +124,18 @@ class DecodedTables:
         self._database.run("forget_requirements", (key,))
         self._keep_requirements(key, requirements_in(metadata.name, metadata.version, metadata))
 
+    def keep_checked(self, learned: Iterable[tuple[str, CoreMetadata]]) -> None:
+        """What the bytes of many files say, likewise, with one statement for each query."""
+        found = dict(learned)
+        self._database.run_many("forget_said_requirements", [(key,) for key in found])
+        self._database.run_many("forget_requirements", [(key,) for key in found])
+        rows = (
+            _requirement_row(key, *one)
+            for key, metadata in found.items()
+            for one in enumerate(requirements_in(metadata.name, metadata.version, metadata))
+        )
+        self._database.run_many("keep_requirement", rows)
+
     def _keep_requirements(self, key: str, found: Iterable[KnownRequirement]) -> None:
         self._database.run_many("keep_requirement", [_requirement_row(key, *one) for one in enumerate(found)])
 
@@ -133,26 +148,35 @@ def _requirement_row(key: str, position: int, one: KnownRequirement) -> Row:
 _SAID: dict[bool | str | None, str | None] = {None: None, True: "yes", False: "no"}
 
 
-def decoded_rows(number: int, one: DecodedPage) -> tuple[Row, list[Row], list[Row]]:
-    """The row of a project, those of its files, and those of its releases."""
-    page = one.page
-    name, key = page.name, number * _MOST_FILES
-    releases: dict[str, list[DistFile]] = {}
-    rows: list[Row] = []
-    for file in page.files:
-        version, kind = release_and_kind(file.filename, name)
-        of_release = releases.get(version or "")
-        if of_release is None:
-            releases[version or ""] = [file]
-        else:
-            of_release.append(file)
-        yanked, core_metadata = file.yanked, file.core_metadata
-        rows.append(
-            (
+class PageRows:
+    """The rows of one page, made as they are taken: first those of its files, then those that add these up."""
+
+    def __init__(self, number: int, one: DecodedPage) -> None:
+        """`number` is the project's."""
+        self._number = number
+        self._one = one
+        self._releases: dict[str, list[DistFile]] = {}
+        self._bytes = 0
+        self._first: str | None = None
+        self._last: str | None = None
+
+    def files(self) -> Iterator[Row]:
+        """One for each file, in the order of the page."""
+        name, releases = self._one.page.name, self._releases
+        for key, file in enumerate(self._one.page.files, self._number * _MOST_FILES):
+            filename = file.filename
+            version, kind = release_and_kind(filename, name)
+            release = version or ""
+            if release in releases:
+                releases[release].append(file)
+            else:
+                releases[release] = [file]
+            yanked, core_metadata = file.yanked, file.core_metadata
+            yield (
                 key,
-                file.filename,
+                filename,
                 version,
-                kind.value,
+                _OF_WHEELS if kind is _WHEEL else kind.value,
                 file.url,
                 file.sha256,
                 file.blake2b_256,
@@ -163,31 +187,28 @@ def decoded_rows(number: int, one: DecodedPage) -> tuple[Row, list[Row], list[Ro
                 core_metadata if isinstance(core_metadata, str) else _SAID[core_metadata],
                 file.provenance,
             )
-        )
-        key += 1
-    for version in page.versions:
-        releases.setdefault(release_of(version), [])
-    of_project = [_release_row(number, version, files) for version, files in releases.items()]
-    total = _page_total(page)
-    said = (page.status.value, page.status_reason, page.last_serial, _encode(page.dropped).decode(), one.url)
-    return (number, one.upstream, name, *said, len(releases), len(page.files), *total), rows, of_project
 
+    def releases(self) -> Iterator[Row]:
+        """One for each release: those of the files, and those without files that the page names."""
+        for version in self._one.page.versions:
+            self._releases.setdefault(release_of(version), [])
+        for version, files in self._releases.items():
+            yield self._release(version, files)
 
-def _release_row(number: int, version: str, files: Sequence[DistFile]) -> Row:
-    size = yanked = 0
-    first: str | None = None
-    for file in files:
-        size += file.size or 0
-        yanked += file.yanked is not False
-        time = file.upload_time
-        if time is not None and (first is None or time < first):
-            first = time
-    # An upstream may claim any sizes, and the column takes 63 bits.
-    return number, version, len(files), yanked, min(size, _MOST_BYTES), first
+    def _release(self, version: str, files: Sequence[DistFile]) -> Row:
+        size = sum([file.size or 0 for file in files])
+        yanked = len([file for file in files if file.yanked is not False])
+        times = [file.upload_time for file in files if file.upload_time is not None]
+        first = min(times, default=None)
+        if first is not None:
+            self._first = min(first, self._first or first)
+            self._last = max(*times, self._last or first)
+        self._bytes += size
+        return self._number, version, len(files), yanked, min(size, _MOST_BYTES), first
 
-
-def _page_total(page: Page) -> tuple[int, str | None, str | None]:
-    """The bytes of a page's files, and their first and last upload."""
-    times = [file.upload_time for file in page.files if file.upload_time is not None]
-    size = sum([file.size or 0 for file in page.files])
-    return min(size, _MOST_BYTES), min(times, default=None), max(times, default=None)
+    def project(self) -> Row:
+        """That of the project."""
+        one, page = self._one, self._one.page
+        said = (page.status.value, page.status_reason, page.last_serial, _encode(page.dropped).decode(), one.url)
+        total = (len(self._releases), len(page.files), min(self._bytes, _MOST_BYTES), self._first, self._last)
+        return (self._number, one.upstream, page.name, *said, *total)

@@ -1,19 +1,28 @@
-"""What SQL alone cannot read, for migrations: names, versions and requirements, as the core reads them."""
+"""What SQL alone cannot read, for migrations: names, versions, requirements and METADATA, as the core reads them."""
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import TYPE_CHECKING
 
 import msgspec
+from isal import igzip, igzip_lib
 
 from pypim.core.errors import InvalidName
+from pypim.core.metadata import read_again
+from pypim.core.model import CoreMetadata
 from pypim.core.names import parse_name
 from pypim.core.required import release_of, requirement_parts
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
 _encode = msgspec.json.Encoder().encode
+_gunzip: Callable[[bytes], bytes] = igzip.decompress
+_BROKEN: type[Exception] = igzip_lib.error  # type: ignore[assignment] # its stub calls the class an instance
+_decode_metadata = msgspec.json.Decoder(CoreMetadata).decode
 
 
 def offer_functions(connection: sqlite3.Connection) -> None:
@@ -21,6 +30,7 @@ def offer_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("read_name", 1, _name, deterministic=True)
     connection.create_function("read_version", 1, release_of, deterministic=True)
     connection.create_function("read_requirement", 1, _requirement, deterministic=True)
+    connection.create_function("read_again", 2, _again, deterministic=True)
 
 
 def _name(text: str | None) -> str | None:
@@ -34,3 +44,13 @@ def _requirement(text: str) -> str | None:
     """[name, extras, specifier, marker] as JSON."""
     parts = requirement_parts(text)
     return None if parts is None else _encode(parts).decode()
+
+
+def _again(decoded: str, packed: bytes) -> str | None:
+    """What comes of core metadata now; NULL where that is the same, or damaged, which is for others to tell."""
+    try:
+        known, body = _decode_metadata(decoded), _gunzip(packed)
+    except (msgspec.DecodeError, ValueError, zlib.error, _BROKEN, EOFError, gzip.BadGzipFile):
+        return None
+    again = read_again(known, body)
+    return None if again is known else _encode(again).decode()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.errors import NotFound
-from pypim.core.records import KeptPage, Run
+from pypim.core.records import KeptPage, Run, outline_of
 from pypim.store.catalog_pages import CAPABILITY_SECONDS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import CoreMetadata, Holding, Page
-    from pypim.core.records import Finding, KeptPlan, Removal, StoredResponse
+    from pypim.core.records import Finding, KeptOutline, KeptPlan, Removal, StoredResponse
     from pypim.ports import Capabilities, MetadataCache, Pages, Sizes
 
 
@@ -35,6 +35,11 @@ class MemoryPages:
     def response(self, url: str) -> StoredResponse | None:
         """The newest answer kept for that URL."""
         return self._responses.get(url)
+
+    def outline(self, url: str) -> KeptOutline | None:
+        """What is known of it without its body."""
+        known = self.response(url)
+        return None if known is None else outline_of(known)
 
     def keep_response(self, upstream: str, response: StoredResponse, decoded: Page | None) -> None:
         """Keep an answer in place of any older one."""
@@ -144,6 +149,11 @@ class MemoryMetadataCache:
         if is_checked or key not in self._checked:
             self._known[key] = metadata
 
+    def keep_checked(self, learned: Sequence[tuple[str, CoreMetadata, bytes]]) -> None:
+        """The same of many files whose bytes were checked."""
+        for key, metadata, body in learned:
+            self.keep_metadata(key, metadata, body, is_checked=True)
+
 
 class OverlayMetadataCache(MemoryMetadataCache):
     """A MetadataCache over another, which stays as it is."""
@@ -245,6 +255,10 @@ class MemoryHoldings:
         """Every (identity, holding), by identity."""
         return sorted(self._held.items(), key=lambda item: item[0])
 
+    def holdings_after(self, identity: str, most: int) -> list[tuple[str, Holding]]:
+        """So many of them at most, after one."""
+        return [one for one in self.holdings() if one[0] > identity][:most]
+
     def holdings_of(self, identities: Iterable[str]) -> dict[str, Holding]:
         """Those of some identities."""
         return {identity: self._held[identity] for identity in identities if identity in self._held}
@@ -296,8 +310,7 @@ class MemoryPublished:
 
     def page_names(self, index: str, after: str, most: int) -> list[NormalizedName]:
         """The projects after a name that have a page and keep it, so many at most, in order."""
-        known = self._digests.get(index, {})
-        return sorted(name for name, digest in known.items() if digest and name > after)[:most]
+        return sorted(name for name, digest in self._digests.get(index, {}).items() if digest and name > after)[:most]
 
     def leaving(self, index: str) -> list[NormalizedName]:
         """Those that lose their page, in order."""
@@ -319,9 +332,8 @@ class MemoryPublished:
 
     def keep_removals(self, index: str, waiting: Iterable[Removal], settled: Iterable[str]) -> None:
         """Add files that wait; drop those whose wait is over or that are listed again."""
-        added = {one.identity: one for one in waiting}
         over = set(settled)
-        merged = {**self._removals.get(index, {}), **added}
+        merged = {**self._removals.get(index, {}), **{one.identity: one for one in waiting}}
         self._removals[index] = {identity: one for identity, one in merged.items() if identity not in over}
 
 

@@ -43,6 +43,10 @@ class MemoryHosted:
             ),
         )
 
+    def length(self, index: str, project: NormalizedName) -> int:
+        """How many files it has of a project."""
+        return len(self.standing(index, project).files)
+
     def changes(self, index: str, since: int, most: int) -> list[Change]:
         """Those with a higher serial, in order."""
         return [change for where, change in self._changes if where == index and change.serial > since][:most]

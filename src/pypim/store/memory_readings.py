@@ -23,6 +23,10 @@ class MemoryReadings:
         held = dict(self._holdings.holdings())
         return {one: max(self._stored_at, self._read_at.get(one, 0.0)) for one in held}
 
+    def oldest(self) -> float | None:
+        """The earliest of these times."""
+        return min(self.last_read().values(), default=None)
+
     def note_read(self, identities: Iterable[str], at: float) -> None:
         """They are whole."""
         held = dict(self._holdings.holdings())

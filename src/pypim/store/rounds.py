@@ -86,7 +86,7 @@ class Rounds:
     """Gives files their names in rounds. Used by many tasks of one event loop at a time."""
 
     def __init__(self, top: Path, *, gather_seconds: float) -> None:
-        """`top` holds both the staged and the final names; a first file waits `gather_seconds` for company."""
+        """`top` holds both the staged and the final names; a round waits `gather_seconds` for more files."""
         self._top = top
         self._folders = atomic.Folders(top)
         self._gather_seconds = gather_seconds
@@ -109,9 +109,10 @@ class Rounds:
     async def _run(self) -> None:
         named: list[_Placement] = []
         batch: list[_Placement] = []
-        await asyncio.sleep(self._gather_seconds)
         try:
             while self._waiting or named:
+                if self._waiting:
+                    await asyncio.sleep(self._gather_seconds)
                 batch, self._waiting = self._waiting, []
                 fault = await self._sync([*batch, *named])
                 for placement in (*batch, *named) if fault else ():

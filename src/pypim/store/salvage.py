@@ -58,7 +58,7 @@ def salvage(path: Path, indexes: Sequence[str]) -> Salvaged:
     with closing(sqlite3.connect(path.absolute().as_uri(), isolation_level=None, uri=True)) as connection:
         connection.text_factory = _text
         queries = load_queries()
-        found.sentences = _sentences(connection, queries["quick_check"])
+        found.sentences = _sentences(connection, queries["integrity_check"])
         for table, (query, place, is_number) in _SHARED.items():
             reader = _Reader(connection, queries[query], (), place, is_number=is_number)
             found.rows[table], fault = reader.read()

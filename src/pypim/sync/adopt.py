@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.adoption import AdoptReport, Mismatch, Unmatched
-from pypim.core.errors import CorruptBlob, NotFound, ProjectNotFound, PypimError, Refused, UpstreamFault, first_error
+from pypim.core.errors import CorruptBlob, NotFound, ProjectNotFound, Refused, UpstreamFault, first_error
 from pypim.core.examine import Examined, blob_of, digest_of, examine, state_of
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Adoption:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self.how.jobs):
                     group.create_task(self._work(taking, waiting))
-        except* PypimError as failures:
+        except BaseExceptionGroup as failures:
             raise first_error(failures) from None
         finally:
             await taking.record()

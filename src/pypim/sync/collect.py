@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pypim.core.closure import WantMetadata, WantPage, WantSize
-from pypim.core.errors import IntegrityFault, NotFound, PypimError, Refused, UpstreamFault, first_error
+from pypim.core.errors import IntegrityFault, NotFound, Refused, UpstreamFault, first_error
 from pypim.core.selection import ProblemKind
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Collector:
                     answered += 1
                     self._reporter.advance(total=asked)
                     wants = await self._take_known(closure, closure.answer(*answer))
-        except* PypimError as failures:
+        except BaseExceptionGroup as failures:
             raise first_error(failures) from None
         return closure.selection()
 

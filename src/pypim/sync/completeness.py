@@ -10,6 +10,8 @@ from pypim.core.measures import describe_time
 from pypim.sync.walking import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from packaging.utils import NormalizedName
 
     from pypim.core.followed import ToDo
@@ -41,6 +43,8 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True):
 
     index: str
     is_complete: bool
+    is_chosen: bool
+    """Whether a sync has ever chosen from this upstream what the index is to hold; where none has, nothing is known."""
     projects: int
     """Those of which the rules choose a file."""
     complete_projects: int
@@ -48,6 +52,7 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     held_files: int
     file_bytes: int
+    """At least what is held, where the upstream does not say sizes."""
     held_bytes: int
     unseen_projects: int
     """Projects that the rules are about and that were not looked at since the rules or the projects changed."""
@@ -61,16 +66,22 @@ def completeness(
     """Of one mirror, as the catalog knows it; nobody is asked."""
     index = request.index
     tally = generations.tally(index)
-    unseen = _unseen(request, upstream, walks.walk(index), following)
-    missing = _missing(index, generations, backlog.todo(index))
+    todo = {name: item for name, item in backlog.todo(index).items() if not item.is_accepted}
+    walk, state = walks.walk(index), following.state(upstream)
+    unseen = _unseen(request, upstream, walk, following, todo.keys()) if state is not None else 0
+    missing = _missing(index, generations, todo)
+    is_chosen = generations.current(index) is not None
+    if _is_walked(request):
+        is_chosen = state is not None and walk is not None and walk.upstream == upstream
     return Completeness(
         index=index,
-        is_complete=not missing and not unseen,
+        is_complete=is_chosen and not missing and not unseen,
+        is_chosen=is_chosen,
         projects=tally.projects,
         complete_projects=tally.complete_projects,
         files=tally.files,
         held_files=tally.held_files,
-        file_bytes=tally.file_bytes,
+        file_bytes=max(tally.file_bytes, tally.held_bytes),
         held_bytes=tally.held_bytes,
         unseen_projects=unseen,
         missing=tuple(missing),
@@ -87,7 +98,7 @@ def _missing(index: str, generations: Generations, todo: dict[NormalizedName, To
             files=tuple(files.get(item.project, ())),
             reason=item.error,
             attempts=item.attempts,
-            next_try=None if item.is_accepted else describe_time(item.next_at),
+            next_try=describe_time(item.next_at),
         )
         for item in todo.values()
     }
@@ -102,20 +113,27 @@ def _missing(index: str, generations: Generations, todo: dict[NormalizedName, To
     return sorted([*found.values(), *problems], key=lambda one: (one.project, one.reason))[:_MOST]
 
 
-def _unseen(request: Request, upstream: str, walk: Walk | None, following: Following) -> int:
+def _is_walked(request: Request) -> bool:
+    return bool(request.patterns) and not request.follow.is_followed
+
+
+def _unseen(
+    request: Request, upstream: str, walk: Walk | None, following: Following, waiting: Collection[NormalizedName]
+) -> int:
     """The projects behind the point that the walk of an index has reached, with those that are named and not listed.
 
-    A walk goes past none that is not done, so that those under way are among them.
+    A walk goes past none that is not done, so that those under way are among them. Those that wait on the to-do are
+    told apart.
     """
-    state = following.state(upstream)
-    if request.follow.is_followed or not request.patterns or state is None:
+    if not _is_walked(request):
         return 0
     rules = Rules(request)
     if walk is not None and walk.digest == request.digest and (walk.is_ended or walk.since is not None):
         since = walk.until if walk.is_ended else walk.since or 0
         after = "" if walk.is_ended else walk.after
         changed = following.changes(upstream, since)
-        return sum(bool(rules.roots(one.name)) for one in changed if not one.is_gone and one.name > after)
+        fresh = [one.name for one in changed if not one.is_gone and one.name > after and one.name not in waiting]
+        return sum(bool(rules.roots(name)) for name in fresh)
     after = walk.after if walk is not None and walk.digest == request.digest else ""
     count, named = 0, {name for name in rules.named() if name > after}
     while listed := following.listed(upstream, after, _AT_ONCE):

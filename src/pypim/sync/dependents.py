@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pypim.core.closure import Root
     from pypim.core.policy import Policy
     from pypim.core.selection import Selection
-    from pypim.ports import Facts
+    from pypim.ports import Facts, Generations
     from pypim.sync.model import Request, Selected
 
     Choose = Callable[[Policy, Sequence[Root]], Awaitable[Selected]]
@@ -113,6 +113,24 @@ def excluding_known_dependents(request: Request, facts: Facts) -> Request:
         digest=hashlib.sha256("\n".join([request.digest, *sorted(names)]).encode()).hexdigest(),
         notes=(*request.notes, *notes),
     )
+
+
+def let_in_unknown(request: Request, facts: Facts, generations: Generations) -> list[str]:
+    """Sentences on projects that a sync of that request let in, though what it has read since keeps them out."""
+    if not request.policy.excludes_dependents or request.follow.is_followed:
+        return []
+    after = "the next sync leaves it out; `pypim metadata --all` before a sync learns such things first"
+    names = {
+        name: reason
+        for name, reason in _known_dependents(request.policy, facts).items()
+        if request.policy.project_verdict(name, is_dependency=False).is_allowed
+    }
+    chosen = generations.chosen_among(request.index, sorted(names))
+    return [
+        f"{name}: let in, for nothing was known of what it requires: {reason}; {after}"
+        for name, reason in sorted(names.items())
+        if name in chosen
+    ]
 
 
 def _known_dependents(policy: Policy, facts: Facts) -> dict[NormalizedName, str]:

@@ -32,10 +32,10 @@ from pypim.sync.run import admitted, outcome_of, recorded
 from pypim.sync.silent import ByteReporter
 from pypim.sync.tallying import PlanSum
 from pypim.sync.transfer import Transfer
-from pypim.sync.walking import Walker, next_walk
+from pypim.sync.walking import Walker, next_walk, refuse_other_upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.utils import NormalizedName
 
@@ -86,6 +86,7 @@ async def sync_each(stack: Stack, request: Request, *, is_dry_run: bool = False)
         each = Each(stack, request, limits, None, is_dry_run=True)
         await each.go(state)
         return each.report("planned")
+    refuse_other_upstream(stack, request)
     run = stack.runs.begin_run("sync", request.index, started)
     try:
         report = await _carry_out(stack, request, limits, state)
@@ -184,7 +185,7 @@ class Each:
                 await asyncio.gather(*looking)
                 for _ in settling:
                     await seen.put(None)
-        except* PypimError as failures:
+        except BaseExceptionGroup as failures:
             raise first_error(failures) from None
         if self._is_over:
             self._left = "what comes after it is left for the next run"
@@ -304,17 +305,13 @@ class Each:
                 self._faults_in_a_row = 0
                 continue
             earlier = self._todo.get(one.project)
+            if earlier is not None and earlier.required_serial not in {None, one.visit.serial}:
+                earlier = msgspec.structs.replace(earlier, first_at=now)  # it has changed since
             items.append(failed(earlier, one.project, (error.code, error.message), now, one.visit.serial))
             self._faults_in_a_row += isinstance(error, UpstreamUnavailable | UpstreamTimeout)
             if self._faults_in_a_row >= _FAULTS_IN_A_ROW:
                 self.lost = error
-        settled = [
-            one.project
-            for one in done
-            if one.project not in failures
-            and (item := self._todo.get(one.project)) is not None
-            and item.code not in _OF_PAGES
-        ]
+        settled = self._settled(one for one in done if one.project not in failures and one.project in self._todo)
         stack.backlog.keep_todo(index, items)
         stack.backlog.settle(index, settled)
         for name in settled:
@@ -322,6 +319,19 @@ class Each:
         self._todo |= {item.project: item for item in items}
         # What has failed is on the to-do, durably, and waits there.
         stack.walks.keep_revisits(index, {one.project: one.revisit_at for one in done})
+
+    def _settled(self, done: Iterable[Look]) -> list[NormalizedName]:
+        """Those of which nothing is to be done any more: also of their pages, where nothing asks for these."""
+        found, asked_for = [], []
+        for one in done:
+            if not one.visit.roots:
+                found.append(one.project)
+            elif self._todo[one.project].code not in _OF_PAGES:
+                asked_for.append(one.project)
+        # Who judges pages may have found another fault meanwhile.
+        current = self._stack.backlog.todo(self._request.index) if asked_for else {}
+        found += [name for name in asked_for if name not in current or current[name].code not in _OF_PAGES]
+        return found
 
     def _remember(self, walker: Walker, visits: Sequence[Visit]) -> None:
         walk = walker.done(visits)

@@ -154,6 +154,9 @@ class Held:
         del project, file, body
         return False
 
+    def keep_learned(self) -> None:
+        """Likewise."""
+
     def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
         """Likewise."""
         del project, file, metadata, body

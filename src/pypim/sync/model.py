@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pypim.core.followed import Patience
 from pypim.core.plan import Plan
 from pypim.core.selection import Problem
 from pypim.index.file_hosts import FileHostReport
@@ -114,6 +115,8 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     tree: Tree | None
     epochs: Epochs
     file_hosts: FileHosts | None = None
+    patience: Patience = Patience()
+    """How much it takes to believe what the upstream seems to say."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

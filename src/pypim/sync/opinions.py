@@ -48,6 +48,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """What is to blame, where it fails."""
     explanation: str = ""
     remedy: str = ""
+    open_sdists: tuple[str, ...] = ()
+    """File names of the sdists of which only a build tells all that they require: it installs if that is no more."""
 
     @property
     def is_failure(self) -> bool:

@@ -17,6 +17,7 @@ from pypim.core.filenames import parse_filename, parse_version
 from pypim.core.names import normalize_extra
 from pypim.core.universe import Reading
 from pypim.sync.blame import Blame, Blamer, Cause
+from pypim.sync.doubts import with_doubts
 from pypim.sync.held import Held
 from pypim.sync.opinions import Judge, Opinion, Proof, State
 from pypim.sync.prove_written import as_written, judged_as_written
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pypim.sync.trials import Attempt, Result, Trial
 
 BUILTIN = "builtin"
+_BY_NAME = "Ask by name for what it says is lacking, and run `pypim sync`."
+_MEND = "Mend what it says, and run it again."
 
 
 class ProveReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +121,10 @@ class Proving:
             told += [(result, proof) for proof in proved]
             if not result.is_installable:
                 self._stack.reporter.advance()
+        if judge is None:
+            told = await with_doubts(
+                told, (*found.selections, *joined.selections), self.held, self._request.environments
+            )
         bits = {environment.name: bit for bit, environment in self._environments(-1)}
         proofs = await judged_as_written(told, bits, partial(self._blamed_as_written, judges))
         order = {one.name: n for n, one in enumerate(self._request.environments)}
@@ -188,7 +195,7 @@ class Proving:
         self._stack.reporter.stage("judge", total=len(asked))
 
         async def ask(result: Result, environment: Environment) -> Opinion:
-            opinion = await judge.judge(await self._requirements(result), environment)
+            opinion = await judge.judge(await self._requirements(result, judge.reading), environment)
             self._stack.reporter.advance()
             return opinion
 
@@ -196,16 +203,22 @@ class Proving:
         keys = [(result.trial.number, result.version, bit) for result, bit, _ in asked]
         return dict(zip(keys, opinions, strict=True))
 
-    async def _requirements(self, result: Result) -> list[str]:
+    async def _requirements(self, result: Result, reading: Reading) -> list[str]:
         if not result.trial.lines:
-            return [await self.requirement(result)]
+            return [await self.requirement(result, reading)]
         return [_as_requirement(line, line.extras, str(line.rule.specifier)) for line in result.trial.lines]
 
-    async def requirement(self, result: Result) -> str:
-        """A root release as a requirement: "project[extra]==version"."""
-        root = result.trial.root
+    async def requirement(self, result: Result, reading: Reading = Reading.BOTH) -> str:
+        """A root release as a requirement: "project[extra]==version".
+
+        For uv a pin admits yanked files beside others, which the rule of most roots does not: it is asked in a way
+        that is none.
+        """
+        root, version = result.trial.root, parse_version(result.version)
         extras = root.extras | await self._more_extras(root.project, result.version)
-        return _as_requirement(msgspec.structs.replace(root, marker=None), extras, f"=={result.version}")
+        is_pin = result.trial.is_pin or reading is not Reading.UV or version is None or version.local is not None
+        specifier = f"=={result.version}" if is_pin else f">={version},<={version}"
+        return _as_requirement(msgspec.structs.replace(root, marker=None), extras, specifier)
 
     async def _more_extras(self, project: NormalizedName, version: str) -> frozenset[NormalizedName]:
         if self._request.follow.root_extras is not None:
@@ -249,20 +262,23 @@ class Proving:
         return proofs
 
     async def _refused_elsewhere(self, result: Result, said: dict[int, Opinion], judges: _Judges) -> list[Blame]:
-        """Where the judge refuses it from the upstream, too."""
+        """Where the judge refuses it from the upstream, too; and where it alone finds something lacking here."""
         elsewhere = judges.elsewhere
         refused = [bit for bit, opinion in said.items() if opinion.state is State.FAILS]
         if elsewhere is None or not refused or not await judges.blamer.is_reachable(result.trial):
             return []
-        requirements = await self._requirements(result)
+        requirements = await self._requirements(result, elsewhere.reading)
         environments = dict(self._environments(reduce(or_, refused)))
         opinions = await asyncio.gather(*(elsewhere.judge(requirements, environments[bit]) for bit in refused))
         told = f"{elsewhere.name} cannot install it from the upstream either"
-        return [
-            Blame(bit, Cause.UPSTREAM, told)
-            for bit, opinion in zip(refused, opinions, strict=True)
-            if opinion.state is State.FAILS
-        ]
+        alone = f"{elsewhere.name} installs it from the upstream; the built-in resolver finds it installable from here"
+        blames = []
+        for bit, opinion in zip(refused, opinions, strict=True):
+            if opinion.state is State.FAILS:
+                blames.append(Blame(bit, Cause.UPSTREAM, told))
+            elif opinion.state is State.INSTALLABLE and result.is_installable and _is_read_by(result, elsewhere):
+                blames.append(Blame(bit, Cause.NOT_HELD, alone, _BY_NAME))
+        return blames
 
     async def _blamed_as_written(self, judges: _Judges, trial: Trial) -> list[Blame]:
         """Why what is held does not satisfy a root as it is written, where it does not."""
@@ -281,7 +297,14 @@ class Proving:
             if opinion.state is State.FAILS:
                 opinion = await elsewhere.judge([text], environment)
                 if opinion.state is State.INSTALLABLE:
-                    blames.append(Blame(bit, Cause.NOT_HELD, told, "`pypim sync` fetches it."))
+                    blames.append(
+                        Blame(
+                            bit,
+                            Cause.NOT_HELD,
+                            told,
+                            "`pypim sync` fetches what is new there; what is lacking even then, ask for by name.",
+                        )
+                    )
         return blames
 
     async def _blames(self, result: Result, failing: int, blamer: Blamer, judge: Judge | None) -> list[Blame]:
@@ -291,20 +314,21 @@ class Proving:
         if trial.root.locked is None:
             trial = msgspec.structs.replace(trial, version=result.version or None)
         if result.is_installable:
-            is_disputed = judge is not None and result.reading not in {Reading.BOTH, judge.reading}
+            is_disputed = judge is not None and not _is_read_by(result, judge)
             return await blamer.blame_reading(trial, judge.reading) if judge is not None and is_disputed else []
         return await blamer.blame(trial)
 
     def _proof(self, result: Result, environment: Environment, opinion: Opinion, blame: Blame | None = None) -> Proof:
         root = result.trial.root
         state = State.UNDECIDED if result.is_undecided and opinion.state is State.FAILS else opinion.state
-        explanation = blame.explanation if blame else ""
+        explanation, remedy = (blame.explanation, blame.remedy) if blame else ("", "")
         if blame is not None and blame.cause is Cause.UPSTREAM:
             state = State.IMPOSSIBLE
         elif opinion.state is State.INSTALLABLE and not result.is_installable:
             explanation = f"the built-in resolver says: {result.failure}"
         elif opinion.state in {State.FAILS, State.UNDECIDED} and result.is_installable and blame is None:
             explanation = "the built-in resolver finds it installable"
+            remedy = _BY_NAME if state is State.FAILS else _MEND
         return Proof(
             root=root.text,
             origin=root.origin,
@@ -317,7 +341,7 @@ class Proving:
             reason=opinion.reason,
             cause=blame.cause if blame else (Cause.UNKNOWN if state in {State.FAILS, State.UNDECIDED} else None),
             explanation=explanation,
-            remedy=blame.remedy if blame else "",
+            remedy=remedy,
         )
 
     def _environments(self, mask: int) -> Iterator[tuple[int, Environment]]:
@@ -330,6 +354,11 @@ class _Judges(msgspec.Struct, frozen=True):
     blamer: Blamer
     judge: Judge | None
     elsewhere: Judge | None
+
+
+def _is_read_by(result: Result, judge: Judge) -> bool:
+    """Whether what is held can be installed as this judge reads it."""
+    return result.reading in {Reading.BOTH, judge.reading}
 
 
 def _as_requirement(root: Root, extras: frozenset[NormalizedName], specifier: str) -> str:

@@ -54,6 +54,13 @@ def _is_name(text: str) -> bool:
     return is_normalized_name(text)
 
 
+def lists_of(names: Iterable[NormalizedName]) -> dict[str, bytes]:
+    """The two forms of the list of projects, by their paths in the tree."""
+    listing = ProjectList(projects=dict.fromkeys(sorted(names)))
+    html, json = simple_html.render_project_list(listing), simple_json.render_project_list(listing)
+    return {f"simple/{HTML_NAME}": html, f"simple/{JSON_NAME}": json}
+
+
 class Publisher:
     """Keeps one published tree equal to the pages it is given, writing only what differs."""
 
@@ -89,12 +96,10 @@ class Publisher:
         gone = sorted(name for name in standing if name not in pages)
         if digests or gone or not known:
             self._reporter.stage("publish", total=len(digests) + len(gone))
-            listing = ProjectList(projects=dict.fromkeys(sorted(pages)))
-            lists = self._differing(
-                "simple/", simple_html.render_project_list(listing), simple_json.render_project_list(listing)
-            )
+            lists = {path: text for path, text in lists_of(pages).items() if self._tree.read(path) != text}
             self._tree.place(holding for name in digests for holding in held.get(name, ()))
             self._tree.write(changed)
+            self._published.keep_list_digest(self._index, None)  # of another way of publishing, if there is one
             self._tree.write(lists)
             self._tree.remove(f"simple/{name}/{part}" for name in gone for part in (HTML_NAME, JSON_NAME))
             self._published.keep_page_digests(self._index, digests | dict.fromkeys(gone))
@@ -103,8 +108,7 @@ class Publisher:
 
     def _stands(self, recorded: Mapping[NormalizedName, str]) -> bool:
         """Whether the list of the tree is the one of the record; it is not in a folder that is new or was emptied."""
-        listing = ProjectList(projects=dict.fromkeys(sorted(recorded)))
-        return self._tree.read(f"simple/{JSON_NAME}") == simple_json.render_project_list(listing)
+        return all(self._tree.read(path) == content for path, content in lists_of(recorded).items())
 
     def _differing(self, folder: str, html: bytes, json: bytes) -> dict[str, bytes]:
         """Those of the two forms of a page that do not already stand in the tree."""

@@ -40,8 +40,8 @@ class EachPublisher:
 
     @property
     def stands(self) -> bool:
-        """Whether the tree has a list of projects; it has none in a folder that is new or was emptied."""
-        return self._tree.read(f"simple/{JSON_NAME}") is not None
+        """Whether the tree has a list of projects, in both forms; not so a folder that is new or was emptied."""
+        return all(self._tree.read(f"simple/{part}") is not None for part in (HTML_NAME, JSON_NAME))
 
     def publish(
         self, portions: Mapping[NormalizedName, Selection], holdings: Mapping[str, Holding], *, trusts_record: bool

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.errors import StoreFault
-from pypim.core.plan import planned_files
 from pypim.core.records import Removal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pypim.core.model import Holding
     from pypim.core.plan import PlannedFile
     from pypim.core.retention import OnRemoval
     from pypim.ports import Blobs, Generations, Holdings, Published, Tree
     from pypim.sync.model import Stack
+
+
+_AT_ONCE = 5_000
+"""So many records are looked at together."""
 
 
 class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,16 +76,24 @@ def remove_unlisted(stack: Stack, index: str, unlisted: Iterable[PlannedFile], o
     delete_files(deleted, held, stack.holdings, stack.blobs, stack.tree)
     if len(deleted) < len(due):  # an earlier run was stopped between forgetting the records and deleting the bytes
         with stack.blobs.alone():
-            stack.blobs.delete_stray(stack.blobs.stray(holding for _, holding in stack.holdings.holdings()))
+            stack.blobs.delete_stray(stack.blobs.stray(_every(stack.holdings)))
         stack.blobs.confirm_deletions()
     stack.published.keep_removals(index, (), [*past, *(waiting.keys() & own)])
     return len(deleted)
 
 
-def _listed_by(generations: Generations, index: str) -> set[str]:
-    """The identities of the files that the current generation of an index names."""
-    selection = generations.current_selection(index)
-    return {planned.file.identity for planned in planned_files(selection)} if selection else set()
+def held_some_at_a_time(holdings: Holdings) -> Iterator[Sequence[tuple[str, Holding]]]:
+    """Every (identity, holding): a store may have millions."""
+    after = ""
+    while some := holdings.holdings_after(after, _AT_ONCE):
+        yield some
+        after = some[-1][0]
+
+
+def _every(holdings: Holdings) -> Iterator[Holding]:
+    for some in held_some_at_a_time(holdings):
+        for _, holding in some:
+            yield holding
 
 
 def _solely(held: Mapping[str, Holding], gone: Iterable[str], staying: Iterable[str]) -> list[Holding]:
@@ -91,9 +102,12 @@ def _solely(held: Mapping[str, Holding], gone: Iterable[str], staying: Iterable[
     return [held[identity] for identity in gone if identity in held and held[identity].path not in needed]
 
 
-def refuse_cut_off(generations: Generations, indexes: Iterable[str]) -> None:
-    """Raise StoreFault after a run that did not finish: its pages may name files that no finished generation names."""
-    if cut_off := sorted(index for index in indexes if generations.is_interrupted(index)):
+def refuse_cut_off(generations: Generations, published: Published, indexes: Iterable[str]) -> None:
+    """Raise StoreFault after a run that did not finish: its pages may name files that no finished generation names.
+
+    So do pages that still have to go, after the generation that no longer has their projects is finished.
+    """
+    if cut_off := sorted(one for one in indexes if generations.is_interrupted(one) or published.leaving(one)):
         hint = "Run `pypim sync` first; it goes on from there. Then prune."
         raise StoreFault(f"index {', '.join(cut_off)}: the last sync did not finish", hint=hint)
 
@@ -124,10 +138,11 @@ def _prune(
     *,
     is_dry_run: bool,
 ) -> PruneReport:
-    listed = generations.listed()
-    held = dict(holdings.holdings())
-    unwanted = {identity: holding for identity, holding in held.items() if identity not in listed}
-    stray = blobs.stray(held.values())
+    unwanted: dict[str, Holding] = {}
+    for some in held_some_at_a_time(holdings):
+        listed = generations.listed_among(identity for identity, _ in some)
+        unwanted |= {identity: holding for identity, holding in some if identity not in listed}
+    stray = blobs.stray(_every(holdings))
     report = PruneReport(
         files=tuple(sorted(holding.filename for holding in unwanted.values())),
         file_bytes=sum(holding.blob.size for holding in unwanted.values()),
@@ -137,9 +152,12 @@ def _prune(
     )
     if not is_dry_run:
         for index, tree in trees.items():
-            own, waiting = _listed_by(generations, index), published.removals(index)
-            tree.displace(_solely(held, waiting.keys() - own, own))
+            waiting = published.removals(index)
+            gone = holdings.holdings_of(waiting.keys() - generations.named_among(index, waiting))
+            held = gone | holdings.beside(gone.values())
+            tree.displace(_solely(held, gone, generations.named_among(index, held)))
             published.keep_removals(index, (), waiting)
+        held = unwanted | holdings.beside(unwanted.values())
         delete_files(unwanted, held, holdings, blobs, *trees.values())
         blobs.delete_stray(stray)
     return report

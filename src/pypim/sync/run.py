@@ -192,6 +192,8 @@ async def _sync_once(stack: Stack, request: Request, once: _Once) -> Report:
         raise
     if report.is_complete and not report.corrected and report.outcome in SETTLED:
         stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
+        # Who judges pages settles the to-do of those that are read; nothing asks for the others any more.
+        stack.backlog.settle(request.index, stack.backlog.todo(request.index).keys() - selected.pages.keys())
     return recorded(stack, run, started, report)
 
 

@@ -8,7 +8,7 @@ from pypim.core.plan import Plan
 from pypim.core.records import Finding
 from pypim.core.unchanged import digest_of
 from pypim.sync.model import Report
-from pypim.sync.publish import JSON_NAME
+from pypim.sync.publish import HTML_NAME, JSON_NAME
 from pypim.sync.remove import remove_unlisted
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def unchanged(
         return None
     if stack.generations.is_interrupted(request.index):
         return None
-    if stack.tree is not None and stack.tree.read(f"simple/{JSON_NAME}") is None:
+    tree = stack.tree
+    if tree is not None and any(tree.read(f"simple/{part}") is None for part in (HTML_NAME, JSON_NAME)):
         return None  # somebody has emptied the folder
     names = {*finding.consulted, *(root.project for root in roots)}
     if digest_of(request.digest, listed, names) != finding.digest:

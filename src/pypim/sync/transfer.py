@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,7 @@ from pypim.core.errors import (
     IntegrityFault,
     PypimError,
     Refused,
+    StoreFault,
     StoreUnreadable,
     UpstreamFault,
     first_error,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from pypim.sync.model import Request, Stack
 
 _MOST_UNSETTLED = 256  # files that wait to be made durable together; each is an open descriptor at most
+_COMMIT_FILES = 256
+_COMMIT_SECONDS = 0.25
+"""A transaction waits for so many files, or so long: many small ones write the same pages of the catalog again."""
 
 
 class TransferFault(msgspec.Struct, frozen=True):
@@ -58,6 +63,8 @@ class Transfer:
         self._jobs = request.jobs
         self._limit_bytes = request.limit_bytes
         self._unsettled = asyncio.Semaphore(_MOST_UNSETTLED)
+        self._under_way = 0
+        self._is_enough = asyncio.Event()
         self._durable: list[tuple[str, NormalizedName, Holding]] = []
         self._is_committing = False
         self._is_ending = False
@@ -70,18 +77,24 @@ class Transfer:
         """Fetch them all. A file that cannot be had is in `faults`, the others go on; a StoreFault ends the run.
 
         What is in `held` (identity → holding) is durable and recorded. Safe to cancel: what was received stays for
-        the next run.
+        the next run, and what is durable is recorded at once.
         """
         waiting = iter(files)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._jobs):
                     group.create_task(self._work(waiting, group))
-        except* PypimError as failures:
+        except BaseExceptionGroup as failures:
             raise first_error(failures) from None
+        finally:
+            if self._durable:  # the run has failed or was cancelled; that is told, and nothing else
+                with suppress(StoreFault):
+                    self._record(self._durable)
+                    self._count(self._durable)
 
     async def _work(self, waiting: Iterable[PlannedFile], group: asyncio.TaskGroup) -> None:
         for planned in waiting:
+            self._under_way += 1
             await self._unsettled.acquire()
             try:
                 staged = await download(
@@ -94,7 +107,7 @@ class Transfer:
                 )
                 holding, metadata = self._checked(planned, staged)
             except (UpstreamFault, IntegrityFault, Refused) as error:  # some hosts answer 403 for what is missing
-                self._unsettled.release()
+                self._settle()
                 self._fail(planned, error)
             except BaseException:
                 self._is_ending = True
@@ -105,6 +118,13 @@ class Transfer:
                     staged.close()
                     return
                 group.create_task(self._keep(planned, staged, holding, metadata))
+
+    def _settle(self) -> None:
+        """One file less is on its way; with the last one nobody is left to wait for."""
+        self._unsettled.release()
+        self._under_way -= 1
+        if not self._under_way or len(self._durable) >= _COMMIT_FILES:
+            self._is_enough.set()
 
     def _count_bytes(self, size_bytes: int) -> None:
         self._reporter.advance(0, size_bytes=size_bytes)
@@ -153,23 +173,33 @@ class Transfer:
         try:
             await self._stack.blobs.keep(staged, holding, metadata)
             self._durable.append((planned.file.identity, planned.project, holding))
+            self._settle()
             if not self._is_committing:
                 await self._commit()
         except BaseException:
             self._is_ending = True
             raise
-        finally:
-            self._unsettled.release()
 
     async def _commit(self) -> None:
         """Record what is durable, one transaction after the other; who comes meanwhile joins the next one."""
         self._is_committing = True
         try:
-            await asyncio.sleep(0)  # the other files of the same round of syncing join this transaction
             while self._durable:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_COMMIT_SECONDS):
+                        await self._is_enough.wait()
+                self._is_enough.clear()
                 rows, self._durable = self._durable, []
-                await asyncio.to_thread(self._stack.holdings.record, rows)
-                self.held.update((identity, holding) for identity, _, holding in rows)
-                self._reporter.advance(len(rows))
+                await asyncio.to_thread(self._record, rows)
+                self._count(rows)
         finally:
             self._is_committing = False
+
+    def _record(self, rows: list[tuple[str, NormalizedName, Holding]]) -> None:
+        """What they say of themselves is kept before they are held: a run that is killed between loses none of it."""
+        self._stack.metadata.keep_learned()
+        self._stack.holdings.record(rows)
+
+    def _count(self, rows: list[tuple[str, NormalizedName, Holding]]) -> None:
+        self.held.update((identity, holding) for identity, _, holding in rows)
+        self._reporter.advance(len(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import reduce
+from itertools import repeat
 from operator import or_
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     mask: int
     lines: tuple[Root, ...] = ()
     """What is installed together, where that is the question; the root then only stands for their file."""
+    is_pin: bool = True
+    """Whether yanked files of the release count, as for a root that pins it, or one that has no others of it."""
     is_one_enough: bool = False
     """Whether any one release will do, as for an installer; else every one that the rule takes must."""
 
@@ -121,15 +124,27 @@ def key_of(root: Root) -> RootKey:
 
 
 def chosen_for(selection: Selection, environments: Sequence[Environment]) -> dict[RootKey, dict[str, int]]:
-    """Root → the versions that a selection holds because of it, each with the environments."""
+    """Root → the versions that a selection holds because of it, each with the environments.
+
+    "3.12" is its first patch release here (see `_Reading`): what only the last one takes counts where that has nothing.
+    """
     bits = {environment.name: 1 << n for n, environment in enumerate(environments)}
     found: dict[RootKey, dict[str, int]] = {}
+    at_last: dict[RootKey, dict[str, int]] = {}
     for release in selection.releases:
-        for reason in release.reasons:
-            mask = reduce(or_, (bits.get(whole_name(name), 0) for name in reason.environments), 0)
-            if not reason.parent_project and mask:
-                versions = found.setdefault(root_key(reason.origin, release.project, reason.requirement), {})
-                versions[release.version] = versions.get(release.version, 0) | mask
+        for reason, shares in zip(release.reasons, release.shares or repeat(()), strict=False):
+            named = [name for share in shares for name in share.environments] or reason.environments
+            for name in () if reason.parent_project else named:
+                if bit := bits.get(whole_name(name), 0):
+                    key = root_key(reason.origin, release.project, reason.requirement)
+                    versions = (at_last if name.endswith(LAST_END) else found).setdefault(key, {})
+                    versions[release.version] = versions.get(release.version, 0) | bit
+    for key, later in at_last.items():
+        versions = found.setdefault(key, {})
+        rest = ~reduce(or_, versions.values(), 0)
+        for version, mask in later.items():
+            if mask & rest:
+                versions[version] = versions.get(version, 0) | mask & rest
     return found
 
 
@@ -152,12 +167,15 @@ def widened(mask: int, bits: Sequence[int]) -> int:
 def trials_of(roots: Iterable[Root], environments: Sequence[Environment], selection: Selection) -> list[Trial]:
     """Every release that a selection holds for a root, and the root's rule where it holds none for an environment."""
     chosen = chosen_for(selection, environments)
+    yanked = {(r.project, r.version) for r in selection.releases if all(file.is_yanked for file in r.files)}
     trials: list[Trial] = []
     for key, root in {key_of(root): root for root in roots}.items():
         asked = rest = asked_for(root, environments)
         for version, mask in chosen.get(key, {}).items() if root.locked is None else ():
             if mask & asked:
-                trials.append(Trial(number=len(trials), root=root, version=version, mask=mask & asked))
+                is_pin = root.rule.is_pin or (root.project, version) in yanked
+                trial = Trial(number=len(trials), root=root, version=version, mask=mask & asked, is_pin=is_pin)
+                trials.append(trial)
                 rest &= ~mask
         # It is no failure where a project that only a pattern names offers nothing.
         if rest and root.is_named:
@@ -300,13 +318,14 @@ def _as_readings(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Reading, int]]:
 
 
 def _asked(trial: Trial, held: Held | None) -> Root:
-    """The root of a trial with its number as origin, pinned to its release."""
+    """The root of a trial with its number as origin, limited to its release; yanked files count as they do for it."""
     root = msgspec.structs.replace(trial.root, origin=str(trial.number), is_named=True, file="")
     if trial.version is None or parse_version(trial.version) is None:  # no specifier admits what is no valid version
         return root
     specifier = SpecifierSet(f"==={_text_of(root, trial.version, held)}")
     text = f"{root.project}=={trial.version}"
-    return msgspec.structs.replace(root, rule=requirement_rule(specifier, text), text=text)
+    rule = msgspec.structs.replace(requirement_rule(specifier, text), is_pin=trial.is_pin)
+    return msgspec.structs.replace(root, rule=rule, text=text)
 
 
 def _text_of(root: Root, version: str, held: Held | None) -> str:

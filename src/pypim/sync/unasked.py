@@ -9,8 +9,10 @@ import msgspec
 from pypim.core.candidates import Chooser
 from pypim.core.errors import IntegrityFault, NotFound, Refused, UpstreamFault
 from pypim.core.explain import matches
+from pypim.core.filenames import parse_filename
 from pypim.core.metadata import parse_requirement
 from pypim.core.names import normalize_extra
+from pypim.sync.trials import whole_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,8 +61,10 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
 
     def mentions(self, release: ChosenRelease, file: DistFile, metadata: CoreMetadata) -> Iterator[tuple[str, str]]:
         """Each requirement of a chosen file that names the project, and why it brings nothing in."""
+        parsed = parse_filename(file.filename, release.project)
+        used = _used_in(release, self.chooser) & self.chooser.page_mask(file, parsed)
         for one in _naming(self.wanted.project, metadata.requires_dist):
-            obstacle = _obstacle(one, metadata, self.chooser) or self._not_followed(one, release)
+            obstacle = _obstacle(one, metadata, self.chooser, used) or self._not_followed(one, release)
             yield f"{release.project} {release.version} requires {one.text!r}", obstacle
         for one in _naming(self.wanted.project, metadata.build_requires):
             obstacle = _build_obstacle(one, release, self.chooser, self.follow) or self._not_followed(one, release)
@@ -72,7 +76,8 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
             return f"which {self.wanted.text} does not meet"
         if self.follow.max_depth:
             return f"which is deeper than dependencies.max-depth = {self.follow.max_depth}"
-        return f"and is not followed, for {release.project} {release.version} cannot be installed"
+        told = f"and is not followed, for {release.project} {release.version} cannot be installed"
+        return told if len(release.files) == 1 else f"{told}, or installers read another file of it"
 
 
 async def metadata_of(stack: Stack, project: NormalizedName, file: DistFile) -> CoreMetadata | None:
@@ -100,12 +105,20 @@ def _build_obstacle(
     return ""
 
 
-def _obstacle(requirement: ParsedRequirement, metadata: CoreMetadata, chooser: Chooser) -> str:
+def _used_in(release: ChosenRelease, chooser: Chooser) -> int:
+    """The environments in which a release is chosen, as a mask."""
+    names = {whole_name(name) for reason in release.reasons for name in reason.environments}
+    return sum(1 << n for n, environment in enumerate(chooser.environments) if environment.name in names)
+
+
+def _obstacle(requirement: ParsedRequirement, metadata: CoreMetadata, chooser: Chooser, used: int) -> str:
     certain, open_ = chooser.marker_masks(requirement.marker, frozenset())
-    if certain | open_:
+    if (certain | open_) & used:
         return ""
+    is_elsewhere = bool(certain | open_)
     for extra in metadata.provides_extra:
         certain, open_ = chooser.marker_masks(requirement.marker, frozenset((normalize_extra(extra),)))
-        if certain | open_:
+        if (certain | open_) & used:
             return f"and nobody asks for its extra {extra!r}"
-    return "and that holds in no target"
+        is_elsewhere = is_elsewhere or bool(certain | open_)
+    return "and that holds in no target" + (" that uses this release" if is_elsewhere else "")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.plan import PlannedFile, planned_files
-from pypim.sync.publish import HTML_NAME, JSON_NAME, Publisher, pages_of
+from pypim.sync.publish import HTML_NAME, JSON_NAME, Publisher, lists_of, pages_of
 from pypim.sync.reading import Damage, Reading
-from pypim.sync.remove import delete_files
+from pypim.sync.remove import delete_files, held_some_at_a_time
 from pypim.sync.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -48,28 +48,42 @@ async def verify(stack: Stack, request: Request, *, repairs: bool, reading: Read
     published is written again. A damaged file that no index lists any more cannot be fetched again and stays named.
     Raises StoreFault.
     """
-    selection = stack.generations.current_selection(request.index)
-    listed = {planned.file.identity: planned for planned in planned_files(selection)} if selection else {}
-    elsewhere = stack.generations.listed(besides=request.index) - listed.keys()
     reading = reading or Reading(stack.reporter)
-    own = {identity: holding for identity, holding in stack.holdings.holdings() if identity not in elsewhere}
+    own, listed = _own_and_listed(stack, request.index)
     held = reading.due(own)
     damages = await reading.read((*item, stack.blobs.path(item[1])) for item in held.items())
+    # What is listed is read as a whole only where something must be mended.
+    selection = stack.generations.current_selection(request.index) if repairs and damages else None
     if repairs and damages:
-        damages = await _repair(stack, request, damages, held, listed)
-    if selection is not None and stack.tree is not None:
+        files = {planned.file.identity: planned for planned in planned_files(selection)} if selection else {}
+        damages = await _repair(stack, request, damages, held, files)
+    if stack.tree is not None and stack.generations.current(request.index) is not None:
         lost = {damage.identity for damage in damages if not damage.is_repaired}
-        holdings = dict(stack.holdings.own())
-        there = {identity: holdings[identity] for identity in holdings.keys() & (listed.keys() - lost)}
+        there = stack.holdings.own_of(listed - lost)
         spoilt = await _published_damages(stack, stack.tree, request.index, there, reading)
         if repairs and spoilt:
-            _publish_again(stack, request.index, pages_of(selection, holdings), there, spoilt)
+            selection = selection or stack.generations.current_selection(request.index)
+            assert selection is not None
+            _publish_again(stack, request.index, pages_of(selection, dict(stack.holdings.own())), there, spoilt)
             spoilt = [msgspec.structs.replace(damage, is_repaired=True) for damage in spoilt]
         damages += spoilt
     total_bytes = sum(holding.blob.size for holding in held.values())
     return VerifyReport(
         files=len(held), file_bytes=total_bytes, damages=tuple(damages), passed_over=len(own) - len(held)
     )
+
+
+def _own_and_listed(stack: Stack, index: str) -> tuple[dict[str, Holding], set[str]]:
+    """What is held and not listed by other indexes alone; and the identities of what this index lists of it."""
+    own: dict[str, Holding] = {}
+    listed: set[str] = set()
+    for some in held_some_at_a_time(stack.holdings):
+        identities = [identity for identity, _ in some]
+        named = stack.generations.named_among(index, identities)
+        elsewhere = stack.generations.listed_among(identities, besides=index) - named
+        own |= {identity: holding for identity, holding in some if identity not in elsewhere}
+        listed |= named
+    return own, listed
 
 
 async def _repair(
@@ -120,8 +134,8 @@ async def _published_damages(
         parts = [tree.read(f"simple/{name}/{part}") for part in (HTML_NAME, JSON_NAME)]
         if None in parts or hashlib.sha256(b"".join(part or b"" for part in parts)).hexdigest() != digest:
             found.append((f"simple/{name}/", "the page is not as it was published"))
-    if any(tree.read(f"simple/{part}") is None for part in (HTML_NAME, JSON_NAME)):
-        found.append(("simple/", "the list of projects is missing"))
+    if (reason := _list_damage(stack, tree, index)) is not None:
+        found.append(("simple/", reason))
     lacking = {holding.path for holding in tree.lacking(held.values())}
     found += [(path, "it is missing where it is published") for path in sorted(lacking)]
     placed = {holding.path: holding for holding in reading.due(held).values() if holding.path not in lacking}
@@ -131,6 +145,21 @@ async def _published_damages(
         spoilt = await reading.read(copied, remembers=False)
         found += [(damage.identity, f"where it is published, {damage.reason}") for damage in spoilt]
     return [Damage(identity=path, filename=path, reason=reason) for path, reason in found]
+
+
+def _list_damage(stack: Stack, tree: Tree, index: str) -> str | None:
+    """What is wrong with the list of projects in the tree."""
+    parts = [tree.read(f"simple/{part}") for part in (HTML_NAME, JSON_NAME)]
+    if None in parts:
+        return "the list of projects is missing"
+    current = stack.generations.current(index)
+    if current is not None and current.is_amended:  # published project by project, and the list in the end
+        digest = stack.published.list_digest(index)
+        is_right = digest in {None, hashlib.sha256(b"".join(part or b"" for part in parts)).hexdigest()}
+    else:
+        names = [name for name, digest in stack.published.page_digests(index).items() if digest]
+        is_right = parts == [*lists_of(names).values()]
+    return None if is_right else "the list of projects is not as it was published"
 
 
 def _publish_again(

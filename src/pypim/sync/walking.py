@@ -12,6 +12,7 @@ import msgspec
 
 from pypim.core.closure import Root
 from pypim.core.records import Walk
+from pypim.core.upstream_errors import MassRemoval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,6 +63,29 @@ class Rules:
         return (*self._named.get(name, ()), *matching)
 
 
+def refuse_other_upstream(stack: Stack, request: Request) -> None:
+    """Raises MassRemoval where the upstream is another than before, and lacks too much of what the index has of it."""
+    known = stack.walks.walk(request.index)
+    if known is None or known.upstream == stack.upstream_url:
+        return
+    rules, after, lacking, total = Rules(request), "", 0, 0
+    while names := stack.generations.names(request.index, after, _AT_ONCE):
+        asked_for = [name for name in names if rules.roots(name)]
+        listed = stack.following.listed_of(stack.upstream_url, asked_for)
+        lacking += sum(name not in listed or listed[name].is_gone for name in asked_for)
+        total += len(asked_for)
+        after = names[-1]
+    if stack.patience.is_mass(lacking, total):
+        raise MassRemoval(stack.upstream_url, lacking, total)
+
+
+def accept_other_upstream(stack: Stack, index: str) -> None:
+    """On somebody's word: whatever another upstream than before lacks may go with the next walk, which begins anew."""
+    known = stack.walks.walk(index)
+    if known is not None and known.upstream != stack.upstream_url:
+        stack.walks.keep_walk(index, Walk(digest="", upstream=stack.upstream_url, since=None, until=0))
+
+
 def next_walk(stack: Stack, request: Request, state: Followed) -> Walk | None:
     """The walk that is to be begun or gone on with; None where nothing has changed since the last one ended."""
     known = stack.walks.walk(request.index)
@@ -89,6 +113,11 @@ class Walker:
         self._rules = Rules(request)
         self._walk = walk
         self._todo = todo
+        known = stack.walks.walk(request.index)
+        self._is_known = (
+            known is not None and walk is not None and (known.digest, known.upstream) == (walk.digest, walk.upstream)
+        )
+        """Whether a walk was begun before as the configuration is now: then what waits on the to-do goes on waiting."""
         self._under_way: dict[NormalizedName, bool] = {}
         """Those of the walk, in the order of their names: whether it is done."""
         self._apart: set[NormalizedName] = set()
@@ -108,22 +137,25 @@ class Walker:
         for names in (first, again):
             fresh = [name for name in dict.fromkeys(names) if name not in seen]
             seen.update(fresh)
-            self._apart.update(fresh)
             listed = stack.following.listed_of(stack.upstream_url, fresh) if fresh else {}
+            if names is first:
+                fresh = [name for name in fresh if not self._must_wait(name, listed.get(name), now)]
+            self._apart.update(fresh)
             for name in fresh:
                 yield self._visit(name, listed.get(name), is_of_walk=False)
         if walk is not None:
-            for one in self._walked(walk, seen):
+            for one in self._walked(walk, seen, now):
                 self._under_way[one.project] = False
                 yield one
         self._is_at_end = True
 
     def waiting(self, now: float) -> list[NormalizedName]:
-        """What is due on the to-do, and what is listed no more. Who reads their pages may settle both at once.
+        """What is due on the to-do, or asked for no more, and what is listed no more.
 
-        So they must be remembered in another way until they are done.
+        Who reads their pages may settle them at once. So they must be remembered in another way until they are done.
         """
-        due = [name for name, item in self._todo.items() if item.is_due(now)]
+        listed = self._stack.following.listed_of(self._stack.upstream_url, [*self._todo]) if self._todo else {}
+        due = [name for name, item in self._todo.items() if item.is_due(now) or not self._roots(name, listed.get(name))]
         missing = [
             one.name for one in self._stack.following.missing(self._stack.upstream_url) if one.name not in self._todo
         ]
@@ -161,18 +193,27 @@ class Walker:
         """Those of which the index has something."""
         return sorted(self._stack.generations.chosen_among(self._index, names)) if names else []
 
-    def _visit(self, name: NormalizedName, listed: Listed | None, *, is_of_walk: bool) -> Visit:
-        is_gone = listed is not None and listed.is_gone
-        roots = () if is_gone else self._rules.roots(name)
-        return Visit(name, roots, listed.serial if listed is not None else None, is_of_walk)
+    def _roots(self, name: NormalizedName, listed: Listed | None) -> tuple[Root, ...]:
+        return () if listed is not None and listed.is_gone else self._rules.roots(name)
 
-    def _walked(self, walk: Walk, seen: set[NormalizedName]) -> Iterator[Visit]:
+    def _visit(self, name: NormalizedName, listed: Listed | None, *, is_of_walk: bool) -> Visit:
+        return Visit(name, self._roots(name, listed), listed.serial if listed is not None else None, is_of_walk)
+
+    def _must_wait(self, name: NormalizedName, listed: Listed | None, now: float) -> bool:
+        """Whether it is on the to-do, its time has not come, and nobody has said since that it has changed."""
+        item = self._todo.get(name)
+        if not self._is_known or item is None or item.is_accepted or item.is_due(now):
+            return False
+        return listed is not None and not listed.is_gone and listed.serial in {None, item.required_serial}
+
+    def _walked(self, walk: Walk, seen: set[NormalizedName], now: float) -> Iterator[Visit]:
         rows = self._all(walk) if walk.since is None else self._changed(walk, walk.since)
         for name, listed, is_chosen in rows:
             if name in seen:
                 continue
             visit = self._visit(name, listed, is_of_walk=True)
-            if visit.roots or is_chosen:
+            is_wanted = not self._must_wait(name, listed, now) if visit.roots else is_chosen
+            if is_wanted:
                 yield visit
 
     def _changed(self, walk: Walk, since: int) -> Iterator[_Row]:

@@ -6,6 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pypim.core.chains import Background, IndexKept, chains_of
+from pypim.core.expand import means_itself
+from pypim.core.filenames import parse_version
 from pypim.core.markers import evaluate
 from pypim.core.metadata import parse_requirement
 from pypim.core.steps import OwnRequirement, extras_needed
@@ -92,12 +94,13 @@ class WhyAnswerer:
         return chains_of(self._selection, project, version, self._background, most_steps=self._most_steps)
 
     def _own(self, key: ReleaseKey) -> Iterator[OwnRequirement]:
-        project, _ = key
+        project, version = key[0], parse_version(key[1])
         texts: dict[str, ParsedRequirement] = {}
         for file in self._files[key]:
             metadata = self._metadata.metadata(file.sha256 or file.url)
             for text in metadata.requires_dist if metadata is not None else ():
-                if "[" in text and (parsed := parse_requirement(text)) is not None and parsed.name == project:
+                parsed = parse_requirement(text) if "[" in text else None
+                if parsed is not None and means_itself(parsed, project, version):
                     texts[parsed.text] = parsed
         for text, parsed in texts.items():
             names = [name for name, environment in self._ends if self._may_hold(parsed, environment)]

@@ -14,6 +14,7 @@ from pypim.core.access import Action
 from pypim.core.errors import InvalidName, NotFound
 from pypim.core.filenames import projects_of
 from pypim.core.names import parse_name
+from pypim.core.ready import PageIsLong
 from pypim.core.request_errors import InvalidPath, MethodNotAllowed, RequestTimeout
 from pypim.web.answers import CORS, headers_of, send_whole
 from pypim.web.auth import ANONYMOUS
@@ -49,7 +50,7 @@ class App:
     def __init__(self, context: Context, routes: list[BaseRoute], store: Path) -> None:
         """`store` is the folder that the files of the store are in."""
         self.context = context
-        self._pages = Pages(context.indexes, context.cache_controls, MOST_BYTES)
+        self._pages = Pages(context.indexes, context.cache_controls, MOST_BYTES, context.long_pages)
         self._simple = SimpleApi(self._pages, context.lists)
         self._files = Files(context.indexes, self._pages, context.accelerated, store)
         # Without Starlette's application around it, which answers errors with a 500 of its own.
@@ -61,7 +62,12 @@ class App:
             return
         watched = _Watched(scope, send)
         try:
-            await self._answer(scope, receive, watched)
+            try:
+                await self._answer(scope, receive, watched)
+            except PageIsLong:
+                if self.context.long_pages is None or watched.has_begun or scope["method"] not in _READING:
+                    raise
+                await self.context.long_pages.answer(scope, receive, watched)
         except Exception as error:
             if watched.has_begun:
                 _log.warning("%s broke off: %s", scope["path"], fault_of(error).message)

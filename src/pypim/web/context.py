@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pypim.web.auth import Doorkeeper
     from pypim.web.forwarded import Networks
     from pypim.web.lists import ReadyLists
+    from pypim.web.long_pages import LongPages
     from pypim.web.publishing import Publishing
     from pypim.web.upload import Uploads
 
@@ -72,6 +73,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: Networks = ()
     lists: Mapping[str, ReadyLists] = {}
     """The lists of projects that stand ready on the disk, of indexes that may have very many."""
+    long_pages: LongPages | None = None
+    """What makes pages that are too long for a worker; None where any page may be in memory."""
     root_path: str = ""
     """Where a proxy in front has put the server: "" or "/pypi"; answers that name an address of ours begin with it."""
     accelerated: str = ""

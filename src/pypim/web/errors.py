@@ -1,8 +1,13 @@
-"""The one table that turns an error into an answer: a status, a sentence, and what to do next."""
+"""The one table that turns an error into an answer: a status, a sentence, and what to do next.
+
+Where the store is and who an upstream is, is nobody's business but the operator's: the log has it, and no answer.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -33,6 +38,9 @@ STATUSES: dict[type[errors.PypimError], int] = {
     errors.PypimError: 500,
 }
 """The family of an error → its status; the nearest class of its ancestry counts. An error may have one of its own."""
+_ABOUT_AN_UPSTREAM = (errors.UpstreamFault, errors.NotAuthenticated, errors.NotAuthorised, errors.NotFound)
+_UPSTREAM = re.compile(r"https?://[^\s/'\"]+|file:/[^\s'\"]*?(?=[,;:.]?(?:[\s'\"]|\Z))")
+_PLACE = re.compile(r"(?<![\w./:-])/[^\s:'\",;)]+")
 _RETRY_SECONDS = 5
 _RETRYABLE = frozenset({502, 503, 504, 507})
 
@@ -58,7 +66,18 @@ def fault_of(error: Exception) -> Fault:
     if status in _RETRYABLE and not any(name == b"retry-after" for name, _ in more):
         seconds = getattr(error, "retry_after_seconds", None) or _RETRY_SECONDS
         more.append((b"retry-after", str(int(seconds)).encode()))
-    return Fault(status, error.message, error.hint, more, error.code)
+    message, hint = _told(error, error.message), _told(error, error.hint)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and message != error.message:
+        _log.warning("%s", error.message)
+    return Fault(status, message, hint, more, error.code)
+
+
+def _told(error: errors.PypimError, text: str) -> str:
+    """What anybody may read of a message or a hint."""
+    if isinstance(error, errors.StoreFault):
+        path = str(getattr(error, "path", ""))
+        return _PLACE.sub("the store", text.replace(path, "the store") if os.sep in path else text)
+    return _UPSTREAM.sub("<upstream>", text) if isinstance(error, _ABOUT_AN_UPSTREAM) else text
 
 
 async def send_error(scope: Scope, send: Send, error: Exception) -> None:

@@ -17,6 +17,7 @@ from pypim.core.filenames import projects_of
 from pypim.core.ranges import Span, Unsatisfiable, matches_etag, parse_range
 from pypim.core.request_errors import FileNotListed
 from pypim.web.answers import CORS, header, send_whole
+from pypim.web.on_disk import Bodies
 from pypim.web.sending import Client, send_file, send_part
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _SMALL_BYTES = 256 << 10
 """A file up to this size leaves in one message with its head, which a client gets without a second wait."""
 _CHUNK_BYTES = 1 << 20
 """Of a file that is arriving, which gives less where it has many readers."""
+_HELD_BACK_BYTES = 64 << 10
+"""Of the end of a part of a file that is arriving, until the hash of the whole file is right."""
 _TYPE = (b"content-type", b"application/octet-stream")
 
 
@@ -47,6 +50,7 @@ class Files:
         self._pages = pages
         self._accelerated = accelerated.rstrip("/")
         self._store = store
+        self._small = Bodies(_SMALL_BYTES)
 
     async def find(self, index: str, path: str) -> tuple[NormalizedName, DistFile]:
         """The project and the entry of a file that is served at a path (packages/…). Raises FileNotListed."""
@@ -109,6 +113,19 @@ class Files:
             arriving.close()
 
     async def _send_path(self, scope: Scope, send: Client, headers: Headers, path: Path, file: DistFile) -> None:
+        content = self._small.content(path)  # its path tells its content
+        if content is not None:
+            span = _span(scope, len(content), file)
+            if isinstance(span, Unsatisfiable):
+                await _send_unsatisfiable(send, headers, len(content))
+                return
+            status, headers = _head(headers, span, len(content))
+            part = content if span is None else content[span.start : span.stop]
+            await send_whole(send, status, headers, b"" if scope["method"] == "HEAD" else part)
+        else:
+            await self._send_large(scope, send, headers, path, file)
+
+    async def _send_large(self, scope: Scope, send: Client, headers: Headers, path: Path, file: DistFile) -> None:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -145,7 +162,8 @@ class Files:
             return
         status, headers = _head(headers, span, size)
         start, stop = (span.start, span.stop) if span else (0, size)
-        chunk = await arriving.read(start, min(_CHUNK_BYTES, stop - start)) if start < stop else b""
+        held_back = _held_back_from(start, stop) if span else stop
+        chunk = await _read(arriving, start, stop, held_back) if start < stop else b""
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if scope["method"] == "HEAD" or start == stop:
             await send({"type": "http.response.body", "body": b""})
@@ -155,7 +173,7 @@ class Files:
             await send({"type": "http.response.body", "body": chunk, "more_body": start < stop})
             if start >= stop:
                 return
-            chunk = await arriving.read(start, min(_CHUNK_BYTES, stop - start))
+            chunk = await _read(arriving, start, stop, held_back)
         if not chunk:
             raise UpstreamMalformed(file.url, f"{file.filename} ends after {start:,} of {stop:,} bytes")
 
@@ -166,6 +184,19 @@ class Files:
             await send_whole(send, 304, [pair for pair in headers if pair[0] != b"content-length"], b"")
         else:
             await send_whole(send, 200, headers, b"" if scope["method"] == "HEAD" else content)
+
+
+def _held_back_from(start: int, stop: int) -> int:
+    """From where on a part waits for the whole file: as for the end of one, and a short part waits altogether."""
+    return start if stop - start <= _SMALL_BYTES else stop - _HELD_BACK_BYTES
+
+
+async def _read(arriving: Arriving, start: int, stop: int, held_back: int) -> bytes:
+    """Some bytes before `stop`; from `held_back` on only once the hash of the whole file is right."""
+    if start < held_back:
+        return await arriving.read(start, min(_CHUNK_BYTES, held_back - start))
+    await arriving.read(arriving.size - 1, 1)  # which comes only then
+    return await arriving.read(start, min(_CHUNK_BYTES, stop - start))
 
 
 def _immutable(*, is_public: bool) -> bytes:

@@ -6,7 +6,6 @@ They are made by a process of its own, which ends afterwards, and believed as lo
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,11 @@ import msgspec
 from pypim.core.errors import StoreUnreadable, UpstreamUnavailable
 from pypim.core.list_stream import JsonListReader
 from pypim.core.negotiate import JSON_TYPE
-from pypim.core.ranges import matches_etag
 from pypim.core.ready import ReadyList
 from pypim.core.xml_rpc import Serials
 from pypim.index.believing import Documents
 from pypim.index.sources import Kept
-from pypim.web.answers import header, send_whole, takes_gzip
-from pypim.web.sending import Client, send_file
+from pypim.web.on_disk import send_ready
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.index.believing import BeliefRules
-    from pypim.web.answers import Headers, Receive, Scope, Send
+    from pypim.web.answers import Receive, Scope, Send
 
 READY_NAME = "ready.json"
 _PIECE_BYTES = 1 << 17
@@ -72,16 +69,7 @@ class ReadyLists:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, content_type: str) -> None:
         """Send the list in a media type of the Simple API."""
-        form = (await self.current()).forms[content_type]
-        is_packed = form.packed is not None and takes_gzip(header(scope, b"accept-encoding") or "")
-        body = form.packed if is_packed and form.packed is not None else form.plain
-        if matches_etag(header(scope, b"if-none-match"), body.etag):
-            await send_whole(send, 304, _encoded(body.unchanged), b"")
-        elif scope["method"] == "HEAD":
-            await send_whole(send, 200, _encoded(body.headers), b"")
-        else:
-            with Client(receive, send) as client:
-                await _send_list(scope, client, _encoded(body.headers), self._folder / body.file)
+        await send_ready(scope, receive, send, self._folder, (await self.current()).forms[content_type])
 
     async def close(self) -> None:
         """Stop making it."""
@@ -126,19 +114,3 @@ def _serials_in(path: Path) -> Iterator[tuple[NormalizedName, int]]:
         yield from ((name, serial or 1) for name, serial in reader.finish())
     except OSError as error:
         raise StoreUnreadable(str(path), error.strerror or "it cannot be read") from error
-
-
-def _encoded(headers: tuple[tuple[str, str], ...]) -> Headers:
-    return [(name.encode(), value.encode()) for name, value in headers]
-
-
-async def _send_list(scope: Scope, client: Client, headers: Headers, path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise StoreUnreadable(str(path), error.strerror or "it cannot be opened") from error
-    try:
-        await client({"type": "http.response.start", "status": 200, "headers": headers})
-        await send_file(scope, client, path, descriptor, os.fstat(descriptor).st_size)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,9 @@ from pypim.core import simple_html, simple_json
 from pypim.core.errors import NotFound
 from pypim.core.model import Page, ProjectStatus
 from pypim.core.negotiate import HTML_TYPE, JSON_TYPE, PLAIN_HTML_TYPE
+from pypim.core.ready import PageIsLong
 from pypim.core.served import file_paths, findable_page, served_page
-from pypim.index.sharing import SingleFlight
+from pypim.index.sharing import SingleFlight, one_at_a_time
 from pypim.web.answers import Represented, represent
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from pypim.core.model import DistFile, ProjectList
     from pypim.ports import Served
+    from pypim.web.long_pages import LongPages, PageOnDisk
 
-MOST_BYTES = 32 << 20
+MOST_BYTES = 12 << 20
 """What all rendered pages may take in memory."""
 
 FORMS = (JSON_TYPE, HTML_TYPE, PLAIN_HTML_TYPE)
@@ -30,6 +31,9 @@ FORMS = (JSON_TYPE, HTML_TYPE, PLAIN_HTML_TYPE)
 _MOST_READS = 3
 _MOST_IN_PLACE = 200
 """Entries of a page that is rendered at once: about 2 ms."""
+
+_SMALL_BYTES = 2000
+"""What a page that is on the disk takes in memory, about."""
 
 Key = tuple[str, "NormalizedName | None"]
 """An index, and a project of it; None for the list."""
@@ -53,6 +57,8 @@ class RenderedPage:
         """That is what it was rendered to."""
         self._forms[content_type] = form
 
+    is_there = True
+
     def file(self, path: str) -> DistFile | None:
         """The listed file that is served at a path (packages/…); the entry as the index has it."""
         if self._files is None:
@@ -63,7 +69,7 @@ class RenderedPage:
     @property
     def size_bytes(self) -> int:
         """What it takes in memory, about."""
-        entry_bytes = 800 if isinstance(self.value, Page) else 200
+        entry_bytes = 1000 if isinstance(self.value, Page) else 200
         return 1000 + self.entries * entry_bytes + sum(form.size_bytes for form in self._forms.values())
 
     @property
@@ -96,27 +102,34 @@ def written_type(content_type: str) -> str:
 class Pages:
     """The pages of all indexes, the least recently asked for dropped first."""
 
-    def __init__(self, indexes: Mapping[str, Served], cache_controls: Mapping[str, str], most_bytes: int) -> None:
-        """`cache_controls`: index → the Cache-Control of its pages."""
+    def __init__(
+        self,
+        indexes: Mapping[str, Served],
+        cache_controls: Mapping[str, str],
+        most_bytes: int,
+        long_pages: LongPages | None = None,
+    ) -> None:
+        """`cache_controls`: index → the Cache-Control of its pages; without `long_pages` no index has any."""
         self._indexes = indexes
         self._cache_controls = cache_controls
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[Key, RenderedPage] = OrderedDict()
+        self._long_pages = long_pages
+        self._kept: OrderedDict[Key, RenderedPage | PageOnDisk] = OrderedDict()
         self._sizes: dict[Key, int] = {}
         self._bytes = 0
-        self._flights = SingleFlight[RenderedPage]()
+        self._flights = SingleFlight["RenderedPage | PageOnDisk"]()
         self._renderings = SingleFlight[Represented]()
 
-    def current(self, index: str, name: NormalizedName | None) -> RenderedPage | None:
+    def current(self, index: str, name: NormalizedName | None) -> RenderedPage | PageOnDisk | None:
         """The page, where it is kept and still counts: no waiting, and nobody is asked."""
         key = (index, name)
         found = self._kept.get(key)
-        if found is None or found.mark != self._indexes[index].mark(name):
+        if found is None or found.mark != self._indexes[index].mark(name) or not found.is_there:
             return None
         self._kept.move_to_end(key)
         return found
 
-    async def page(self, index: str, name: NormalizedName | None) -> RenderedPage:
+    async def page(self, index: str, name: NormalizedName | None) -> RenderedPage | PageOnDisk:
         """The page as it is now. Raises what the index raises."""
         found = self.current(index, name)
         if found is None:
@@ -131,7 +144,7 @@ class Pages:
                 found = page.render(content_type)
             else:
                 found = await self._renderings.value(
-                    (id(page), content_type), lambda: asyncio.to_thread(page.render, content_type)
+                    (id(page), content_type), lambda: one_at_a_time(page.render, content_type)
                 )
             page.keep(content_type, found)
             self._weigh((index, name), page)
@@ -145,20 +158,37 @@ class Pages:
             while self._bytes > self._most_bytes and len(self._kept) > 1:
                 self._drop(next(iter(self._kept)))
 
-    async def _read(self, index: str, name: NormalizedName | None) -> RenderedPage:
+    async def _read(self, index: str, name: NormalizedName | None) -> RenderedPage | PageOnDisk:
         try:
             mark, value = await self._settled(self._indexes[index], name)
         except NotFound:
             self._drop((index, name))
             raise
+        except PageIsLong:
+            if self._long_pages is None or name is None:
+                raise
+            return await self._read_long(self._long_pages, index, name)
         known = self._kept.get((index, name))
-        if known is not None and (known.value is value or known.value == value):
+        if isinstance(known, RenderedPage) and (known.value is value or known.value == value):
             known.mark = mark
             return known
         page = RenderedPage(mark, value, self._cache_controls[index])
         self._drop((index, name))
         self._kept[index, name] = page
         self._weigh((index, name), page)
+        return page
+
+    async def _read_long(self, long_pages: LongPages, index: str, name: NormalizedName) -> PageOnDisk:
+        """A long page as it stands on the disk, made anew unless it was since its mark was looked at."""
+        mark, now = self._indexes[index].mark(name), long_pages.now()
+        known = self._kept.get((index, name))
+        if known is not None and not isinstance(known, RenderedPage) and known.mark == mark and known.is_there:
+            return known
+        self._drop((index, name))
+        page = await long_pages.page(index, name, mark, now)
+        self._kept[index, name] = page
+        self._sizes[index, name] = _SMALL_BYTES
+        self._bytes += _SMALL_BYTES
         return page
 
     async def _settled(self, served: Served, name: NormalizedName | None) -> tuple[object, Page | ProjectList]:
@@ -176,7 +206,7 @@ class Pages:
         if not isinstance(value, Page):
             return before, value
         is_long = len(value.files) > _MOST_IN_PLACE
-        return before, await asyncio.to_thread(findable_page, value) if is_long else findable_page(value)
+        return before, await one_at_a_time(findable_page, value) if is_long else findable_page(value)
 
     def _drop(self, key: Key) -> None:
         if self._kept.pop(key, None) is not None:

@@ -17,6 +17,7 @@ from pypim.core.access import Action
 from pypim.core.access_errors import CredentialsNeeded, NotPermitted
 from pypim.core.errors import NotFound, PypimError
 from pypim.core.filling import Ignored, Unusable, file_named, read_wanted, wanted_files
+from pypim.core.ready import PageIsLong
 from pypim.core.served import file_path
 from pypim.core.upload import UploadForm
 from pypim.core.upload_errors import InvalidUpload, NotHosted
@@ -25,7 +26,7 @@ from pypim.web.upload_form import read_parts
 from pypim.web.upload_routes import admit_sender, check_length, drained, limited_chunks, tell_stranger, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from packaging.utils import NormalizedName
     from starlette.requests import Request
@@ -222,7 +223,7 @@ async def _held(
             continue
         try:
             await admit_reader(request, context, served.name, one.project)
-            version, files = wanted_files(one, await served.project(one.project))
+            version, files = await _chosen(context, served, one)
             for file in files:
                 await _hold(served, one, file)
         except PypimError as error:
@@ -230,6 +231,16 @@ async def _held(
         else:
             detail = f"{version}, {len(files)} files" if files else f"{served.name} has no release that matches"
             yield Line("held" if files else "failed", one.text, detail)
+
+
+async def _chosen(context: Context, served: Served, wanted: Wanted) -> tuple[str, Sequence[DistFile]]:
+    """The version and the files that are meant."""
+    try:
+        return wanted_files(wanted, await served.project(wanted.project))
+    except PageIsLong:
+        if context.long_pages is None:
+            raise
+        return await context.long_pages.wanted(served.name, wanted)
 
 
 async def _hold(served: Served, wanted: Wanted, file: DistFile) -> None:

@@ -9,6 +9,7 @@ from pypim.core.negotiate import answered_type
 from pypim.core.ranges import matches_etag
 from pypim.core.request_errors import NotAcceptable
 from pypim.web.answers import header, send_whole
+from pypim.web.pages import RenderedPage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,9 @@ class SimpleApi:
             await self._lists[index].answer(scope, receive, send, content_type)
             return
         page = self._pages.current(index, name) or await self._pages.page(index, name)
+        if not isinstance(page, RenderedPage):
+            await page.send(scope, receive, send, content_type)
+            return
         form = page.form(content_type) or await self._pages.form(index, name, page, content_type)
         body = form.body(header(scope, b"accept-encoding") or "")
         if matches_etag(header(scope, b"if-none-match"), body.etag):
