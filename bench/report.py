@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import sys
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,8 +78,16 @@ def attempt(report: Report, name: str, command: list[str], folder: Path) -> bool
 
 
 def fresh(row: str, name: str) -> Path:
-    """Return an empty folder for a contestant."""
+    """Return an empty folder for a contestant.
+
+    What an earlier run left is moved aside, and deleted when all has been measured: for some seconds after many files
+    were deleted, ext4 looks through them for each that is made.
+    """
     folder = peers.OUT / "runs" / row / name
-    shutil.rmtree(folder, ignore_errors=True)
+    aside = peers.OUT / "aside" / uuid.uuid4().hex
+    if folder.exists():
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(aside)
+        atexit.register(shutil.rmtree, aside.parent, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

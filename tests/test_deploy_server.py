@@ -20,8 +20,9 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 import trustme
 
+from tests.sync.mirror import pypim
 from tests.test_deploy import DEPLOY, replaced, run
-from tests.web.asking import JSON, Answer, ask
+from tests.web.asking import JSON, Answer
 from tests.web.process import ServeProcess
 from tests.web.uploading import BOUNDARY, CONFIG, Upload, body_of, sdist, wheel
 
@@ -116,9 +117,8 @@ def start_nginx(work: Path, server: ServeProcess, port: int) -> Path:
 
 @pytest.fixture(scope="module")
 def uploads(site: Site) -> list[Upload]:
-    """What was uploaded through nginx, with a token that was made on the machine itself."""
-    made = ask(f"{site.server.url}/api/v1/tokens", "POST", b'{"may": ["upload"]}')
-    assert made.status == 201
+    """What was uploaded through nginx, with a token that an administrator made."""
+    made = pypim("-c", site.server.config, "token", "create", "--may", "upload", "--json").expect()
     sent = [wheel("ours", "1.0", payload=600_000), sdist("ours", "1.0"), wheel("ours", "1.1+cu124")]
     for upload in sent:
         answer = site.ask(

@@ -51,7 +51,7 @@ async def test_keep_returns_when_bytes_and_names_are_durable(blobs: LocalBlobs) 
 
 
 async def test_a_steady_stream_costs_no_more_syncs_than_rounds_have_time_to_gather(tmp_path: Path) -> None:
-    """Each round waits for more files, not only the first one."""
+    """Each round that has new files waits for more; one between two of them makes names durable and nothing else."""
     gather_seconds = 0.05
     blobs = LocalBlobs(tmp_path, tmp_path / ".pypim" / "staging", gather_seconds=gather_seconds)
 
@@ -63,7 +63,7 @@ async def test_a_steady_stream_costs_no_more_syncs_than_rounds_have_time_to_gath
 
     begun = time.perf_counter()
     await asyncio.gather(*(keep(number) for number in range(60)))
-    assert blobs.syncs <= (time.perf_counter() - begun) / gather_seconds + 2
+    assert blobs.syncs <= 2 * (time.perf_counter() - begun) / gather_seconds + 2
 
 
 async def test_a_burst_shares_its_syncs(blobs: LocalBlobs) -> None:

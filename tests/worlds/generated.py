@@ -49,17 +49,21 @@ _ALIKE = [
 _ODD_VERSIONS = ["9.0b1", "2.0rc1", "1.0.post1", "2.0+local.1", "1!0.5", "3.0.dev1"]
 
 
-def generated(seed: int, *, projects: int = 10, versions: int = 6, has_sdists: bool = False) -> World:
+def generated(
+    seed: int, *, projects: int = 10, versions: int = 6, has_sdists: bool = False, has_alike: bool = True
+) -> World:
     """Return the world of a seed: so many projects, named `pa`, `pb` and so on, of at most so many usual versions.
 
+    With `has_alike`, some releases have wheels of which pip takes one and uv another.
     With `has_sdists`, many releases have one, beside wheels or alone, that may require what no wheel does or be old;
     many releases ask for further extras of themselves; and nothing depends on the patch release of a Python.
     """
     source = Random(seed)
     names = [f"p{letter}" for letter in string.ascii_lowercase[:projects]]
     world = World.of(*(_project(source, name, names, versions) for name in names))
-    more = Random(f"alike {seed}")
-    world = World(tuple(_with_alike(more, item, names, versions) for item in world.projects))
+    if has_alike:
+        more = Random(f"alike {seed}")
+        world = World(tuple(_with_alike(more, item, names, versions) for item in world.projects))
     if not has_sdists:
         return world
     more = Random(f"sdists {seed}")
