@@ -6,6 +6,7 @@ The list of a whole upstream takes several hundred megabytes to make, which a wo
 from __future__ import annotations
 
 import hashlib
+import pickle
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.config.load import load
 from pypim.core import simple_html, simple_json
 from pypim.core.errors import PypimError
 from pypim.core.negotiate import JSON_TYPE
@@ -28,13 +28,13 @@ from pypim.wiring import run
 from pypim.wiring_server import cache_control_of, open_index
 
 if TYPE_CHECKING:
+    from pypim.config.model import Config
     from pypim.core.model import ProjectList
     from pypim.web.answers import Body, Headers
 
 
-async def make(config_file: Path, index: str, folder: Path, state: str) -> None:
+async def make(config: Config, index: str, folder: Path, state: str) -> None:
     """Read the list as the index has it now, write its forms, and then the description that names them."""
-    config = load(config_file)
     begun = time.time()
     async with open_index(config, index) as served:
         listed = await (served.newest_list() if isinstance(served, ProxyIndex) else served.project_list())
@@ -92,11 +92,17 @@ def _names(ready: ReadyList) -> set[str]:
     return {body.file for form in ready.forms.values() for body in (form.plain, form.packed) if body is not None}
 
 
+def configuration() -> Config:
+    """That of the process that began this one, which writes it to our standard input, and nobody else can."""
+    config: Config = pickle.load(sys.stdin.buffer)  # noqa: S301 - for the reason above
+    return config
+
+
 def main() -> int:
-    """CONFIG INDEX FOLDER STATE; what goes wrong is one line on standard error."""
-    config_file, index, folder, state = sys.argv[1:]
+    """INDEX FOLDER STATE, with the configuration on standard input; what goes wrong is one line on standard error."""
+    index, folder, state = sys.argv[1:]
     try:
-        run(make(Path(config_file), index, Path(folder), state))
+        run(make(configuration(), index, Path(folder), state))
     except PypimError as error:
         sys.stderr.write(error.message.replace("\n", " ") + "\n")
         return error.exit_status

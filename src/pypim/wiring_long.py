@@ -1,7 +1,7 @@
 """A process beside a worker of the server, for pages that are longer than the worker may have in memory.
 
-It reads one job in each line of its input, does it with a stack of its own, so that nothing is remembered between, and
-says in a line what became of it. It ends with its input.
+It reads the configuration, as its worker has it, then one job in each line of its input. Each is done with a stack of
+its own, so that nothing is remembered between; what became of it is said in a line. It ends with its input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.config.load import load
 from pypim.core.errors import PypimError
 from pypim.core.file_table import file_table
 from pypim.core.filling import Wanted, read_wanted, wanted_files
@@ -31,7 +30,7 @@ from pypim.web.lists import READY_NAME
 from pypim.web.long_pages import Choose, Done, Job, Make, Renew, Request, Tell
 from pypim.web.pages import FORMS, RenderedPage
 from pypim.wiring import run
-from pypim.wiring_list import write_once, written
+from pypim.wiring_list import configuration, write_once, written
 from pypim.wiring_server import cache_control_of, open_app, open_index
 
 if TYPE_CHECKING:
@@ -45,10 +44,9 @@ _ANSWER_SECONDS = 600.0
 _counter = count()
 
 
-async def do(config_file: Path, job: Job) -> Done:
+async def do(config: Config, job: Job) -> Done:
     """Do one job; what goes wrong is part of what became of it."""
     try:
-        config = load(config_file)
         match job:
             case Renew():
                 await _renew(config, job)
@@ -204,17 +202,17 @@ def _scope(request: Request) -> Scope:
     }
 
 
-async def _work(config_file: Path) -> None:
+async def _work(config: Config) -> None:
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
-        done = await do(config_file, msgspec.json.decode(line, type=Job))
+        done = await do(config, msgspec.json.decode(line, type=Job))
         sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
         sys.stdout.buffer.flush()
 
 
 def main() -> int:
-    """CONFIG; jobs come on standard input."""
-    run(_work(Path(sys.argv[1])))
+    """The configuration comes on standard input, then the jobs."""
+    run(_work(configuration()))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from pypim.sync.silent import SilentReporter
 from pypim.wiring_proxy import all_members, limits_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from contextlib import AsyncExitStack
     from pathlib import Path
 
@@ -63,10 +65,6 @@ class Shared(Protocol):
     def lists(self) -> dict[str, ReadyLists]:
         """By index."""
 
-    @property
-    def config_file(self) -> str:
-        """What the processes read."""
-
 
 class LongPage(NamedTuple):
     """From when on a page is long: what more than that takes, a worker must not have in memory."""
@@ -93,7 +91,12 @@ class LogReporter(SilentReporter):
 
 
 def prepare_lists(config: Config, shared: Shared, stack: AsyncExitStack) -> None:
-    """A list of all that an upstream has is made by another process and sent from the disk, of groups as well."""
+    """A list of all that an upstream has is made by another process and sent from the disk, of groups as well.
+
+    That process is given the configuration as this one has it: the file may have been changed since.
+    """
+    from pypim.web.lists import make_in_process
+
     for index in config.indexes.values():
         members = all_members(config, index)
         proxies = [member for member in members if isinstance(member, ProxyConfig) and not member.is_offline]
@@ -101,14 +104,20 @@ def prepare_lists(config: Config, shared: Shared, stack: AsyncExitStack) -> None
             others = [member.name for member in members if not isinstance(member, ProxyConfig)]
             folder = shared.path / LISTS_NAME / _folder_name(config, shared, index)
             limits = limits_of(proxies[0]) if proxies else Limits()
-            _prepare_list(index.name, folder, limits, others, (shared, stack))
+            make = partial(make_in_process, "pypim.wiring_list", pickle.dumps(config), index.name, folder)
+            _prepare_list(index.name, make, folder, limits, others, (shared, stack))
 
 
 def _prepare_list(
-    name: str, folder: Path, limits: Limits, others: list[str], opened: tuple[Shared, AsyncExitStack]
+    name: str,
+    make: Callable[[str], Awaitable[None]],
+    folder: Path,
+    limits: Limits,
+    others: list[str],
+    opened: tuple[Shared, AsyncExitStack],
 ) -> None:
     """`others` are those members whose changes are to be seen at once."""
-    from pypim.web.lists import ReadyLists, make_in_process
+    from pypim.web.lists import ReadyLists
 
     shared, stack = opened
     reporter = LogReporter()
@@ -118,7 +127,6 @@ def _prepare_list(
     def state() -> str:
         return " ".join(f"{other}={shared.epochs.epoch(other)}" for other in others)
 
-    make = partial(make_in_process, "pypim.wiring_list", shared.config_file, name, folder)
     shared.lists[name] = ReadyLists(name, folder, make, rules, state)
     stack.push_async_callback(shared.lists[name].close)
 
@@ -132,7 +140,7 @@ def long_pages(config: Config, shared: Shared, stack: AsyncExitStack, limit: Lon
             return shared.path / ANSWERS_NAME
         return shared.path / PAGES_NAME / _folder_name(config, shared, config.indexes[index])
 
-    pages = LongPages(Scribe("pypim.wiring_long", shared.config_file), folder_of, shared.turns, shared.clock)
+    pages = LongPages(Scribe("pypim.wiring_long", pickle.dumps(config)), folder_of, shared.turns, shared.clock)
     stack.push_async_callback(pages.close)
     return Long(limit, pages)
 

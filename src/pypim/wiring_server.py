@@ -110,7 +110,6 @@ class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
     """By the mirror or proxy."""
     lists: dict[str, ReadyLists]
     """Of proxies that ask their upstream."""
-    config_file: str
     long: Long | None = None
     """None where any page may be in memory."""
 
@@ -185,7 +184,6 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
         paces=Paces(config.server.workers),
         owners=owners_of(config),
         lists={},
-        config_file=config.source,
     )
 
 

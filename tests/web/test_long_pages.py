@@ -220,3 +220,15 @@ def test_two_servers_on_one_store(config: Path) -> None:
             path.unlink()
         assert len(files_of(f"{one.url}/hosted/simple/lib/")) == 10
         assert len(files_of(f"{other.url}/hosted/simple/lib/")) == 10
+
+
+def test_the_configuration_is_that_of_the_server_whatever_becomes_of_its_file(
+    serve: ServeWorld, tmp_path: Path
+) -> None:
+    """A file with a mistake is not reloaded, and the old configuration stays: also for what other processes make."""
+    path = configured(tmp_path, serve(WORLD).url)
+    with RunningServer(path, LIMIT) as server:
+        path.write_text("nonsense = 1\n")
+        assert ask(f"{server.url}/simple/lib/").status == 200
+        assert ask(f"{server.url}/pypi/lib/json").status == 200
+        assert ask(f"{server.url}/simple/", Accept=JSON).status == 200

@@ -90,15 +90,17 @@ class ReadyLists:
         return Kept(ready, ready.made_at)
 
 
-async def make_in_process(module: str, config_file: str, index: str, folder: Path, state: str) -> None:
-    """Run a module that makes the list of an index, and wait for its end.
+async def make_in_process(module: str, config: bytes, index: str, folder: Path, state: str) -> None:
+    """Run a module that makes the list of an index, and wait for its end. It reads the pickled configuration.
 
     Raises UpstreamUnavailable with the last line that it said.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, config_file, index, str(folder), state, stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", module, index, str(folder), state),
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    _, told = await process.communicate()
+    _, told = await process.communicate(config)
     if process.returncode:
         lines = told[-_REASON_BYTES:].decode(errors="replace").strip().splitlines()
         raise UpstreamUnavailable(f"the list of {index}", lines[-1] if lines else "it could not be made")

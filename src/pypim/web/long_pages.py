@@ -107,9 +107,10 @@ class Scribe:
     It is started when it is needed, and ends when it was not for a while, or when there is no worker any more.
     """
 
-    def __init__(self, module: str, config_file: str) -> None:
-        """`module` is run with the configuration; it reads a job in each line, and writes a Done for each."""
-        self._command = (sys.executable, "-m", module, config_file)
+    def __init__(self, module: str, config: bytes) -> None:
+        """`module` is run; it reads the pickled configuration, then a job in each line, and writes a Done for each."""
+        self._command = (sys.executable, "-m", module)
+        self._config = config
         self._lock = asyncio.Lock()
         self._process: Process | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -154,6 +155,8 @@ class Scribe:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=pipe, stdout=pipe, limit=_MOST_LINE_BYTES
             )
+            assert self._process.stdin is not None, "it is a pipe"
+            self._process.stdin.write(self._config)
         return self._process
 
     def _let_go(self) -> None:
