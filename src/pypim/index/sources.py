@@ -14,6 +14,7 @@ import msgspec
 from pypim.core.errors import NotAuthorised, UpstreamFault, UpstreamMalformed, UpstreamUnavailable
 from pypim.core.model import ProjectList
 from pypim.core.negotiate import ACCEPT_PAGE
+from pypim.core.records import outline_of
 from pypim.core.simple_html import parse_links
 from pypim.core.urls import split_user_info
 from pypim.index.conditional import Belief, ConditionalReader
@@ -166,10 +167,11 @@ class SimpleSource:
             return None
 
     def _parse(self, name: NormalizedName, response: StoredResponse) -> Page:
-        """What was kept needs no second decoding."""
-        packed = self._pages.kept_pages([response.url]).get(response.url)
-        if packed is not None and packed.fetched_at == response.fetched_at:
-            return packed.page
+        """What was kept needs no second decoding; two answers may have come at the same time by our clock."""
+        if self._pages.outline(response.url) == outline_of(response):
+            packed = self._pages.kept_pages([response.url]).get(response.url)
+            if packed is not None:
+                return packed.page
         page = parse_page(name, response)
         refuse_strange(page, response)
         return page
