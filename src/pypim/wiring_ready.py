@@ -97,6 +97,7 @@ def prepare_lists(config: Config, shared: Shared, stack: AsyncExitStack) -> None
     """
     from pypim.web.lists import make_in_process
 
+    given = pickle.dumps(config)
     for index in config.indexes.values():
         members = all_members(config, index)
         proxies = [member for member in members if isinstance(member, ProxyConfig) and not member.is_offline]
@@ -104,7 +105,7 @@ def prepare_lists(config: Config, shared: Shared, stack: AsyncExitStack) -> None
             others = [member.name for member in members if not isinstance(member, ProxyConfig)]
             folder = shared.path / LISTS_NAME / _folder_name(config, shared, index)
             limits = limits_of(proxies[0]) if proxies else Limits()
-            make = partial(make_in_process, "pypim.wiring_list", pickle.dumps(config), index.name, folder)
+            make = partial(make_in_process, "pypim.wiring_list", given, index.name, folder)
             _prepare_list(index.name, make, folder, limits, others, (shared, stack))
 
 

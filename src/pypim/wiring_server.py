@@ -109,7 +109,7 @@ class ServerStack(msgspec.Struct, frozen=True, kw_only=True):
     owners: dict[str, Owner]
     """By the mirror or proxy."""
     lists: dict[str, ReadyLists]
-    """Of proxies that ask their upstream."""
+    """Those that stand ready on the disk, by index."""
     long: Long | None = None
     """None where any page may be in memory."""
 

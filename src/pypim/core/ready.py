@@ -34,7 +34,7 @@ class ReadyList(msgspec.Struct, frozen=True):
     state: str
     """What it depends on besides time, as it was then."""
     forms: dict[str, ReadyForm]
-    last_serial: int = 1
+    last_serial: int
     """The highest that it tells."""
 
 

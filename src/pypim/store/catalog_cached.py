@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
-from isal import igzip
 
 from pypim.core.model import Blob, Holding
 from pypim.core.records import CachedFile
 from pypim.store.database import told_as_damage
+from pypim.store.packing import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from pypim.store.database import Database
 
 _encode = msgspec.json.Encoder().encode
-_gunzip: Callable[[bytes], bytes] = igzip.decompress
 
 
 @told_as_damage
@@ -86,7 +84,7 @@ class CatalogCached:
     def sidecar(self, key: str) -> bytes | None:
         """Those bytes."""
         row = self._database.row("sidecar", (key, self._upstream))
-        return None if row is None or row[0] is None else _gunzip(row[0])
+        return None if row is None or row[0] is None else unpack(row[0])
 
     def keep_sidecar(self, key: str, sha256: str | None) -> None:
         """Remember what can be given out."""

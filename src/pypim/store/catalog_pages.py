@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
-from isal import igzip
 
 from pypim import __version__
 from pypim.core.model import CoreMetadata, Page
 from pypim.core.records import KeptOutline, KeptPage, StoredResponse, keyed
 from pypim.store.database import told_as_damage
 from pypim.store.decoded import BYTES_THEMSELVES, DecodedPage, DecodedTables
+from pypim.store.packing import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 CAPABILITY_SECONDS = 7 * 86400.0
 """How long it is believed what an upstream offers."""
 
-_GZIP_LEVEL = 1
 _GZIP_END = struct.Struct("<II")
 """CRC-32 of what is packed, and its length (RFC 1952, 2.3.1)."""
-_gunzip: Callable[[bytes], bytes] = igzip.decompress
 _encode = msgspec.json.Encoder().encode
 _encode_page = msgspec.msgpack.Encoder().encode
 _decode_page = msgspec.msgpack.Decoder(Page).decode
@@ -67,7 +65,7 @@ class CatalogPages:
             serial=serial,
             fetched_at=fetched_at,
             fresh_until=fresh_until,
-            body=_gunzip(body),
+            body=unpack(body),
         )
 
     def outline(self, url: str) -> KeptOutline | None:
@@ -91,7 +89,7 @@ class CatalogPages:
         database, key = self._database, self._key(response.url)
         with database.transaction(is_durable=False):
             is_packed = decoded is not None and len(response.body) <= _MOST_PACKED_BYTES
-            page = igzip.compress(_encode_page(decoded), _GZIP_LEVEL) if is_packed else None
+            page = pack(_encode_page(decoded)) if is_packed else None
             database.run("keep_response", response_row(upstream, key, response, page))
             self._decoded.forget_urls([key])
             if decoded is not None:
@@ -103,7 +101,7 @@ class CatalogPages:
         """What those of many answers decoded to that can be had without decoding them again."""
         asked = {self._key(url): url for url in urls}
         rows = self._database.rows("kept_pages", (_encode(list(asked)), _DECODER))
-        return {asked[key]: KeptPage(_decode_page(_gunzip(page)), *times) for key, page, *times in rows}
+        return {asked[key]: KeptPage(_decode_page(unpack(page)), *times) for key, page, *times in rows}
 
     def fresh_until(self, urls: Sequence[str]) -> float:
         """Until when the answers of all of these URLs are fresh; 0 where one is not kept, or never is."""
@@ -150,7 +148,7 @@ def response_row(upstream: str, key: str, response: StoredResponse, page: bytes 
     """An answer as the table has it, with what it decodes to where that is packed."""
     head = (response.final_url, response.status, response.content_type, response.etag, response.last_modified)
     times = (response.fetched_at, response.fresh_until)
-    body = igzip.compress(response.body, _GZIP_LEVEL)
+    body = pack(response.body)
     return (key, upstream, *head, response.serial, *times, body, page, _DECODER)
 
 
@@ -192,7 +190,7 @@ class CatalogMetadata:
 
 def _metadata_row(key: str, upstream: str, metadata: CoreMetadata, body: bytes | None) -> tuple[object, ...]:
     facts = (metadata.name, metadata.version, metadata.requires_python, metadata.source, metadata.is_lower_bound)
-    packed = None if body is None else igzip.compress(body, _GZIP_LEVEL)
+    packed = None if body is None else pack(body)
     return key, upstream, *facts, _encode(metadata).decode(), packed
 
 

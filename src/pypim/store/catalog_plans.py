@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from isal import igzip
 
 from pypim.core.errors import StoreFault
 from pypim.core.records import KeptPlan
 from pypim.store.database import told_as_damage
 from pypim.store.lock import StoreLock
+from pypim.store.packing import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from pypim.store.database import Database
 
-_GZIP_LEVEL = 1
-_gunzip: Callable[[bytes], bytes] = igzip.decompress
 _decode_inputs = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
 
@@ -48,13 +46,13 @@ class CatalogPlans:
             inputs=_decode_inputs(inputs),
             version=version,
             fresh_until=fresh_until,
-            answer=_gunzip(answer),
+            answer=unpack(answer),
         )
 
     def keep_plan(self, index: str, plan: KeptPlan) -> None:
         """Remember it."""
         inputs = msgspec.json.encode(plan.inputs).decode()
-        answer = igzip.compress(plan.answer, _GZIP_LEVEL)
+        answer = pack(plan.answer)
         with self._database.transaction(is_durable=False):
             self._database.run("keep_plan", (index, plan.request, inputs, plan.version, plan.fresh_until, answer))
 

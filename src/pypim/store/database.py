@@ -7,20 +7,16 @@ sees, and wants an operator in each name for one row or many, where text by name
 from __future__ import annotations
 
 import functools
-import gzip
 import inspect
 import sqlite3
 import threading
-import zlib
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-import msgspec
-from isal import igzip_lib
-
-from pypim.core.errors import CorruptCatalog, Invalid, Locked, OutOfSpace, SchemaTooNew, StoreFault, StoreUnwritable
+from pypim.core.errors import CorruptCatalog, Locked, OutOfSpace, SchemaTooNew, StoreFault, StoreUnwritable
 from pypim.store import atomic
+from pypim.store.packing import UNDECODABLE
 from pypim.store.private import make_private
 from pypim.store.sql import load_migrations, load_queries, split_statements
 
@@ -33,9 +29,6 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _BUSY_SECONDS = 10.0
 _ROWS_AT_ONCE = 64
-_BROKEN: type[Exception] = igzip_lib.error  # type: ignore[assignment] # its stub calls the class an instance
-UNDECODABLE = (Invalid, msgspec.DecodeError, ValueError, zlib.error, _BROKEN, EOFError, gzip.BadGzipFile)
-"""What is raised where a stored value is not what was written."""
 _NO_ROOM_BYTES = 1 << 20  # SQLite says "I/O error" in places where the disk is full
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

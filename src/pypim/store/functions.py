@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from typing import TYPE_CHECKING
 
 import msgspec
-from isal import igzip, igzip_lib
 
 from pypim.core.errors import InvalidName
 from pypim.core.metadata import read_again
 from pypim.core.model import CoreMetadata
 from pypim.core.names import parse_name
 from pypim.core.required import release_of, requirement_parts
+from pypim.store.packing import UNDECODABLE, unpack
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
 
 _encode = msgspec.json.Encoder().encode
-_gunzip: Callable[[bytes], bytes] = igzip.decompress
-_BROKEN: type[Exception] = igzip_lib.error  # type: ignore[assignment] # its stub calls the class an instance
 _decode_metadata = msgspec.json.Decoder(CoreMetadata).decode
 
 
@@ -49,8 +44,8 @@ def _requirement(text: str) -> str | None:
 def _again(decoded: str, packed: bytes) -> str | None:
     """What comes of core metadata now; NULL where that is the same, or damaged, which is for others to tell."""
     try:
-        known, body = _decode_metadata(decoded), _gunzip(packed)
-    except (msgspec.DecodeError, ValueError, zlib.error, _BROKEN, EOFError, gzip.BadGzipFile):
+        known, body = _decode_metadata(decoded), unpack(packed)
+    except UNDECODABLE:
         return None
     again = read_again(known, body)
     return None if again is known else _encode(again).decode()

@@ -7,18 +7,16 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from isal import igzip
-
 from pypim.core.errors import CorruptCatalog
-from pypim.store.database import UNDECODABLE, as_store_fault
+from pypim.store.database import as_store_fault
+from pypim.store.packing import UNDECODABLE, unpack
 from pypim.store.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pypim.store.database import Database
 
-_gunzip: Callable[[bytes], bytes] = igzip.decompress
 _PARAMETER = re.compile(r"\?(\d*)")
 _DONE_WITH_ROWS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
@@ -66,7 +64,7 @@ def _value_faults(database: Database) -> Iterator[str]:
             for row in database.connection.execute(statement):
                 for value in row:
                     if isinstance(value, bytes):
-                        _gunzip(value)
+                        unpack(value)
         except sqlite3.Error as error:
             fault = as_store_fault(error, database.path)
             if not isinstance(fault, CorruptCatalog):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.measures import describe_time
+from pypim.sync.each import follows_nothing
 from pypim.sync.walking import Rules
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def completeness(
     unseen = _unseen(request, upstream, walk, following, todo.keys()) if state is not None else 0
     missing = _missing(index, generations, todo)
     is_chosen = generations.current(index) is not None
-    if _is_walked(request):
+    if follows_nothing(request):
         is_chosen = state is not None and walk is not None and walk.upstream == upstream
     return Completeness(
         index=index,
@@ -113,10 +114,6 @@ def _missing(index: str, generations: Generations, todo: dict[NormalizedName, To
     return sorted([*found.values(), *problems], key=lambda one: (one.project, one.reason))[:_MOST]
 
 
-def _is_walked(request: Request) -> bool:
-    return bool(request.patterns) and not request.follow.is_followed
-
-
 def _unseen(
     request: Request, upstream: str, walk: Walk | None, following: Following, waiting: Collection[NormalizedName]
 ) -> int:
@@ -125,7 +122,7 @@ def _unseen(
     A walk goes past none that is not done, so that those under way are among them. Those that wait on the to-do are
     told apart.
     """
-    if not _is_walked(request):
+    if not follows_nothing(request):
         return 0
     rules = Rules(request)
     if walk is not None and walk.digest == request.digest and (walk.is_ended or walk.since is not None):
