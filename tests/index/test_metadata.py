@@ -238,7 +238,7 @@ async def test_what_checked_bytes_say_counts_for_every_upstream(
         assert (other.metadata(file.sha256) is not None) is is_read
         async with kept.run(server.url) as (_, reader):
             said = b"Metadata-Version: 2.1\nName: app\nVersion: 1.0\nRequires-Dist: other\n\n"
-            reader.correct(parse_name("app"), file, said)
+            assert reader.said([(parse_name("app"), file, said)]) == {file.identity}
         assert other.metadata(file.sha256) is not None, "what is in the file itself was seen"
 
 

@@ -7,7 +7,7 @@ sdist: the whole file, and in it what may be trusted (PEP 643). What a way turne
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -82,58 +82,44 @@ class RemoteMetadata:
         self._ways = ways
         self._flights = SingleFlight[CoreMetadata]()
         self._faults = Counter[MetadataSource]()
-        self._unkept: deque[tuple[DistFile, bytes]] = deque()
-        """The METADATA of wheels of which nothing was known; threads share it."""
 
     async def metadata(self, project: NormalizedName, file: DistFile) -> CoreMetadata:
         """What is known of the file, or can be learned; kinds other than wheel and sdist say nothing."""
-        key = file.sha256 or file.url
+        key = _key(file)
         known = self._cache.metadata(key)
         if known is not None:
             return known
         return await self._flights.value(key, partial(self._learn, project, file, key))
 
-    def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
-        """Replace what an upstream's `.metadata` made us believe, where the wheel says something else.
-
-        Where nothing was believed, what it says waits for `keep_learned`.
-        """
-        key = file.sha256 or file.url
-        believed = self._cache.metadata(key)
-        if believed is None:
-            self._unkept.append((file, body))
-            return False
-        true = parse_metadata(body, MetadataSource.WHEEL)
-        if _requirements_of(true) == _requirements_of(believed):
-            return False
-        fault = f"what {project}'s index told of its core metadata is not what is in the wheel"
-        true = msgspec.structs.replace(true, faults=(*true.faults, fault))
-        self._cache.keep_metadata(key, true, body, is_checked=file.sha256 is not None)
-        return True
-
-    def keep_learned(self) -> None:
-        """Remember what wheels said of which nothing was known, in one transaction."""
-        checked: dict[str, tuple[str, CoreMetadata, bytes]] = {}
-        while self._unkept:
-            try:
-                file, body = self._unkept.popleft()
-            except IndexError:
-                break  # another thread was faster
-            metadata = parse_metadata(body, MetadataSource.WHEEL)
+    def said(self, seen: Sequence[tuple[NormalizedName, DistFile, bytes]]) -> set[str]:
+        """Remember what wheels say, also in place of what an upstream's `.metadata` made us believe of them."""
+        believed = self._cache.metadata_of([_key(file) for _, file, _ in seen])
+        corrected: set[str] = set()
+        checked: list[tuple[str, CoreMetadata, bytes]] = []
+        for project, file, body in seen:
+            key = _key(file)
+            true = parse_metadata(body, MetadataSource.WHEEL)
+            if (before := believed.get(key)) is not None:
+                if _requirements_of(true) == _requirements_of(before):
+                    continue
+                fault = f"what {project}'s index told of its core metadata is not what is in the wheel"
+                true = msgspec.structs.replace(true, faults=(*true.faults, fault))
+                corrected.add(file.identity)
             if file.sha256 is None:
-                self._cache.keep_metadata(file.url, metadata, body)
+                self._cache.keep_metadata(key, true, body)
             else:
-                checked[file.sha256] = (file.sha256, metadata, body)
+                checked.append((key, true, body))
         if checked:
-            self._cache.keep_checked(list(checked.values()))
+            self._cache.keep_checked(checked)
+        return corrected
 
     def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
         """Keep what the file itself says, in place of what was only believed of it."""
-        key = file.sha256 or file.url
+        key = _key(file)
         if self._cache.metadata(key) is None:
             self._cache.keep_metadata(key, metadata, body, is_checked=file.sha256 is not None)
         elif body is not None and metadata.source is MetadataSource.WHEEL:
-            self.correct(project, file, body)
+            self.said([(project, file, body)])
 
     async def _learn(self, project: NormalizedName, file: DistFile, key: str) -> CoreMetadata:
         kind = parse_filename(file.filename, project).kind
@@ -256,6 +242,10 @@ class RemoteMetadata:
         name = _CAPABILITY_OF.get(source)
         if name is not None and self._capabilities.capability(self._upstream, name) is None:
             self._capabilities.keep_capability(self._upstream, name, is_offered=False)
+
+
+def _key(file: DistFile) -> str:
+    return file.sha256 or file.url
 
 
 def _checked(body: bytes, source: MetadataSource, project: NormalizedName) -> CoreMetadata:

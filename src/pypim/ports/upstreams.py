@@ -35,14 +35,11 @@ class MetadataReader(Protocol):
     async def metadata(self, project: NormalizedName, file: DistFile) -> CoreMetadata:
         """Raises MetadataNotFound, UpstreamFault or IntegrityFault. The same file is never asked for twice."""
 
-    def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
-        """The wheel itself was seen to say this; whether something else had been believed of it until now.
+    def said(self, seen: Sequence[tuple[NormalizedName, DistFile, bytes]]) -> set[str]:
+        """Wheels themselves were seen to say this; remembered all at once, in any thread.
 
-        Where nothing was, it is known after the next `keep_learned`.
+        The identities of those of which something else had been believed until now.
         """
-
-    def keep_learned(self) -> None:
-        """Remember what wheels were seen to say of which nothing was known, all at once; in any thread."""
 
     def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
         """The file itself was read and says this; `body` is what it was read from. Nobody need ask for it now."""

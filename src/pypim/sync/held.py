@@ -20,7 +20,7 @@ from pypim.core.selection import Selection
 from pypim.sync.publish import pages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -149,13 +149,10 @@ class Held:
             known = self._metadata[key] = self._read(project, file, *self._paths[key])
         return known
 
-    def correct(self, project: NormalizedName, file: DistFile, body: bytes) -> bool:
+    def said(self, seen: Sequence[tuple[NormalizedName, DistFile, bytes]]) -> set[str]:
         """Nothing is believed here but what is held."""
-        del project, file, body
-        return False
-
-    def keep_learned(self) -> None:
-        """Likewise."""
+        del seen
+        return set()
 
     def learned(self, project: NormalizedName, file: DistFile, metadata: CoreMetadata, body: bytes | None) -> None:
         """Likewise."""

@@ -30,8 +30,6 @@ from pypim.index.download import download
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from packaging.utils import NormalizedName
-
     from pypim.core.plan import PlannedFile
     from pypim.ports import StagedBlob
     from pypim.sync.model import Request, Stack
@@ -54,6 +52,14 @@ class TransferFault(msgspec.Struct, frozen=True):
         return f"{self.planned.project} {self.planned.version}: {self.cause.message}"
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """A file that is durable and not yet recorded, and the METADATA of a wheel."""
+
+    planned: PlannedFile
+    holding: Holding
+    metadata: bytes | None
+
+
 class Transfer:
     """One batch of downloads with `jobs` of them at once."""
 
@@ -65,7 +71,7 @@ class Transfer:
         self._unsettled = asyncio.Semaphore(_MOST_UNSETTLED)
         self._under_way = 0
         self._is_enough = asyncio.Event()
-        self._durable: list[tuple[str, NormalizedName, Holding]] = []
+        self._durable: list[_Kept] = []
         self._is_committing = False
         self._is_ending = False
         self.held: dict[str, Holding] = {}
@@ -89,8 +95,7 @@ class Transfer:
         finally:
             if self._durable:  # the run has failed or was cancelled; that is told, and nothing else
                 with suppress(StoreFault):
-                    self._record(self._durable)
-                    self._count(self._durable)
+                    self._count(self._durable, self._record(self._durable))
 
     async def _work(self, waiting: Iterable[PlannedFile], group: asyncio.TaskGroup) -> None:
         for planned in waiting:
@@ -156,23 +161,16 @@ class Transfer:
         file = planned.file
         try:
             with staged.open() as stream:
-                metadata = wheel_metadata(stream, file.filename)
+                return wheel_metadata(stream, file.filename)
         except CorruptBlob as error:
             self._reporter.note(f"{error.message}; kept as it is, without core metadata")
             return None
-        is_corrected = self._stack.metadata.correct(planned.project, file, metadata)
-        if is_corrected:
-            self.corrected.append(planned)
-        listed = file.core_metadata if isinstance(file.core_metadata, str) else None
-        if is_corrected or (listed is not None and hashlib.sha256(metadata).hexdigest() != listed):
-            self._reporter.note(f"{file.filename}: the upstream's .metadata is not the wheel's; the wheel's is kept")
-        return metadata
 
     # --- bytes kept -------------------------------------------------------------------------------------------------
     async def _keep(self, planned: PlannedFile, staged: StagedBlob, holding: Holding, metadata: bytes | None) -> None:
         try:
             await self._stack.blobs.keep(staged, holding, metadata)
-            self._durable.append((planned.file.identity, planned.project, holding))
+            self._durable.append(_Kept(planned, holding, metadata))
             self._settle()
             if not self._is_committing:
                 await self._commit()
@@ -190,16 +188,28 @@ class Transfer:
                         await self._is_enough.wait()
                 self._is_enough.clear()
                 rows, self._durable = self._durable, []
-                await asyncio.to_thread(self._record, rows)
-                self._count(rows)
+                self._count(rows, await asyncio.to_thread(self._record, rows))
         finally:
             self._is_committing = False
 
-    def _record(self, rows: list[tuple[str, NormalizedName, Holding]]) -> None:
-        """What they say of themselves is kept before they are held: a run that is killed between loses none of it."""
-        self._stack.metadata.keep_learned()
-        self._stack.holdings.record(rows)
+    def _record(self, rows: list[_Kept]) -> set[str]:
+        """What they say of themselves is kept before they are held: a run that is killed between loses none of it.
 
-    def _count(self, rows: list[tuple[str, NormalizedName, Holding]]) -> None:
-        self.held.update((identity, holding) for identity, _, holding in rows)
+        The identities of those of which something else was believed.
+        """
+        seen = [(kept.planned.project, kept.planned.file, kept.metadata) for kept in rows if kept.metadata is not None]
+        corrected = self._stack.metadata.said(seen)
+        self._stack.holdings.record([(kept.planned.file.identity, kept.planned.project, kept.holding) for kept in rows])
+        return corrected
+
+    def _count(self, rows: list[_Kept], corrected: set[str]) -> None:
+        for kept in rows:
+            file, holding = kept.planned.file, kept.holding
+            self.held[file.identity] = holding
+            if is_corrected := file.identity in corrected:
+                self.corrected.append(kept.planned)
+            is_listed = holding.metadata_sha256 is not None and isinstance(file.core_metadata, str)
+            if is_corrected or (is_listed and holding.metadata_sha256 != file.core_metadata):
+                told = "the upstream's .metadata is not the wheel's; the wheel's is kept"
+                self._reporter.note(f"{file.filename}: {told}")
         self._reporter.advance(len(rows))
