@@ -20,14 +20,19 @@ from urllib.parse import urlsplit
 
 from bench import peers, servers, wrk
 from bench.measure import RunError, run
+from bench.nginx import Served
 from bench.recipes import COLD_FILES, INSTALLED
 from bench.report import OURS, Figure, Report, fresh
 from bench.servers import HTML, JSON, Server
 from bench.serving import NGINX, skip, upstream
+from bench.upstream import Upstream
 
 NAMES = 700_000
 CLIENTS = 64
 FILES = 100_000
+PAGES = 60
+MIDDLE = (220, 440, 660)
+"""Files of pages that are just not long, that are long, and that are not even read by a worker."""
 SPARSE_BYTES = 2 << 30
 _LOAD_SECONDS = 10.0
 _MOST_MB = 120
@@ -231,6 +236,8 @@ def memory(runs: int) -> Report:
                     f"{loads[0].mb_s:,.0f} MB/s whole, {loads[1].mb_s:,.0f} MB/s as a range; {before:.0f} MB before"
                 )
                 report.figures.append(Figure("peak of a worker, 64 clients", server.peak_mb(), _MOST_MB, "MB"))
+            for files in MIDDLE:
+                report.figures.append(_peak_of_many(running, fresh(report.row, f"many-{files}"), files))
             _write_vast(running.pages)
             with servers.pypim(running.direct, fresh(report.row, "cache")) as server:
                 began = time.perf_counter()
@@ -245,20 +252,52 @@ def memory(runs: int) -> Report:
     return report
 
 
+def _peak_of_many(running: Served[Upstream], folder: Path, files: int) -> Figure:
+    """64 clients ask for 60 pages in all forms and encodings, first of an empty proxy and then of one that has them."""
+    names = [f"middle-{files}-{number}" for number in range(PAGES)]
+    for name in names:
+        _write_page(running.pages, name, files)
+    script = folder / "many.lua"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    asked = [(name, accept, coding) for name in names for accept in (JSON, HTML) for coding in ("identity", "gzip")]
+    table = ",".join(f'{{"/simple/{name}/","{accept}","{coding}"}}' for name, accept, coding in asked)
+    script.write_text(_LUA.replace("TABLE", table))
+    with servers.pypim(running.direct, folder) as server:
+        for _ in range(2):
+            wrk.load(server.simple, CLIENTS, _LOAD_SECONDS, script=script)
+        return Figure(f"peak of a worker, {PAGES} pages of {files} files", server.peak_mb(), _MOST_MB, "MB")
+
+
+_LUA = """
+local asked = {TABLE}
+math.randomseed(1)
+request = function()
+  local one = asked[math.random(#asked)]
+  return wrk.format("GET", one[1], {["Accept"] = one[2], ["Accept-Encoding"] = one[3]})
+end
+"""
+
+
 def _write_vast(folder: Path) -> None:
-    """A page as long as none is yet, in both forms."""
-    files = [_vast_file(number) for number in range(FILES)]
-    page = folder / "simple" / "vast"
+    """A page as long as none is yet."""
+    _write_page(folder, "vast", FILES)
+
+
+def _write_page(folder: Path, name: str, count: int) -> None:
+    """A page of so many files, in both forms."""
+    files = [_long_file(name, number) for number in range(count)]
+    page = folder / "simple" / name
     page.mkdir(parents=True, exist_ok=True)
-    document = {"meta": {"api-version": "1.4"}, "name": "vast", "files": files, "versions": []}
+    document = {"meta": {"api-version": "1.4"}, "name": name, "files": files, "versions": []}
     (page / "index.v1_json").write_text(json.dumps(document))
     links = "".join(f'<a href="{file["url"]}">{file["filename"]}</a><br>\n' for file in files)
     (page / "index.html").write_text(f"<!DOCTYPE html><html><body>\n{links}</body></html>\n")
 
 
-def _vast_file(number: int) -> dict[str, object]:
-    sha256 = hashlib.sha256(b"%d" % number).hexdigest()
-    filename = f"vast-{number // 4}.{number % 4}-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+def _long_file(name: str, number: int) -> dict[str, object]:
+    sha256 = hashlib.sha256(f"{name} {number}".encode()).hexdigest()
+    version, tags = f"{number // 4}.{number % 4}", "cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64"
+    filename = f"{name.replace('-', '_')}-{version}-{tags}.whl"
     return {
         "filename": filename,
         "url": f"https://files.example/packages/{sha256[:2]}/{sha256[2:4]}/{sha256[4:]}/{filename}",

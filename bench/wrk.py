@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.measure import RunError
 
@@ -35,11 +36,17 @@ def missing() -> str | None:
     return None if shutil.which("wrk") else "wrk is not installed; as root: sh tools/debian.sh"
 
 
-def load(url: str, connections: int, seconds: float, headers: Mapping[str, str] | None = None) -> Load:
-    """Ask for one URL over and over. Raises RunError where an answer was none, or an error."""
+def load(
+    url: str, connections: int, seconds: float, headers: Mapping[str, str] | None = None, script: Path | None = None
+) -> Load:
+    """Ask for one URL over and over, or for what a script of wrk says.
+
+    Raises RunError where an answer was none, or an error.
+    """
     named = [part for name, value in (headers or {}).items() for part in ("-H", f"{name}: {value}")]
     options = ["--latency", "--timeout", "30s", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
-    done = subprocess.run(["wrk", *options, *named, url], capture_output=True, text=True, check=False)
+    scripted = ["-s", str(script)] if script is not None else []
+    done = subprocess.run(["wrk", *options, *named, *scripted, url], capture_output=True, text=True, check=False)
     rate, transfer, slowest = (pattern.search(done.stdout) for pattern in (_RATE, _TRANSFER, _LATENCY))
     if done.returncode or rate is None or transfer is None or slowest is None:
         raise RunError(f"wrk {url}: {done.stdout}{done.stderr}")

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.clients.clients import Environment
 from tests.worlds.server import WorldServer
@@ -19,6 +20,10 @@ ServeWorld = Callable[..., WorldServer]
 # Whoever runs the tests in the background of a shell has Ctrl-C ignored, and so would every program that they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# That a machine is slow, or busy with other tests, is no fault of the program.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import sys
 import tempfile
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,9 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from pypim import __version__
-from pypim.config.asked import asked_of
 from pypim.config.environment import environment
-from pypim.config.model import Layout
+from pypim.config.model import HostedIndex, Layout
 from pypim.config.owners import owner_of
 from pypim.core.errors import InvalidConfig, InvalidUsage, NotFound, ProjectNotFound
 from pypim.core.freshness import Trust
@@ -25,10 +23,6 @@ from pypim.core.names import parse_name
 from pypim.core.policy import Policy
 from pypim.core.target import environments
 from pypim.core.urls import root_url, split_user_info
-from pypim.index.download import Downloads
-from pypim.index.gather import Gatherer
-from pypim.index.metadata import RemoteMetadata
-from pypim.index.sizes import RemoteSizes
 from pypim.store import atomic
 from pypim.store.apart import BlobsApart
 from pypim.store.audit import FileAudit
@@ -37,19 +31,19 @@ from pypim.store.catalog import Catalog
 from pypim.store.epochs import LocalEpochs, MemoryEpochs
 from pypim.store.keeping import Keeping
 from pypim.store.lock import StoreLock
+from pypim.store.lost import is_lost, refuse_lost
+from pypim.store.spare import Spare
 from pypim.store.tree import LocalTree
 from pypim.sync.model import Pattern, Request, Stack
 from pypim.sync.recall import inputs_of, recall
-from pypim.wiring_fetching import open_fetching
-from pypim.wiring_upstream import knowledge_of, layout_of, upstream_parts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from pypim.config.model import Config, MirrorIndex, ProxyIndex, Upstream
+    from pypim.index.gather import Gatherer
     from pypim.ports import (
         Accounts,
-        Audit,
         Epochs,
         Reporter,
     )
@@ -86,6 +80,8 @@ def run(work: Coroutine[object, object, _Result]) -> _Result:
         results.append(await work)
 
     if sys.platform == "win32":
+        import asyncio
+
         asyncio.run(main())
     else:
         import uvloop
@@ -138,28 +134,49 @@ class OpenStore(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def open_store(config: Config, *, writable: bool) -> Iterator[OpenStore]:
+def open_store(config: Config, *, writable: bool, frees: bool = False) -> Iterator[OpenStore]:
     """Open the catalog and the blobs; with `writable` under the store's lock.
 
-    Without it nothing in the store changes: what must be looked into on the way goes to a folder of its own, which is
+    With `frees` room may be made: where the disk is full, that of the spare file is there for it. Without
+    `writable` nothing in the store changes: what must be looked into on the way goes to a folder of its own, which is
     gone at the end. Raises Locked, StoreUnwritable, CorruptCatalog or SchemaTooNew.
     """
     path = config.store.path
     if writable:
         atomic.make_folder(path)
         atomic.make_folder(config.store.files)
-        with StoreLock(path), Catalog.open(path / CATALOG_NAME) as catalog, LocalEpochs.open(path) as epochs:
+        with ExitStack() as stack:
+            stack.enter_context(StoreLock(path))
+            refuse_lost_catalog(config)
+            spare = Spare(path)
+            spare.keep()
+            kept_back = stack.enter_context(spare.given_up_where_full()) if frees else 0
+            catalog = stack.enter_context(Catalog.open(path / CATALOG_NAME))
+            epochs = stack.enter_context(LocalEpochs.open(path))
             atomic.remove_temporaries(path)
             staging = path / STAGING_NAME
             blobs = LocalBlobs(config.store.files, staging, gather_seconds=_GATHER_SECONDS, keeping=Keeping(path))
+            blobs.kept_back_bytes = kept_back
             yield OpenStore(config, catalog, blobs, is_writable=True, epochs=epochs)
         return
     with (
-        tempfile.TemporaryDirectory(prefix="pypim-") as scratch,
+        _scratch() as scratch,
         Catalog.open(path / CATALOG_NAME, writable=False) as catalog,
     ):
-        blobs = LocalBlobs(config.store.files, Path(scratch))
+        blobs = LocalBlobs(config.store.files, scratch)
         yield OpenStore(config, catalog, blobs, is_writable=False, epochs=MemoryEpochs())
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder that is gone at the end; on a system that is read-only as a whole one that only needing it shows."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="pypim-")
+    except OSError:
+        yield Path(os.sep, "tmp", "pypim")
+        return
+    with folder as name:
+        yield Path(name)
 
 
 @contextmanager
@@ -170,11 +187,23 @@ def open_accounts(config: Config, *, writable: bool) -> Iterator[Accounts]:
     """
     if writable:
         atomic.make_folder(config.store.path)
+        refuse_lost_catalog(config)
     with Catalog.open(config.store.path / CATALOG_NAME, writable=writable) as catalog:
         yield catalog.accounts
 
 
-def audit_of(config: Config) -> Audit:
+def has_lost_catalog(config: Config) -> bool:
+    """Whether a store has no catalog, or an empty one."""
+    return is_lost(config.store.path / CATALOG_NAME)
+
+
+def refuse_lost_catalog(config: Config) -> None:
+    """Raise CorruptCatalog where a new catalog would take the place of one that had uploads, users or tokens."""
+    path, has_hosted = config.store.path, any(isinstance(one, HostedIndex) for one in config.indexes.values())
+    refuse_lost(path / CATALOG_NAME, path / AUDIT_NAME, config.store.files, has_hosted=has_hosted)
+
+
+def audit_of(config: Config) -> FileAudit:
     """The log of every write and refusal that concerns the server: that of `audit-log`, or of the store."""
     return FileAudit(config.server.audit_log or config.store.path / AUDIT_NAME)
 
@@ -193,8 +222,13 @@ async def open_stack(
     With `needs_pages_once` none stays in memory.
     With `Trust.KEPT` there is no client, but for a folder of this machine, which is nobody who could be asked.
     """
-    catalog, clock, upstream = store.catalog, SystemClock(), index.upstream
-    own = store.of(index)
+    from pypim.index.download import Downloads
+    from pypim.index.metadata import RemoteMetadata
+    from pypim.index.sizes import RemoteSizes
+    from pypim.wiring_fetching import open_fetching
+    from pypim.wiring_upstream import knowledge_of, upstream_parts
+
+    catalog, own, clock, upstream = store.catalog, store.of(index), SystemClock(), index.upstream
     path, remembers = store.config.store.path / CATALOG_NAME, not index.is_each_alone
     knowledge = knowledge_of(catalog, own, path, is_writable=store.is_writable, remembers=remembers)
     address = split_user_info(upstream.url)[0]
@@ -238,6 +272,8 @@ def gatherer_of(store: OpenStore, index: MirrorIndex, stack: Stack) -> Gatherer:
         hint = "Without --all, --pattern and names, `pypim metadata` reads what is asked for."
         message = f"{index.upstream.name} is a page that lists files, and has no page for a project"
         raise InvalidUsage(message, hint=hint)
+    from pypim.index.gather import Gatherer
+
     name, url = index.upstream.name, stack.upstream_url
     return Gatherer(name, url, stack.fetcher, store.of(index).facts, store.catalog.capabilities, stack.clock)
 
@@ -306,6 +342,8 @@ async def open_judge(
 
 def _plain_url(upstream: Upstream) -> str:
     """The URL of an upstream that is a Simple API for certain and wants no login; empty for others."""
+    from pypim.wiring_upstream import layout_of
+
     secrets = (upstream.username, upstream.password, upstream.token, upstream.client_certificate, upstream.proxy)
     is_plain = not any(one is not None for one in secrets) and upstream.ca_file is None and not upstream.headers
     return upstream.url if is_plain and layout_of(upstream) is Layout.SIMPLE else ""
@@ -321,6 +359,8 @@ def find_program(name: str) -> Path | None:
 
 def request_of(config: Config, index: MirrorIndex) -> Request:
     """What an index shall hold. Raises InvalidConfig or InvalidRequirement, with the file and line."""
+    from pypim.config.asked import asked_of
+
     targeted = environments(index.targets)
     asked = asked_of(config, index, targeted, environment())
     policy = Policy.compile(index.filters, f"indexes.{index.name}.filters")

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from pypim.ports import Fetcher, Reporter
 
 
+_SERVING_PATIENCE_SECONDS = 5.0
+"""So long may an upstream tell those to wait who have clients waiting; what comes after it, they are told."""
+
+
+def serving_options(upstream: Upstream) -> FetchOptions:
+    """How the server asks an upstream."""
+    return msgspec.structs.replace(fetch_options(upstream, environment()), longest_wait=_SERVING_PATIENCE_SECONDS)
+
+
 @asynccontextmanager
 async def open_fetching(
     upstream: Upstream, trust: Trust, reporter: Reporter

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import threading
+from contextlib import suppress
 from multiprocessing.sharedctypes import RawValue
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,11 @@ import msgspec
 from pypim.config.check import server_faults
 from pypim.config.environment import environment
 from pypim.config.load import load
-from pypim.core.errors import InvalidUsage, PypimError
+from pypim.core.errors import InvalidUsage, OutOfSpace, PypimError
 from pypim.net.listening import listen, listen_at_path
 from pypim.store import atomic
 from pypim.store.lock import StoreLock
-from pypim.wiring import run
+from pypim.wiring import audit_of, run
 from pypim.wiring_server import STAGING_NAME, open_app
 
 if TYPE_CHECKING:
@@ -100,9 +101,13 @@ def _make_way(config: Config) -> None:
 
 
 async def _try(config: Config) -> None:
-    """Open the application once: what is wrong with the store or an index is said here, and not by a worker."""
+    """Open the application once: what is wrong with the store or an index is said here, and not by a worker.
+
+    So is an audit log that cannot be written, save on a full disk: who could delete anything else?
+    """
     async with open_app(config):
-        pass
+        with suppress(OutOfSpace):
+            audit_of(config).try_to_open()
 
 
 class _Loader:

@@ -13,6 +13,7 @@ from pypim.core.freshness import Limits
 from pypim.index.behind import Later
 from pypim.index.believing import BeliefRules
 from pypim.index.long_pages import Bound
+from pypim.index.room import Room
 from pypim.sync.silent import SilentReporter
 from pypim.wiring_proxy import all_members, limits_of
 
@@ -32,6 +33,8 @@ _log = logging.getLogger("pypim.server")
 LISTS_NAME = "lists"
 PAGES_NAME = "pages"
 ANSWERS_NAME = "answers"
+_MOST_ON_THEIR_WAY_BYTES = 1 << 20
+"""Of documents that become answers in a worker at a time; until then, each takes some eight times its length."""
 
 
 class Shared(Protocol):
@@ -69,10 +72,12 @@ class Shared(Protocol):
 class LongPage(NamedTuple):
     """From when on a page is long: what more than that takes, a worker must not have in memory."""
 
-    most_bytes: int = 512 << 10
+    most_bytes: int = 128 << 10
     """Of an upstream's document."""
-    most_files: int = 1000
+    most_files: int = 250
     """Of a page of our own."""
+    most_read_bytes: int = 256 << 10
+    """Of an upstream's document that a worker reads all the same: it asks for many at once, and makes nothing of it."""
 
 
 class Long(NamedTuple):
@@ -141,14 +146,16 @@ def long_pages(config: Config, shared: Shared, stack: AsyncExitStack, limit: Lon
             return shared.path / ANSWERS_NAME
         return shared.path / PAGES_NAME / _folder_name(config, shared, config.indexes[index])
 
-    pages = LongPages(Scribe("pypim.wiring_long", pickle.dumps(config)), folder_of, shared.turns, shared.clock)
+    scribe = Scribe("pypim.wiring_long", pickle.dumps(config))
+    pages = LongPages(scribe, folder_of, shared.turns, shared.clock, Room(_MOST_ON_THEIR_WAY_BYTES))
     stack.push_async_callback(pages.close)
     return Long(limit, pages)
 
 
 def bound_of(long: Long, index: str) -> Bound:
     """What holds for the pages of a proxy."""
-    return Bound(long.limit.most_bytes, partial(long.pages.renew, index))
+    limit = long.limit
+    return Bound(limit.most_bytes, limit.most_read_bytes, partial(long.pages.renew, index), long.pages.room)
 
 
 def _folder_name(config: Config, shared: Shared, index: Index) -> str:

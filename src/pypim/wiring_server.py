@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from pypim.config.access import fetch_options
-from pypim.config.environment import environment
 from pypim.config.model import GroupIndex as GroupConfig
 from pypim.config.model import HostedIndex as HostedConfig
 from pypim.config.model import MirrorIndex, Overwrite, Read
@@ -24,6 +22,7 @@ from pypim.core.patterns import ProjectPatterns
 from pypim.core.upload import UploadPolicy
 from pypim.index.group import GroupIndex, Member
 from pypim.index.hosted import HostedIndex
+from pypim.index.long_pages import FileBound
 from pypim.index.provenance import RemoteProvenance
 from pypim.index.proxy import ProxyIndex, ProxyParts
 from pypim.index.published import PublishedIndex
@@ -36,10 +35,11 @@ from pypim.store.epochs import LocalEpochs
 from pypim.store.keeping import Keeping
 from pypim.store.own import own_folder
 from pypim.store.ready import try_store
+from pypim.store.spare import Spare
 from pypim.store.turns import LocalTurns
 from pypim.web.audited import LoudAudit
-from pypim.wiring import CATALOG_NAME, SystemClock, audit_of
-from pypim.wiring_fetching import Paces, open_file_hosts
+from pypim.wiring import CATALOG_NAME, SystemClock, audit_of, refuse_lost_catalog
+from pypim.wiring_fetching import Paces, open_file_hosts, serving_options
 from pypim.wiring_proxy import catalogs_of, owners_of, proxy_settings
 from pypim.wiring_ready import LogReporter, Long, LongPage, bound_of, long_pages, prepare_lists
 from pypim.wiring_told import StoreTelling
@@ -159,9 +159,13 @@ def _open_stack(config: Config, stack: ExitStack) -> ServerStack:
     path = config.store.path
     atomic.make_folder(path)
     atomic.make_folder(config.store.files)
-    reader = stack.enter_context(Catalog.open(path / CATALOG_NAME))
-    writer = stack.enter_context(Catalog.open(path / CATALOG_NAME))
-    teller = stack.enter_context(Catalog.open(path / CATALOG_NAME))
+    refuse_lost_catalog(config)
+    spare = Spare(path)
+    spare.keep()
+    with spare.given_up_where_full():  # a server on a full disk must start: who could delete anything else?
+        reader = stack.enter_context(Catalog.open(path / CATALOG_NAME))
+        writer = stack.enter_context(Catalog.open(path / CATALOG_NAME))
+        teller = stack.enter_context(Catalog.open(path / CATALOG_NAME))
     background, reading = BackgroundThread("writer"), BackgroundThread("reader")
     stack.callback(background.close)
     stack.callback(reading.close)
@@ -210,14 +214,14 @@ async def _open_indexes(config: Config, shared: ServerStack, stack: AsyncExitSta
 
 
 async def _open_index(index: Index, shared: ServerStack, others: dict[str, Served], stack: AsyncExitStack) -> Served:
-    most_files = None if shared.long is None else shared.long.limit.most_files
+    bound = None if shared.long is None else FileBound(shared.long.limit.most_files, shared.long.pages.room)
     match index:
         case MirrorIndex():
             serving = shared.reader.of(shared.owners[index.name]).serving
-            return PublishedIndex(index.name, serving, shared.blobs, shared.epochs, most_files)
+            return PublishedIndex(index.name, serving, shared.blobs, shared.epochs, bound)
         case HostedConfig():
             hosted = shared.reader.hosted
-            return HostedIndex(index.name, hosted, shared.blobs, shared.epochs, index.reserved, most_files)
+            return HostedIndex(index.name, hosted, shared.blobs, shared.epochs, index.reserved, bound)
         case GroupConfig():
             return GroupIndex(index.name, [_member(others[name]) for name in index.members], index.merged)
         case ProxyConfig():
@@ -252,7 +256,7 @@ def _member(served: Served) -> Member:
 
 async def _open_proxy(index: ProxyConfig, shared: ServerStack, stack: AsyncExitStack) -> ProxyIndex:
     upstream = index.upstream
-    options = fetch_options(upstream, environment())
+    options = serving_options(upstream)
     pace = shared.paces.pace(upstream, options)
     settings = proxy_settings(index)
     owner = shared.owners[index.name]

@@ -6,13 +6,14 @@ A worker that dies is started anew, after longer and longer pauses where it dies
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
@@ -35,6 +36,8 @@ _FUTILE_STARTS = 2
 """For each worker, before a server of which none has ever been ready gives up."""
 _MOST_HEADER_BYTES = 256 << 10
 """Of all headers of a request; granian answers more with a 431."""
+_SEND_BUFFER_BYTES = 64 << 10
+"""Of each answer over HTTP/2, of which one connection may have very many that nobody takes."""
 _TOLD = "Application callable raised an exception"
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -66,6 +69,12 @@ class Supervisor(MPServer):
                 http=HTTPModes.auto if settings.tls_certificate else HTTPModes.http1,
                 http1_settings=HTTP1Settings(
                     header_read_timeout=int(settings.header_timeout * 1000), max_buffer_size=_MOST_HEADER_BYTES
+                ),
+                http2_settings=HTTP2Settings(
+                    keep_alive_interval=int(settings.header_timeout * 1000),
+                    keep_alive_timeout=math.ceil(settings.header_timeout),
+                    max_headers_size=_MOST_HEADER_BYTES,
+                    max_send_buffer_size=_SEND_BUFFER_BYTES,
                 ),
                 websockets=False,
                 ssl_cert=settings.tls_certificate,

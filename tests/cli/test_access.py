@@ -229,6 +229,7 @@ def test_the_audit_log_has_every_change_and_no_secret(place: Place) -> None:
     assert [entry["action"] for entry in entries] == deeds
     assert {entry["outcome"] for entry in entries} == {"done"}
     assert all(entry["peer"].startswith("local") for entry in entries)
+    assert all(entry["time"].endswith("Z") for entry in entries), "as the server writes it"
     assert entries[2]["reason"] == entries[3]["reason"] == f"token {token_id}"
     assert secret not in text
     assert PASSWORD not in text

@@ -152,7 +152,7 @@ class TestErrors:
             (["plan", "flask=3.0", "--to", "m"], 2, "REQ 'flask=3.0'"),
             (["plan", "flask", "--platform", "lunix", "--to", "m"], 2, "--platform 'lunix'"),
             (["plan", "flask", "--python", "3,x", "--to", "m"], 2, "--python '3'"),
-            (["plan", "flask", "--upstream", "gopher://x", "--to", "m"], 2, "--upstream 'gopher'"),
+            (["plan", "flask", "--upstream", "gopher://x", "--to", "m"], 2, "--upstream gopher://x: "),
             (["plan", "flask", "--upstream", "notaurl", "--to", "m"], 2, "notaurl: there is no such folder"),
             (["plan", "flask", "--binary-only", "--source-only", "--to", "m"], 2, "exclude each other"),
             (["plan", "-r", "uv.lock", "--to", "m"], 2, "uv.lock"),

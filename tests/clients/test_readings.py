@@ -174,6 +174,23 @@ def test_requirements(index: Index, tmp_path: Path, ending: str) -> None:
         assert ("_2.0_" in pips[project]) is required.pip, required
 
 
+def test_markers(index: Index, tmp_path: Path) -> None:
+    """pip reads them for the Python that runs it, so only what any Python makes the same of is asked of it."""
+    for i, marked in enumerate(READINGS.markers):
+        project, needed = f"lib-{letters(i)}", f"dep{letters(i)}"
+        told = f"Metadata-Version: 2.1\nName: {project}\nVersion: 2.0\nProvides-Extra: x\n"
+        index.add_wheel(project, "2.0", f"{told}Requires-Dist: {needed}; {marked.text}\n")
+        index.add_wheel(needed, "1.0")
+    index.write()
+    theirs = index.uv([f"lib-{letters(i)}[x]" for i in range(len(READINGS.markers))], "3.12.0")
+    asked = [f"lib-{letters(i)}[x]" for i, marked in enumerate(READINGS.markers) if marked.pip is not None]
+    pip_download(index.url, asked, tmp_path / "taken").expect_ok()
+    pips = {file.name.partition("-")[0] for file in (tmp_path / "taken").iterdir()}
+    for i, marked in enumerate(READINGS.markers):
+        assert (f"dep{letters(i)}" in theirs) is marked.uv, marked
+        assert marked.pip is None or (f"dep{letters(i)}" in pips) is marked.pip, marked
+
+
 def test_names(index: Index, tmp_path: Path) -> None:
     """A file that is taken has another version than 1.0."""
     for i, named in enumerate(READINGS.names):

@@ -21,7 +21,9 @@ PYTHON = "3.12"
 
 def offered(listed: Listed, end: str, number: int) -> FileSpec:
     """A wheel that requires what only it does."""
+    told = f"Metadata-Version: 2.1\nName: lib{end}\nVersion: {listed.version}\nRequires-Dist: need-{end}-{number}\n"
     return FileSpec(
+        metadata=None if listed.version == "2.0" else told.encode(),
         filename=listed.filename.replace(listed.project, listed.project + end, 1),
         tags="-".join(listed.name.split("-")[-3:]),
         requires=(f"need-{end}-{number}",),

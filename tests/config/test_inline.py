@@ -82,6 +82,16 @@ def test_options_that_are_given_count_and_the_others_stay(tmp_path: Path) -> Non
     assert index.jobs == 3
 
 
+def test_no_limit_of_the_depth_takes_the_place_of_one(tmp_path: Path) -> None:
+    """`--max-depth 0` means no limit, and is not the same as to say nothing."""
+    _tell(tmp_path, Told(requirements=("flask",), max_depth=2))
+    _tell(tmp_path, Told(jobs=3))
+    assert load(config_path(tmp_path)).chosen("main")[0].follow.max_depth == 2
+    _tell(tmp_path, Told(max_depth=0))
+    assert load(config_path(tmp_path)).chosen("main")[0].follow.max_depth == 0
+    assert _tell(tmp_path, Told(max_depth=0)).changed == {}
+
+
 def test_requirements_files_are_added_by_their_absolute_path(tmp_path: Path) -> None:
     _tell(tmp_path, Told(requirement_files=("/srv/a.txt",)))
     _tell(tmp_path, Told(requirement_files=("/srv/b.txt", "/srv/a.txt")))

@@ -119,7 +119,7 @@ platforms = [
 ]
 markers.sys_platfrom = ["linux"]
 [targets.typed]
-python = [3.13]
+python = [3.10]
 [indexes.main]
 kind = "miror"
 upstream = "aa"
@@ -160,7 +160,7 @@ _EXPECTED = [
     (11, "'3,12': this is not a Python version"),
     (14, "'lunix': this is not a platform"),
     (16, "this is not a marker variable. Did you mean sys_platform"),
-    (18, 'expected a string, found a number: write it as "3.13"'),
+    (18, 'expected a string, found a number: write it as "3.10"'),
     (20, "unknown kind 'miror', did you mean 'mirror'?"),
     (21, "unknown upstream 'aa', did you mean 'a'?"),
     (22, "unknown key 'upstrem', did you mean 'upstream'?"),

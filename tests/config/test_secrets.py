@@ -55,6 +55,21 @@ def test_nothing_that_is_shown_holds_a_secret(tmp_path: Path) -> None:
     assert shown(config)["upstreams"]["internal"]["password"] == "file:secret.txt"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'url = "gopher://me:hidden@index.example/"',
+        'url = "file://me:hidden@index.example/"',
+        'url = "https://me:hidden@index.example:port/"',
+        'url = "pypi"\nfile-hosts = ["https://me:hidden@mirror.example/"]',
+    ],
+)
+def test_no_fault_of_an_address_shows_its_password(tmp_path: Path, line: str) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        load_text(f"[upstreams.internal]\n{line}\n[indexes.main]\n", tmp_path / "pypim.toml")
+    assert "hidden" not in str(caught.value)
+
+
 def test_netrc_is_where_its_variable_says(tmp_path: Path) -> None:
     upstream = load_text("[indexes.main]\n", tmp_path / "pypim.toml").upstreams["pypi"]
     (tmp_path / "mine").touch()
@@ -65,7 +80,7 @@ def test_netrc_is_where_its_variable_says(tmp_path: Path) -> None:
 def test_masking_leaves_other_urls_alone() -> None:
     assert masked_url("https://index.example/simple/") == "https://index.example/simple/"
     assert masked_url("https://me:x@index.example:81/s/") == "https://me:********@index.example:81/s/"
-    assert masked_url("https://me@index.example/") == "https://me@index.example/"
+    assert masked_url("https://token@index.example/") == "https://********@index.example/", "tokens are sent as names"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the rights of folders are those of POSIX here")

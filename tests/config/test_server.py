@@ -396,6 +396,22 @@ def test_no_index_takes_a_path_of_the_server(name: str) -> None:
         load_text(f'[indexes."{name}"]\n', Path("pypim.toml"))
 
 
+@pytest.mark.parametrize(
+    ("line", "limit"),
+    [
+        ("request-timeout = 1e308", "<= 86400"),
+        ("request-timeout = 10000000", "<= 86400"),
+        ("header-timeout = 1e300", "<= 86400"),
+        ("backlog = 9999999999", "<= 65535"),
+        ("workers = 100000", "<= 256"),
+    ],
+)
+def test_no_number_is_larger_than_the_system_takes(line: str, limit: str) -> None:
+    """Sockets count milliseconds and connections with 32 bits, and a process has so many files."""
+    with pytest.raises(InvalidConfig, match=limit):
+        load_text(f"[server]\n{line}\n", Path("pypim.toml"))
+
+
 def test_a_certificate_needs_its_key() -> None:
     with pytest.raises(InvalidConfig, match=r"server\.tls-certificate: a certificate needs its key"):
         load_text('[server]\ntls-certificate = "server.pem"\n', Path("pypim.toml"))

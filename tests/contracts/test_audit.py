@@ -43,6 +43,8 @@ def test_every_entry_is_one_line_behind_the_others(audit: tuple[Audit, Callable[
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:
     """Also where an older pypim, or whoever rotates it, made it for others as well."""
     path = tmp_path / "audit.jsonl"
+    FileAudit(path).try_to_open()
+    assert path.read_bytes() == b""
     FileAudit(path).append(entry("one"))
     assert path.stat().st_mode & 0o777 == 0o600
     path.chmod(0o644)

@@ -53,6 +53,15 @@ def test_an_index_without_a_finished_generation_has_no_current_one(generations: 
     assert generations.current("main") is None
 
 
+def test_every_index_with_a_finished_generation_is_known(generations: Generations) -> None:
+    """Nobody else knows of an index that was taken out of the configuration."""
+    assert generations.indexes() == []
+    generations.begin("unfinished", values.selection(), 1.0)
+    for name in ("main", "beside", "main"):
+        generations.finish(generations.begin(name, EMPTY, 1.0), 2.0)
+    assert generations.indexes() == ["beside", "main"]
+
+
 @pytest.mark.parametrize("selection", [EMPTY, values.selection()], ids=["empty", "full"])
 def test_the_selection_comes_back_equal(generations: Generations, selection: Selection) -> None:
     begun = generations.begin("main", selection, 1.0)

@@ -55,6 +55,10 @@ def place(site: Site, *holdings: Holding) -> None:
     site.tree.place(iter(holdings))
 
 
+def test_it_says_where_it_is(site: Site) -> None:
+    assert site.tree.where == str(site.folder)
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 def test_placed_files_stand_under_their_paths_with_their_metadata(site: Site) -> None:
     place(site, WHEEL, SDIST)

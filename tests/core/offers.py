@@ -97,6 +97,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     is_named: bool = True
     locked: tuple[str, ...] | None = None
     """The file names that a lock names of the release that the requirement pins."""
+    file: str = ""
+    """The requirements file that names it beside others."""
 
     def root(self) -> Root:
         """As the closure wants it."""
@@ -114,6 +116,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
             text=self.rule or line.text,
             is_named=self.is_named,
             locked=None if self.locked is None else self._locked(parse_name(requirement.name), requirement.specifier),
+            file=self.file,
         )
 
     def _locked(self, project: NormalizedName, specifier: SpecifierSet) -> LockedRelease:

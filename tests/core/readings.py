@@ -24,6 +24,17 @@ class Required(msgspec.Struct, frozen=True, rename="kebab"):
     pip: bool
 
 
+class Marked(msgspec.Struct, frozen=True):
+    """A marker, and for whom it holds, for Python 3.12.0 on Linux and with the extra x.
+
+    What it means to pip (None) depends on the Python that runs it, or it gives up.
+    """
+
+    text: str
+    uv: bool
+    pip: bool | None
+
+
 class Named(msgspec.Struct, frozen=True):
     """The name of a file of the project lib-X, and who takes it."""
 
@@ -47,6 +58,7 @@ class Readings(msgspec.Struct, frozen=True, rename="kebab"):
     pythons: tuple[str, ...]
     requires_python: tuple[Bound, ...]
     requirements: tuple[Required, ...]
+    markers: tuple[Marked, ...]
     names: tuple[Named, ...]
     metadata: tuple[Described, ...]
 

@@ -97,3 +97,11 @@ def test_a_file_whose_hash_is_listed_needs_no_limit() -> None:
     world = small({"a": {"1.0": Offer()}}, Asked(requirement="a==1.0", hashes=(wheel("a", "1.0"), A)))
     selection, _ = drive(world)
     assert [file.allowed_hashes for release in selection.releases for file in release.files] == [()]
+
+
+def test_without_a_hash_another_size_shows_that_it_is_another_file() -> None:
+    held = values.holding(CONTENT, "a-1.0.tar.gz")
+    for size, is_same in ((len(CONTENT), True), (None, True), (len(CONTENT) + 1, False)):
+        assert admits(values.dist_file("a-1.0.tar.gz", sha256=None, size=size), held) is is_same
+    hashed = values.dist_file("a-1.0.tar.gz", sha256=held.blob.sha256, size=len(CONTENT) + 1)
+    assert admits(hashed, held), "a hash tells more than a size"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 from pypim.core.closure import WantMetadata, WantPage
@@ -191,6 +193,16 @@ def test_what_was_learned_for_a_root_with_hashes_counts_for_others_too() -> None
     world = small({"a": {"1.0": [], "2.0": silent}, "b": {"1.0": ["a"]}}, limited, "b", targets=pythons("3.12"))
     for order in (first, last, *map(shuffled, range(10))):
         assert releases_of(choose(world, order)) == ["a 1.0", "b 1.0"]
+
+
+def test_files_stand_as_on_the_page_also_where_one_root_limits_them_to_a_hash() -> None:
+    """Of wheels that are alike pip takes the one that stands last."""
+    names = [wheel("a", "1.0", "py2.py3-none-any"), wheel("a", "1.0")]
+    roots = (Asked(requirement="a", hashes=(names[0],)), Asked(requirement="a"))
+    for order, versions in itertools.product((roots, roots[::-1]), ("newest", "resolve")):
+        following = msgspec.convert({"versions": versions}, Following)
+        (release,) = choose(small({"a": dict.fromkeys(names, ())}, *order, dependencies=following)).releases
+        assert [file.filename for file in release.files] == names
 
 
 def test_a_shorter_way_found_late_is_followed_further() -> None:

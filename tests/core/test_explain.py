@@ -9,7 +9,7 @@ from pypim.core.explain import explain_files, explain_unsatisfied
 from pypim.core.model import ProjectStatus
 from pypim.core.names import parse_name
 from pypim.core.policy import Filters
-from pypim.core.rules import parse_rule
+from pypim.core.rules import constrained, parse_rule
 from pypim.core.selection import ProblemKind
 from tests.core.offers import Offer, World, pythons, small, wheel
 
@@ -55,6 +55,15 @@ WORLDS: list[tuple[dict[str, Offer], str, str]] = [
 @pytest.mark.parametrize(("files", "rule", "expected"), WORLDS)
 def test_why_nothing_satisfies_a_rule(files: dict[str, Offer], rule: str, expected: str) -> None:
     assert reason(small({"a": files}, targets=LINUX), rule) == (ProblemKind.UNSATISFIED, expected)
+
+
+def test_a_constraint_is_named_where_nothing_matches_with_it() -> None:
+    """Who reads that nothing matches `==1.0` beside a newest release 1.0 must see what else is asked for."""
+    page = small({"a": {"1.0": []}}).page(A)
+    assert page is not None
+    rule = constrained(parse_rule("==1.0", "requirements.txt:1"), SpecifierSet("<1"))
+    told = explain_unsatisfied(small({"a": {"1.0": []}}).chooser().candidates(page), rule, 1)
+    assert told == (ProblemKind.UNSATISFIED, "no release matches under the constraint <1; the newest is 1.0")
 
 
 def test_filters_that_take_away_every_match_are_named_the_most_frequent_first() -> None:

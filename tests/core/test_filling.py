@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 from packaging.utils import NormalizedName
@@ -85,3 +87,19 @@ def test_another_file_is_not_found() -> None:
         assert file_named(listed, asked) is None
     locked = msgspec.structs.replace(listed, status=ProjectStatus.QUARANTINED)
     assert file_named(locked, "foo-1.0-py2.7.egg") is None
+
+
+@pytest.mark.parametrize("part", [" ", "\t", "-", "a -", "a #", "[", "a\\\n"])
+def test_no_line_takes_long_to_read(part: str) -> None:
+    """Anybody may send one of a megabyte: of blanks it took an hour."""
+    began = time.monotonic()
+    found = read_wanted((part * 1_000_000)[:1_000_000] + "\nflask>=1 # why\n")
+    assert time.monotonic() - began < 5
+    assert [one.text for one in found if isinstance(one, Wanted)][-1:] == ["flask>=1"]
+
+
+def test_a_line_that_is_too_long_is_unusable() -> None:
+    hashes = " ".join(f"--hash=sha256:{number:064x}" for number in range(400))
+    found = read_wanted(f"flask==1.0 {hashes}\nflask==2.0 {hashes} {hashes}\n")
+    assert [type(one) for one in found] == [Wanted, Unusable]
+    assert found[1] == Unusable("line 2", "it has more than 32,768 characters")

@@ -7,7 +7,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
 
-from pypim.core.markers import Comparison, Logical, Unreadable, compile_marker, evaluate
+from pypim.core.marker_tree import Comparison, Logical, Unreadable, compile_marker
+from pypim.core.markers import evaluate
 from pypim.core.target import Environment, TargetSpec, environments
 
 

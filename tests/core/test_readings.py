@@ -5,14 +5,18 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
+from pypim.core.candidates import Chooser
 from pypim.core.filenames import FileKind, parse_filename
 from pypim.core.lenient import parse_requirement
+from pypim.core.markers import differs_for_uv
 from pypim.core.metadata import parse_metadata
 from pypim.core.model import CoreMetadata, DistFile, MetadataSource
-from pypim.core.names import parse_name, parse_safe_filename
+from pypim.core.names import normalize_extra, parse_name, parse_safe_filename
+from pypim.core.policy import Filters, Policy
 from pypim.core.readings import Reading, allows_python, is_read_apart, refuses, takes_bound, takes_name
 from pypim.core.target import Environment, TargetSpec, environments, wheel_rank
-from tests.core.readings import READINGS, Bound, Described, Named, Required
+from tests.core.offers import NOW
+from tests.core.readings import READINGS, Bound, Described, Marked, Named, Required
 
 PROJECT = parse_name("lib-x")
 
@@ -57,6 +61,25 @@ def test_a_requirement(required: Required) -> None:
         assert is_taken(metadata, Reading.UV) is is_for_uv
         assert is_taken(metadata, Reading.PIP) is required.pip
         assert is_taken(metadata, Reading.BOTH) is (is_for_uv and required.pip)
+
+
+@pytest.mark.parametrize("marked", READINGS.markers, ids=lambda marked: marked.text)
+def test_a_marker(marked: Marked) -> None:
+    """uv leaves out what makes no sense to it; what either wants is held where nobody is named."""
+    required = parse_requirement(f"dep; {marked.text}")
+    assert required is not None
+    assert not required.is_beyond_uv
+    found = {}
+    for reading in (Reading.UV, Reading.PIP, Reading.BOTH, None):
+        chooser = Chooser([machine("3.12.0")], Policy.compile(Filters(), ""), NOW, reading)
+        masks = [
+            chooser.marker_masks(required.marker, extras) for extras in (frozenset(), frozenset({normalize_extra("x")}))
+        ]
+        found[reading] = any(certain | is_open for certain, is_open in masks)
+    assert found[Reading.UV] is marked.uv
+    assert found[Reading.PIP] is marked.pip or marked.pip is None
+    assert found[Reading.BOTH] is found[None] is (found[Reading.UV] or found[Reading.PIP])
+    assert required.marker is None or differs_for_uv(required.marker) or found[Reading.UV] is found[Reading.PIP]
 
 
 @pytest.mark.parametrize("named", READINGS.names, ids=lambda named: named.name)

@@ -7,7 +7,7 @@ import pytest
 from pypim.core.candidates import Chooser
 from pypim.core.library import Facts, Library
 from pypim.core.metadata import parse_metadata
-from pypim.core.model import DistFile, MetadataSource, Page
+from pypim.core.model import CoreMetadata, DistFile, MetadataSource, Page
 from pypim.core.names import parse_name, parse_safe_filename
 from pypim.core.policy import Filters, Policy
 from pypim.core.readings import Reading
@@ -16,7 +16,11 @@ from tests.core.offers import NOW
 from tests.core.wheels import PAIRS, Listed, Pair
 
 LIB = parse_name("lib")
-METADATA = parse_metadata(b"Metadata-Version: 2.1\nName: lib\nVersion: 2.0\n", MetadataSource.WHEEL)
+
+
+def told(version: str) -> CoreMetadata:
+    text = f"Metadata-Version: 2.1\nName: lib\nVersion: {version}\n"
+    return parse_metadata(text.encode(), MetadataSource.WHEEL)
 
 
 def taken(wheels: list[Listed], reading: Reading) -> str | None:
@@ -34,7 +38,7 @@ def taken(wheels: list[Listed], reading: Reading) -> str | None:
     facts = Facts(None)
     library = Library(facts, Chooser(machine, Policy.compile(Filters(), ""), NOW, reading), {}, reading)
     facts.pages[LIB] = Page(name=LIB, files=files)
-    facts.metadata.update((file.identity, METADATA) for file in files)
+    facts.metadata.update((file.identity, told(one.version)) for file, one in zip(files, wheels, strict=True))
     universe = library.universe(LIB)
     assert universe is not None
     assert list(library.examine(universe, 0, 1)) == []

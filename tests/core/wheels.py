@@ -17,6 +17,8 @@ class Listed(msgspec.Struct, frozen=True):
     yanked: bool = False
     python: str | None = None
     """The Requires-Python on the page."""
+    version: str = "2.0"
+    """The Version in its METADATA."""
 
     @property
     def filename(self) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CATALOG = ("catalog.sqlite", "catalog.sqlite-wal")
-_IGNORED = ("catalog.sqlite-shm",)
+_IGNORED = ("catalog.sqlite-shm", "spare")
 VARIANTS = 3
 """Nothing but what was synced; every name, but what was not synced torn; and a mixture."""
 

@@ -38,6 +38,10 @@ def destroy_nothing(catalog: Path) -> None:
     catalog.unlink()
 
 
+def destroy_content(catalog: Path) -> None:
+    catalog.write_bytes(b"")
+
+
 def destroy_header(catalog: Path) -> None:
     catalog.write_bytes(bytes(100) + catalog.read_bytes()[100:])
 
@@ -60,7 +64,16 @@ def destroy_all(catalog: Path) -> None:
     catalog.write_bytes(b"this is no database, and it is long enough to be looked at as one" * 100)
 
 
-DESTROYERS = [destroy_nothing, destroy_header, destroy_first_page, destroy_half, destroy_middle, destroy_all]
+DESTROYERS = [
+    destroy_nothing,
+    destroy_content,
+    destroy_header,
+    destroy_first_page,
+    destroy_half,
+    destroy_middle,
+    destroy_all,
+]
+LOST = [destroy_nothing, destroy_content]
 
 
 # --- a mirror ---------------------------------------------------------------------------------------------------------
@@ -88,6 +101,27 @@ def test_a_mirror_is_had_back_without_a_download(
     assert sorted(folder.glob("packages/**/*.*")) == before
     assert violations(Parts.inline(folder), is_finished=True) == []
     assert pypim("doctor", "--offline", "--to", folder).expect().stdout
+
+
+@pytest.mark.parametrize("destroy", LOST)
+def test_a_prune_deletes_nothing_where_the_catalog_is_lost(
+    serve: ServeWorld, tmp_path: Path, destroy: Callable[[Path], None]
+) -> None:
+    """To a new catalog every file is a stray."""
+    server = serve(FIRST)
+    folder = tmp_path / "m"
+    pypim("sync", "app", "gone", "--upstream", server.url, "--to", folder).expect()
+    before = sorted(folder.glob("packages/**/*.*"))
+    destroy(folder / ".pypim/catalog.sqlite")
+    assert "lost" in pypim("doctor", "--offline", "--to", folder).expect(8).stdout
+    for arguments in (["--dry-run"], []):
+        assert "run `pypim sync" in pypim("prune", "--to", folder, *arguments).expect(8).stderr
+    assert sorted(folder.glob("packages/**/*.*")) == before
+    server.forget_requests()
+    pypim("sync", "--to", folder).expect()
+    assert not server.asked("/packages/*.whl")
+    pypim("prune", "--to", folder).expect()
+    assert sorted(folder.glob("packages/**/*.*")) == before
 
 
 def test_the_damaged_catalog_is_kept_and_a_whole_one_is_left_alone(serve: ServeWorld, tmp_path: Path) -> None:
@@ -226,6 +260,20 @@ def test_a_hosted_index_is_had_back(tmp_path: Path, destroy: Callable[[Path], No
     assert rebuilt["users"] == (["alice"] if has_rows else rebuilt["users"])
     if has_rows:
         assert index["from_audit"] == 0
+    shelf.check_whole()
+
+
+@pytest.mark.parametrize("destroy", LOST)
+@pytest.mark.parametrize("command", ["serve --port 0", "token create --may read", "prune", "verify --repair"])
+def test_no_new_catalog_takes_the_place_of_one_that_had_uploads_or_users(
+    tmp_path: Path, destroy: Callable[[Path], None], command: str
+) -> None:
+    """A server without its users would be open to everybody; a prune would delete what nobody can fetch again."""
+    shelf = Shelf(tmp_path / "server")
+    destroy(shelf.catalog)
+    refused = pypim("-c", shelf.config, *command.split()).expect(8)
+    assert "pypim doctor --rebuild" in refused.stderr
+    shelf.rebuild(status=0 if destroy is destroy_nothing else 1)
     shelf.check_whole()
 
 

@@ -243,6 +243,13 @@ def test_a_full_disk_is_found_out_before_anybody_writes(tmp_path: Path) -> None:
     in_namespace(FULL.format(folder=folder, python=sys.executable, out=out))
 
 
+@pytest.mark.skipif(not can_mount(), reason="this user may not mount")
+def test_a_full_disk_is_freed_with_pypim_alone(serve: ServeWorld, tmp_path: Path) -> None:
+    """Deleting writes, too; what is kept back for that is enough, each time that the disk is full again."""
+    server = serve(WORLD)
+    in_namespace(f'"{sys.executable}" -m tests.faults.full_disk "{tmp_path}" "{server.url}"')
+
+
 def test_what_the_database_says_beyond_its_codes_is_a_fault_of_the_store(tmp_path: Path) -> None:
     """No bare 500 and no word of the driver's classes; a mistake of our own stays what it is."""
     import sqlite3

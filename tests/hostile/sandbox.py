@@ -48,7 +48,7 @@ publish = "mirror"
 _ALLOWED = re.compile(
     r"simple/([a-z0-9]+(-[a-z0-9]+)*/)?index\.(html|v1_json)"
     r"|packages/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/[A-Za-z0-9][^/\\\x00-\x1f\x7f]*"
-    r"|\.pypim/(catalog\.sqlite|epochs|keeping|lock|staging/[0-9a-f]{40}(-\d+)?\.part)"
+    r"|\.pypim/(catalog\.sqlite|epochs|keeping|lock|spare|staging/[0-9a-f]{40}(-\d+)?\.part)"
 )
 """The shapes of everything that a mirror may consist of."""
 _ELSEWHERE = [Path("/tmp/evil-9.0-py3-none-any.whl"), Path("/etc/evil-9.0-py3-none-any.whl")]

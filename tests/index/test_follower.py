@@ -416,6 +416,32 @@ async def test_that_an_older_list_has_not_changed_is_no_news(mirror: Mirror) -> 
         assert mirror.following.listed_of(url, [gone])[gone] == row
 
 
+async def test_an_older_list_that_names_the_same_is_taken_once_and_for_all(mirror: Mirror) -> None:
+    """The serial of a list in HTML is in its head alone: the list is the same, and what is new comes at once again."""
+    mirror.way = Way.HTML
+    page = b'<meta name="pypi:repository-version" content="1.0"><a href="a/">a</a>'
+    html = {"Content_Type": "text/html", "ETag": '"one"'}
+    async with Server() as server:
+        url = server.url + "/simple/"
+        older = answer(304, X_PyPI_Last_Serial="95")
+        more = answer(200, page + b'<a href="b/">b</a>', X_PyPI_Last_Serial="96", Content_Type="text/html")
+        server.scripts["/simple/"] = [
+            answer(200, page, X_PyPI_Last_Serial="100", **html),
+            older,
+            older,
+            older,
+            older,
+            more,
+        ]
+        await mirror.update(url)
+        assert (await mirror.update(url)).outcome == "behind"
+        mirror.later(DAY + 1)
+        found = await mirror.update(url)
+        assert (found.outcome, found.serial) == ("unchanged", 95)
+        found = await mirror.update(url)
+        assert (found.outcome, found.new, found.serial) == ("changed", 1, 96)
+
+
 @pytest.mark.parametrize("has_validators", [True, False])
 async def test_a_mass_deletion_is_none_the_less_one_in_a_list_that_has_not_changed(
     mirror: Mirror, *, has_validators: bool

@@ -216,6 +216,14 @@ async def test_an_upstream_that_is_down_is_a_fault_and_not_an_absence(serve: Ser
     assert kept.capabilities.capability("up", "ranges") is None
 
 
+async def test_one_odd_wheel_does_not_take_ranges_from_all_others(serve: ServeWorld, kept: Kept) -> None:
+    liar = FileSpec(metadata=b"Metadata-Version: 2.1\nName: other\nVersion: 1.0\n\n")
+    server = serve(world(liar), **NO_SIDECAR)
+    with pytest.raises(MetadataNotFound, match="metadata of other"):
+        await learn(kept, server)
+    assert kept.capabilities.capability("up", "ranges") is None
+
+
 async def test_metadata_of_another_project_is_worth_nothing(serve: ServeWorld, kept: Kept) -> None:
     liar = FileSpec(metadata=b"Metadata-Version: 2.1\nName: other\nVersion: 1.0\n\n")
     server = serve(world(liar))

@@ -79,6 +79,29 @@ async def test_what_stays_old_is_on_the_to_do_and_taken_with_a_flag_after_a_day(
         assert kept.backlog.todo("main") == {}
 
 
+async def test_what_was_taken_with_a_flag_is_asked_for_again_once_a_day(kept: Kept) -> None:
+    """The copy may be replaced at last without any change of the project, which nobody would tell."""
+    async with Server() as server:
+        require(kept, server.url + "/simple/", 9)
+        server.scripts[PATH] = OLD
+        await read(kept, server)
+        kept.clock.moment += timedelta(days=1)
+        await read(kept, server)
+        kept.clock.moment += timedelta(days=1)
+        item = kept.backlog.todo("main")[APP]
+        assert (item.is_accepted, item.is_due(kept.clock.moment.timestamp())) == (True, True)
+        asked = len(server.asked(PATH))
+        await read(kept, server)
+        assert len(server.asked(PATH)) == asked + 1, "nobody waits for it"
+        again = kept.backlog.todo("main")[APP]
+        assert (again.is_accepted, again.attempts, again.first_at) == (True, item.attempts + 1, item.first_at)
+        assert not again.is_due((kept.clock.moment + timedelta(hours=23)).timestamp())
+        assert again.is_due((kept.clock.moment + timedelta(days=1)).timestamp())
+        server.scripts[PATH] = NEW
+        assert len((await read(kept, server)).files) == 2
+        assert kept.backlog.todo("main") == {}
+
+
 async def test_the_newer_page_that_was_kept_is_not_replaced_by_an_old_copy(kept: Kept) -> None:
     async with Server() as server:
         url = server.url + "/simple/"
@@ -89,6 +112,21 @@ async def test_the_newer_page_that_was_kept_is_not_replaced_by_an_old_copy(kept:
         server.scripts[PATH] = OLD
         found = await read(kept, server)
         assert (found.last_serial, len(found.files)) == (9, 2)
+        response = kept.pages.response(url + "app/")
+        assert response is not None
+        assert b"app-2.0" in response.body
+
+
+async def test_a_page_is_kept_where_serials_went_back_for_good(kept: Kept) -> None:
+    """An upstream that was set up anew: what it lists now is what counts, whatever was known of higher serials."""
+    async with Server() as server:
+        url = server.url + "/simple/"
+        require(kept, url, 9)
+        server.scripts[PATH] = OLD.replace(b'"_last-serial": 5', b'"_last-serial": 9')
+        await read(kept, server)
+        require(kept, url, 3)
+        server.scripts[PATH] = NEW.replace(b'"_last-serial": 9', b'"_last-serial": 3')
+        assert len((await read(kept, server)).files) == 2
         response = kept.pages.response(url + "app/")
         assert response is not None
         assert b"app-2.0" in response.body
@@ -116,10 +154,40 @@ async def test_a_project_that_the_changelog_removed_is_gone_with_its_first_404(k
         require(kept, url, 9)
         server.scripts[PATH] = NEW
         await read(kept, server)
-        kept.following.keep_listed(url, [Listed(name=APP, serial=10, revision=2, is_gone=True)])
+        gone = Listed(name=APP, serial=10, revision=2, missing_since=1.0, misses=1, seen_at=1.0, is_gone=True)
+        kept.following.keep_listed(url, [gone])
+        for script in (NEW, answer(404)):
+            server.scripts[PATH] = script
+            with pytest.raises(ProjectNotFound):
+                await read(kept, server)
+            assert kept.backlog.todo("main") == {}
+            assert kept.following.listed_of(url, [APP])[APP].is_gone, "an old copy of its page brings nothing back"
+        server.scripts[PATH] = page(11, "app-3.0.tar.gz")
+        assert len((await read(kept, server)).files) == 1
+        assert not kept.following.listed_of(url, [APP])[APP].is_gone
+
+
+async def test_a_project_that_is_gone_by_its_page_alone_is_asked_for_again_once_a_day(kept: Kept) -> None:
+    """The changelog did not tell that it is gone, so it will not tell that it is back."""
+    kept.rules = FollowRules(patience=Patience(confirmations=1, confirmed_over_seconds=0.0))
+    async with Server() as server:
+        url = server.url + "/simple/"
+        require(kept, url, 9)
+        server.scripts[PATH] = NEW
+        await read(kept, server)
         server.scripts[PATH] = answer(404)
-        with pytest.raises(ProjectNotFound):
-            await read(kept, server)
+        for attempts in (1, 2, 3):
+            with pytest.raises(ProjectNotFound):
+                await read(kept, server)
+            item = kept.backlog.todo("main")[APP]
+            assert (item.code, item.is_accepted, item.attempts) == ("unconfirmed-absence", True, attempts)
+            with pytest.raises(ProjectNotFound):
+                await read(kept, server)
+            assert kept.backlog.todo("main")[APP] == item
+            kept.clock.moment += timedelta(days=1)
+            assert item.is_due(kept.clock.moment.timestamp())
+        server.scripts[PATH] = NEW
+        assert len((await read(kept, server)).files) == 2
         assert kept.backlog.todo("main") == {}
 
 
@@ -165,6 +233,28 @@ async def test_a_file_that_fails_does_not_set_the_time_back_that_a_page_has_been
         kept.backlog.keep_todo("main", [msgspec.structs.replace(item, code="upstream-unavailable", required_serial=8)])
         await read(kept, server)
         assert not kept.backlog.todo("main")[APP].is_accepted, "that was before its newest change"
+
+
+async def test_a_page_that_is_listed_and_never_there_is_taken_as_it_is_in_the_end(kept: Kept) -> None:
+    """After as many tries, over as much time, as it takes to believe that one is gone; a change begins anew."""
+    kept.rules = FollowRules(patience=Patience(confirmations=2, confirmed_over_seconds=3600.0))
+    async with Server() as server:
+        url = server.url + "/simple/"
+        require(kept, url, 9)
+        server.scripts[PATH] = answer(404)
+        for hours, attempts, is_accepted in ((0, 1, False), (0, 1, False), (2, 2, True), (0, 2, True), (48, 3, True)):
+            kept.clock.moment += timedelta(hours=hours)
+            with pytest.raises(ProjectNotFound):
+                await read(kept, server)
+            item = kept.backlog.todo("main")[APP]
+            assert (item.attempts, item.is_accepted) == (attempts, is_accepted)
+        require(kept, url, 10)
+        with pytest.raises(ProjectNotFound):
+            await read(kept, server)
+        assert not kept.backlog.todo("main")[APP].is_accepted
+        server.scripts[PATH] = page(10, "app-1.0.tar.gz")
+        assert len((await read(kept, server)).files) == 1
+        assert kept.backlog.todo("main") == {}
 
 
 @pytest.mark.parametrize(("missing", "is_gone"), [(30, False), (5, True)])

@@ -28,7 +28,7 @@ async def in_chunks(body: bytes, cuts: Sequence[int]) -> AsyncIterator[bytes]:
 BODIES = st.binary(max_size=3000) | st.binary(max_size=30).map(lambda piece: piece * 200_000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(BODIES, max_size=3), st.lists(st.integers(0, 10**6), max_size=8), st.booleans())
 async def test_what_was_compressed_comes_back_whatever_the_chunks(
     parts: list[bytes], cuts: list[int], is_zlib: bool
@@ -44,7 +44,7 @@ async def test_what_was_compressed_comes_back_whatever_the_chunks(
                 await read_body(in_chunks(body, cuts), name, "u", len(plain) - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "br", "GZIP ", "x"]))
 async def test_no_bytes_raise_anything_but_a_fault_of_the_upstream(body: bytes, encoding: str) -> None:
     with suppress(UpstreamFault):

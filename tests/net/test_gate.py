@@ -40,7 +40,7 @@ class Moment:
 
 
 @given(AMOUNTS, st.integers(1, 500), st.integers(1, 5000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_span_lets_more_through_than_the_rate_and_what_was_saved(
     steps: list[tuple[float, int]], per_second: int, most_saved: int
 ) -> None:
@@ -60,7 +60,7 @@ def test_no_span_lets_more_through_than_the_rate_and_what_was_saved(
 
 
 @given(AMOUNTS, st.integers(1, 500), st.integers(1, 5000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_nobody_waits_longer_than_needed(steps: list[tuple[float, int]], per_second: int, most_saved: int) -> None:
     """All that is taken takes at most its amount divided by the rate."""
     moment = Moment()

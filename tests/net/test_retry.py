@@ -52,6 +52,25 @@ async def test_the_fault_itself_is_raised_when_there_is_no_further_attempt(is_tr
     assert caught.value is fault
 
 
+@pytest.mark.parametrize(("asked_for", "longest", "naps"), [(5.0, 5.0, [5.0]), (6.0, 5.0, None), (6.0, None, [6.0])])
+async def test_nobody_waits_for_longer_than_is_allowed(
+    asked_for: float, longest: float | None, naps: list[float] | None
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    fault = UpstreamUnavailable("there", "busy", is_transient=True, retry_after_seconds=asked_for)
+    retrier = Retrier(4, sleep, longest_wait=longest)
+    if naps is None:
+        with pytest.raises(UpstreamUnavailable):
+            await retrier.pause(fault, 0)
+    else:
+        await retrier.pause(fault, 0)
+    assert waited == (naps or [])
+
+
 async def test_the_pace_is_kept_and_a_pause_is_no_credit() -> None:
     naps: list[float] = []
     moment = 100.0

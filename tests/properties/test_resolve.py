@@ -20,7 +20,7 @@ from packaging.version import Version
 from pypim.core.model import MetadataSource
 from pypim.core.target import TargetSpec
 from pypim.core.universe import Reading
-from tests.core.offers import Following, Offer, World, last, resolve, shuffled
+from tests.core.offers import Asked, Following, Offer, World, last, releases_of, resolve, shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -338,6 +338,25 @@ def test_the_order_of_answers_leaves_no_trace(world: World, seed: int) -> None:
     assert resolve(world, last)[1] == selection
     assert resolve(world, shuffled(seed))[1] == selection
     assert resolve(world, shuffled(seed + 100))[1] == selection
+
+
+@many
+@given(worlds(is_odd=True) | worlds(has_sdists=True))
+def test_a_line_of_a_file_is_resolved_as_it_is_by_itself(world: World) -> None:
+    """Where it takes the newest of everything, that is judged but once for all lines; the outcome is the same."""
+    lines = tuple(Asked(requirement=root, file="requirements.txt") for root in world.roots if isinstance(root, str))
+    alone, together = (resolve(one) for one in (world, msgspec.structs.replace(world, roots=lines)))
+    assert outcomes_of(together[0]) == outcomes_of(alone[0])
+    assert {*releases_of(alone[1])} <= {*releases_of(together[1])}
+
+
+def outcomes_of(resolution: Resolution) -> dict[tuple[object, ...], int]:
+    """What became of each root release in each reading, and in which environments."""
+    found: dict[tuple[object, ...], int] = {}
+    for pair in resolution.pairs:
+        key = (pair.root.text, *pair.release.key, pair.reading, pair.failure)
+        found[key] = found.get(key, 0) | pair.mask
+    return found
 
 
 @many

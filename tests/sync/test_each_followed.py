@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.conftest import ServeWorld
 from tests.sync.mirror import Document, Mirror, wheels
 from tests.worlds import faults
+from tests.worlds.pages import JSON_TYPE
 from tests.worlds.world import World, project, release
 
 WORLD = World.of(*(project(f"p{number}", "1.0") for number in range(6)))
@@ -113,6 +116,150 @@ def test_an_old_page_that_was_accepted_is_no_lack(serve: ServeWorld, mirror: Mir
         )
     assert complete(mirror)["missing"] == []
     mirror.sync()
+
+
+def test_an_old_page_that_was_accepted_is_followed_by_the_new_one_without_a_change(
+    serve: ServeWorld, mirror: Mirror
+) -> None:
+    """A cache between that catches up after days says so to nobody: the mirror asks again by itself."""
+    server = serve(WORLD, serials=True)
+    impatient = {**SOON, "stale-after": "0 seconds"}
+    mirror.configure(server.url, upstream=impatient, **ALL)
+    mirror.sync()
+    with urlopen(Request(f"{server.url}p3/", headers={"Accept": JSON_TYPE})) as answer:
+        old_copy, old_tag = faults.instead(answer.read(), JSON_TYPE), faults.changed_headers(etag='"old"')
+    server.world = server.world.releasing("p3", release("1.0"), release("2.0"))
+    server.misbehave("/simple/p3/", lambda response: old_tag(old_copy(response)))
+    mirror.sync()
+    assert mirror.published()["p3"] == wheels("p3 1.0")
+    assert complete(mirror)["missing"] == []
+    server.behave()
+    mirror.sync()
+    assert mirror.published()["p3"] == wheels("p3 1.0"), "it is asked for again a day later"
+    with closing(sqlite3.connect(mirror.store / "catalog.sqlite")) as catalog, catalog:
+        assert catalog.execute("UPDATE todo SET next_at = 1").rowcount == 1
+    mirror.sync()
+    assert mirror.published()["p3"] == wheels("p3 1.0", "p3 2.0")
+    assert todo_of(mirror) == []
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_what_is_gone_by_its_page_alone_is_asked_for_again(serve: ServeWorld, mirror: Mirror, *, follow: bool) -> None:
+    """A changelog that did not tell that it went does not tell that it is back, and the list is not read any more."""
+    server = serve(WORLD, serials=True)
+    mirror.configure(server.url, upstream=SOON, **{**ALL, "dependencies": {"follow": follow}})
+    mirror.run("update").expect()
+    with closing(sqlite3.connect(mirror.store / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE listed SET is_gone = 1, missing_since = 1, misses = 3 WHERE name = 'p3'")
+        catalog.execute(
+            "INSERT INTO todo (index_name, project, code, error, attempts, first_at, tried_at, next_at, is_accepted)"
+            " VALUES ('main', 'p3', 'unconfirmed-absence', 'x', 3, 1, 1, 1e11, 1)"
+        )
+    mirror.sync()
+    assert "p3" not in mirror.published()
+    assert not server.asked("/simple/p3/")
+    assert complete(mirror)["is_complete"]
+    assert "taken as it is" in mirror.run("status").expect().stdout
+    with closing(sqlite3.connect(mirror.store / "catalog.sqlite")) as catalog, catalog:
+        assert catalog.execute("UPDATE todo SET next_at = 1").rowcount == 1
+    mirror.sync()
+    assert mirror.published()["p3"] == wheels("p3 1.0")
+    assert todo_of(mirror) == []
+
+
+def test_what_is_asked_for_by_name_and_was_removed_is_named(serve: ServeWorld, mirror: Mirror) -> None:
+    """As by a mirror that begins now: nothing that cannot be had is passed over in silence."""
+    server = serve(WORLD, serials=True)
+    mirror.configure(server.url, upstream=SOON, **ALL, packages={"p3": "*"})
+    mirror.sync()
+    server.world = server.world.without("p3")
+    mirror.run("update", "--accept-removals").expect()
+    for _ in range(2):
+        report = mirror.sync(status=1)
+        assert [problem["project"] for problem in report["problems"]] == ["p3"]
+        assert "p3" not in mirror.published()
+        assert [one["project"] for one in complete(mirror, 1)["missing"]] == ["p3"]
+    server.world = server.world.having(project("p3", "2.0"))
+    assert mirror.sync()["problems"] == []
+    assert mirror.published()["p3"] == wheels("p3 2.0")
+
+
+@pytest.mark.parametrize("follow", [True, False])
+@pytest.mark.parametrize("is_rebuilt", [True, False])
+def test_what_was_removed_while_the_catalog_was_lost_leaves_the_tree(
+    serve: ServeWorld, mirror: Mirror, *, is_rebuilt: bool, follow: bool
+) -> None:
+    """No record tells of its page, and a prune deletes the files that it names; what only fails stays as it is."""
+    server = serve(WORLD, serials=True)
+    mirror.configure(server.url, upstream=SOON, **{**ALL, "dependencies": {"follow": follow}})
+    mirror.sync()
+    (mirror.store / "catalog.sqlite").unlink()
+    if is_rebuilt:
+        mirror.run("doctor", "--rebuild").expect()
+    server.world = server.world.without("p3")
+    if not follow:
+        server.misbehave("/simple/p4/", faults.status(500))
+    mirror.sync(status=0 if follow else 1)
+    assert sorted(mirror.tree.glob("simple/p3/*")) == []
+    assert len(list(mirror.tree.glob("simple/p4/*"))) == 2
+    server.behave()
+    with closing(sqlite3.connect(mirror.store / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE todo SET next_at = 1")
+    mirror.sync()
+    assert sorted(mirror.published()) == ["p0", "p1", "p2", "p4", "p5"]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_new_project_whose_page_is_not_there_yet_is_not_forgotten(
+    serve: ServeWorld, mirror: Mirror, *, follow: bool
+) -> None:
+    """A cache that was asked too early says so for a while, and no change of the project will tell that it is over."""
+    server = serve(WORLD, serials=True)
+    mirror.configure(server.url, upstream=SOON, **{**ALL, "dependencies": {"follow": follow}})
+    mirror.sync()
+    server.world = server.world.having(project("p9", "1.0"))
+    server.misbehave("/simple/p9/", faults.status(404))
+    mirror.sync(status=0 if follow else 1)
+    assert todo_of(mirror) == [("p9", "unconfirmed-absence")]
+    (missing,) = complete(mirror, 1)["missing"]
+    assert (missing["project"], missing["reason"]) == ("p9", "p9: it is listed, and its page is not there (404)")
+    server.behave()
+    with closing(sqlite3.connect(mirror.store / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE todo SET next_at = 1")
+    mirror.sync()
+    assert mirror.published()["p9"] == wheels("p9 1.0")
+    assert todo_of(mirror) == []
+
+
+@pytest.mark.parametrize("follow", [True, False])
+@pytest.mark.parametrize("format_", ["json", "html_only"])
+def test_pages_tell_what_has_changed_where_a_list_has_names_alone(
+    serve: ServeWorld, mirror: Mirror, format_: str, *, follow: bool
+) -> None:
+    """As PEP 691 has it: serials are the warehouse's own. Where nothing tells of a change, there may be one."""
+    server = serve(WORLD, serials=False, **({} if format_ == "json" else {"format": format_}))
+    mirror.configure(server.url, **{**ALL, "dependencies": {"follow": follow}})
+    mirror.sync()
+    server.world = server.world.releasing("p3", release("1.0"), release("2.0"))
+    mirror.sync()
+    assert mirror.published()["p3"] == wheels("p3 1.0", "p3 2.0")
+    assert mirror.sync()["outcome"] == "unchanged"
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_mirror_of_a_published_tree_follows_it(serve: ServeWorld, tmp_path: Path, *, follow: bool) -> None:
+    """Every serial in a tree of files is 1, and stays so."""
+    server, first, second = serve(WORLD, serials=True), Mirror(tmp_path / "first"), Mirror(tmp_path / "second")
+    for one, url in ((first, server.url), (second, f"{first.tree.as_uri()}/simple/")):
+        one.folder.mkdir()
+        one.configure(url, **{**ALL, "dependencies": {"follow": follow}})
+        one.sync()
+    server.world = server.world.releasing("p3", release("1.0"), release("2.0"))
+    first.sync()
+    second.sync()
+    assert second.published() == first.published()
+    assert second.published()["p3"] == wheels("p3 1.0", "p3 2.0")
+    assert second.sync()["outcome"] == "unchanged"
 
 
 @pytest.mark.parametrize("asked", [ALL, {"packages": {"p1": "latest"}}])

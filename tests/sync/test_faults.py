@@ -312,13 +312,14 @@ def test_a_wheel_that_unpacks_to_a_gigabyte_costs_nothing(serve: ServeWorld, mir
     assert mirror.page("bomb")["files"][0].get("core-metadata", False) is False
 
 
-def test_a_page_of_a_hotel_is_not_a_project_without_files(serve: ServeWorld, mirror: Mirror) -> None:
-    """A portal that answers every question with its login page: nothing was removed."""
+@pytest.mark.parametrize("content_type", ["text/html", "application/xhtml+xml", ""])
+def test_a_page_of_a_hotel_is_not_a_project_without_files(serve: ServeWorld, mirror: Mirror, content_type: str) -> None:
+    """A portal that answers every question with its login page: nothing was removed. No type is read as HTML."""
     server = serve(World.of(project("app", "1.0")))
     mirror.configure(server.url, packages={"app": "latest"}, on_removal="prune")
     mirror.sync()
     before = files_below(mirror.tree)
-    server.misbehave("*", faults.instead(b"<html>Welcome to the hotel</html>", "text/html"))
+    server.misbehave("*", faults.instead(b"<html>Welcome to the hotel</html>", content_type))
     error = mirror.refuses(status=6)
     assert "an HTML page that is no page of a project came instead" in error["message"]
     assert files_below(mirror.tree) == before

@@ -15,7 +15,7 @@ from tests.conftest import ServeWorld
 from tests.sync.mirror import Document, Mirror, Outcome, pypim, stamps_below
 from tests.worlds import faults
 from tests.worlds.server import WorldServer
-from tests.worlds.world import World, project, release, sdist, wheel
+from tests.worlds.world import FileSpec, World, project, release, sdist, wheel
 
 # The newest of everything contradicts itself: only the older `left` goes with `right`.
 CONFLICT = World.of(
@@ -98,12 +98,15 @@ def test_the_table_has_a_row_for_each_root_release_and_a_column_for_each_target(
 ) -> None:
     world = CONFLICT.having(project("win", release("1.0", wheel("py3-none-win_amd64"))))
     targets = {"all": {"python": ["3.12"], "platforms": ["linux", "windows"]}}
-    mirror.configure(serve(world).url, targets=targets, packages={"base": "2 latest", "win": "latest"})
+    mirror.configure(
+        serve(world).url, targets=targets, packages={"base": "2 latest", "win": "latest", "base[x]": "1.0"}
+    )
     mirror.sync()
     text = mirror.run("prove").expect().stdout
     rows = [line.split() for line in text.splitlines()]
     assert ["base", "2", "latest", "1.0", "ok", "ok"] in rows
     assert ["base", "2", "latest", "2.0", "ok", "ok"] in rows
+    assert ["base[x]", "1.0", "1.0", "ok", "ok"] in rows, "another root"
     assert ["win", "latest", "none", "impossible"] in rows, "there is no wheel for Linux anywhere"
     assert ["win", "latest", "1.0", "ok"] in rows
     assert "no file of 1.0 fits" in text
@@ -397,6 +400,44 @@ def test_the_lines_of_a_file_are_proved_as_a_whole(serve: ServeWorld, mirror: Mi
     assert states(prove(mirror)) == expected, "the last sync has told so"
 
 
+@pytest.mark.parametrize(
+    ("lines", "pythons"),
+    [
+        (("gone", "gone-too"), ["3.12"]),
+        (("gone", "app; python_version > '3.12'"), ["3.12", "3.13"]),
+        (("app<1", "app<1; python_version > '3.12'"), ["3.12", "3.13"]),
+    ],
+)
+def test_a_file_of_whose_lines_nothing_is_held_cannot_be_installed(
+    serve: ServeWorld, mirror: Mirror, lines: tuple[str, ...], pythons: list[str]
+) -> None:
+    """Nor where one of its lines is all that counts."""
+    targets = {"linux": {"python": pythons, "platforms": ["linux"]}}
+    mirror.configure(serve(World.of(project("app", "1.0"))).url, targets=targets, requirements=["requirements.txt"])
+    (mirror.folder / "requirements.txt").write_text("\n".join(lines) + "\n")
+    mirror.sync("--keep-going", status=1)
+    (report,) = prove(mirror).document["indexes"]
+    assert {proof["state"] for proof in report["proofs"] if not proof["project"]} == {"impossible"}
+
+
+@pytest.mark.parametrize(
+    ("files", "requirement", "reading"),
+    [([replace(wheel(), yanked=True)], "lib==1.0", "pip"), ([wheel()], "lib>=1.0.*", "uv"), ([wheel()], "lib", "both")],
+)
+def test_a_file_may_be_for_one_installer_alone(
+    serve: ServeWorld, mirror: Mirror, files: list[FileSpec], requirement: str, reading: str
+) -> None:
+    """As its lines by themselves may be."""
+    world = World.of(project("app", "1.0", requires=[requirement]), project("lib", release("1.0", *files)))
+    mirror.configure(serve(world.having(project("more", "1.0"))).url, requirements=["requirements.txt"])
+    (mirror.folder / "requirements.txt").write_text("app\nmore\n")
+    mirror.sync()
+    found = proofs(prove(mirror))
+    assert (found["app 1.0"]["reading"], found[""]["reading"]) == (reading, reading)
+    judged = states(prove(mirror, "--with", "uv"))
+    assert judged["app 1.0"] == judged[""] == ("impossible" if reading == "pip" else "installable")
+
+
 def test_a_proof_is_about_the_first_patch_release(serve: ServeWorld, mirror: Mirror) -> None:
     """Of "3.12" uv proves 3.12.0, and so do we; that a later one cannot have something, the sync has said."""
     world = CONFLICT.having(
@@ -562,6 +603,43 @@ def test_a_valid_pylock_is_written_for_every_root_and_target(serve: ServeWorld, 
     assert "python_version == '3.11'" in locks["pylock.app-1-0-some-cpython-3-11-linux.toml"]["environments"][0]
     assert locks["pylock.app-1-0-some-cpython-3-11-linux.toml"]["requires-python"] == "==3.11.*"
     assert "environments" not in locks["pylock.app-1-0-any.toml"]
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        ((wheel("py3-none-any", requires=["lib>=1.0.*", "lib>1"]),), {"app": "2.0", "lib": "2.0", "root": "1.0"}),
+        ((replace(wheel(), requires_python=">=3.12.1"),), {"app": "1.0", "lib": "1.0", "root": "1.0"}),
+    ],
+)
+def test_a_pylock_has_one_release_of_each_project(
+    serve: ServeWorld, mirror: Mirror, tmp_path: Path, files: tuple[FileSpec, ...], chosen: dict[str, str]
+) -> None:
+    """Of what pip and uv, or the patch releases of a Python, have each for themselves: none installs two (PEP 751)."""
+    older = release("1.0", requires=["lib==1.0"])
+    world = World.of(project("root", "1.0", requires=["app"]), project("app", older, release("2.0", *files)))
+    lib = project("lib", release("1.0", replace(wheel(), yanked="2.0" in chosen.values())), "2.0")
+    mirror.configure(serve(world.having(lib)).url, packages={"root": "latest"})
+    mirror.sync()
+    assert len(mirror.published()["app"]) == 2
+    prove(mirror, "--format", "pylock", tmp_path)
+    (text,) = (file.read_text() for file in tmp_path.glob("pylock.*.toml"))
+    packages = Pylock.from_dict(tomllib.loads(text)).packages
+    assert {package.name: str(package.version) for package in packages} == chosen
+    assert len(packages) == len(chosen)
+
+
+def test_an_old_sdist_is_an_archive_in_a_pylock(serve: ServeWorld, mirror: Mirror, tmp_path: Path) -> None:
+    """What PEP 751 takes for an sdist is named .tar.gz or .zip."""
+    old = replace(sdist(metadata_version="2.2"), filename="app-1.0.tgz")
+    mirror.configure(serve(World.of(project("app", release("1.0", old)))).url, dependencies={"build": False}, **APP)
+    mirror.sync()
+    prove(mirror, "--format", "pylock", tmp_path)
+    (text,) = (file.read_text() for file in tmp_path.glob("pylock.*.toml"))
+    (package,) = Pylock.from_dict(tomllib.loads(text)).packages
+    assert package.archive is not None
+    assert package.archive.path is not None
+    assert package.archive.path.endswith("app-1.0.tgz")
 
 
 def test_a_pylock_of_what_is_not_published_leads_into_the_store(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import tracemalloc
 from typing import TYPE_CHECKING
 
+import pytest
+
+from pypim.core.errors import StoreUnwritable
 from pypim.core.model import Blob, Holding
 from pypim.core.names import parse_name, parse_safe_filename
 from pypim.core.plan import planned_files
+from pypim.store import atomic
 from pypim.store.blobs import LocalBlobs
 from pypim.store.catalog import Catalog
-from pypim.sync.remove import prune
+from pypim.sync.remove import delete_files, prune
 from tests.store import values
 
 if TYPE_CHECKING:
@@ -39,6 +44,28 @@ def test_memory_is_that_of_some_records_and_a_number_for_each_file(tmp_path: Pat
         assert report.files == (unlisted.filename,)
         assert len(list(catalog.holdings.holdings())) == listed + 1
     assert peak_bytes < MOST_BYTES
+
+
+def test_what_is_deleted_first_makes_room_for_the_rest(tmp_path: Path) -> None:
+    """On a full disk the records of many files could not be forgotten at once: a few are, and their bytes go first."""
+    stopping = 100
+
+    def stop(operation: str, path: str) -> None:
+        nonlocal stopping
+        stopping -= operation == "unlink" and path.endswith(".whl")
+        if stopping == 0:
+            raise OSError(errno.EIO, "the 100th")
+
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        catalog.holdings.record((f"{number}#1", parse_name("app"), held(number)) for number in range(1000))
+        held_before = dict(catalog.holdings.holdings())
+        (tmp_path / "files").mkdir()
+        blobs = LocalBlobs(tmp_path / "files", tmp_path / "staging")
+        with atomic.observed(stop), pytest.raises(StoreUnwritable):
+            delete_files(held_before, held_before, catalog.holdings, blobs)
+        assert 800 <= len(catalog.holdings.holdings()) < 900
+        delete_files(held_before, held_before, catalog.holdings, blobs)
+        assert catalog.holdings.holdings() == []
 
 
 def fill(catalog: Catalog) -> tuple[int, Holding]:

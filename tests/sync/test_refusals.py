@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,14 @@ def test_a_requirement_that_cannot_be_read_is_named_with_file_and_line(serve: Se
         ("sync", "--no-such-option"),
         ("no-such-command",),
         ("why-not", "a b c", "--to", "d"),
+        ("sync", "app", "--to", ""),
+        ("list", "--to", " "),
+        ("sync", "app", "--to", "d", "--upstream", ""),
+        ("sync", "app", "--to", "d", "--upstream", "http://index.example:port/simple/"),
+        ("sync", "app", "--to", "d", "--upstream", "http://index.example:99999/simple/"),
+        ("sync", "app", "--to", "d", "--upstream", "http://index example/simple/"),
+        ("sync", "app", "--to", "d", "--upstream", "file://server/simple/"),
+        ("-c", "", "list"),
         (),
     ],
     ids=" ".join,
@@ -95,6 +104,15 @@ def test_arguments_that_cannot_be_used_are_named(tmp_path: Path, arguments: tupl
     if arguments:
         document = pypim_process(*arguments, "--json", cwd=tmp_path).error
         assert document["message"]
+
+
+@pytest.mark.parametrize("address", ["ftp://index.example/", "http://", "https://index.example:x/"])
+def test_an_address_that_cannot_be_used_is_named_without_its_password(tmp_path: Path, address: str) -> None:
+    error = pypim_process("sync", "app", "--to", "d", "--upstream", address, "--json", cwd=tmp_path).expect(2).error
+    assert f"--upstream {address}: " in error["message"]
+    secret = address.replace("://", "://me:hidden@")
+    outcome = pypim_process("sync", "app", "--to", "d", "--upstream", secret, "--json", cwd=tmp_path).expect(2)
+    assert "hidden" not in outcome.stderr + outcome.stdout
 
 
 def test_a_project_that_the_upstream_does_not_have_is_not_found(serve: ServeWorld, tmp_path: Path) -> None:
@@ -190,6 +208,45 @@ def test_a_folder_that_cannot_be_written(serve: ServeWorld, tmp_path: Path, plac
     assert outcome.status == (2 if place == "a-file" else 8), outcome
     assert str(folder) in outcome.error["message"] or str(folder.parent) in outcome.error["message"]
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+FOREIGN_PAGE = "<!DOCTYPE html>\n<html>\n  <head><title>Links for own</title></head></html>\n"
+
+
+@pytest.mark.parametrize("command", ["sync", "plan"])
+@pytest.mark.parametrize("place", ["simple/index.html", "simple/own/index.html", "simple/own/index.v1_json"])
+@pytest.mark.parametrize("by", ["each project by itself", "all together"])
+def test_another_tools_pages_are_not_taken_for_ours(
+    serve: ServeWorld, mirror: Mirror, command: str, place: str, by: str
+) -> None:
+    """Exit 5, before anything is asked: publishing would replace them, and remove those of unknown projects."""
+    server = serve(WORLD)
+    page = mirror.tree / place
+    page.parent.mkdir(parents=True)
+    page.write_text(FOREIGN_PAGE)
+    alone: Document = {"patterns": {"app": "latest"}, "dependencies": {"follow": False}}
+    mirror.configure(server.url, **({"packages": {"app": "latest"}} if by == "all together" else alone))
+    error = mirror.run(command, "--json").expect(5).error
+    assert str(mirror.tree) in error["message"]
+    assert "of its own" in error["hint"]
+    assert files_below(mirror.tree) == {place: FOREIGN_PAGE.encode()}
+    assert server.requests == []
+    shutil.rmtree(mirror.tree)
+    mirror.sync()
+    assert "app" in mirror.published()
+
+
+def test_our_own_pages_are_known_again_without_a_catalog(serve: ServeWorld, mirror: Mirror) -> None:
+    """Somebody has lost the store, or given the index another name: its tree is taken up as it stands."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.sync()
+    before = files_below(mirror.tree)
+    (mirror.store / "catalog.sqlite").unlink()
+    mirror.sync()
+    mirror.config.write_text(mirror.config.read_text().replace("indexes.main", "indexes.other"))
+    mirror.sync()
+    assert files_below(mirror.tree) == before
 
 
 @pytest.fixture

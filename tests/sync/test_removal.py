@@ -110,6 +110,28 @@ def test_prune_deletes_nothing_that_pypim_did_not_make(serve: ServeWorld, tmp_pa
     assert all(path.read_text() == "mine" for path in theirs)
 
 
+def test_what_an_index_lists_stays_when_the_configuration_has_it_no_more(serve: ServeWorld, mirror: Mirror) -> None:
+    """Another configuration may have the same store; and what `prune` says to do deletes it."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"lib": "latest"})
+    alone = mirror.config.read_text()
+    other = alone[alone.index("[indexes.main]") :].replace("indexes.main", "indexes.other").replace("public", "beside")
+    mirror.write(alone + other.replace("lib", "app"))
+    mirror.run("sync").expect()
+    mirror.write(alone)
+    told = mirror.run("prune").expect()
+    assert "deleted 0 files" in told.stdout
+    assert "index other is not in" in told.stderr
+    assert "app-2.0-py3-none-any.whl" in names_below(mirror.store)
+    bare = other.partition("[indexes.other.packages]")[0]
+    mirror.write(alone + bare + 'on-removal = "prune"\n')
+    mirror.run("sync").expect()
+    mirror.write(alone)
+    assert mirror.run("prune").expect().stderr == ""
+    assert names_below(mirror.store) == wheels("lib 1.0")
+    assert not list((mirror.folder / "beside").rglob("*.whl"))
+
+
 def test_prune_deletes_at_once(serve: ServeWorld, mirror: Mirror) -> None:
     """`on-removal = "prune"`: with the very sync that unlists them."""
     shrink(mirror, serve, "prune")

@@ -217,6 +217,23 @@ def test_doctor_names_what_is_wrong_with_its_remedy(synced: Mirror) -> None:
     assert {check["state"] for check in checks_of(synced).values()} == {"fine"}
 
 
+@pytest.mark.parametrize("name", ["app/index.v1_json", "app/index.html", "index.v1_json", "index.html"])
+@pytest.mark.parametrize("content", [None, b"rotten"])
+def test_doctor_looks_at_both_forms_of_pages_and_of_the_list(synced: Mirror, name: str, content: bytes | None) -> None:
+    path = synced.tree / "simple" / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    is_seen = content is None or "/" not in name
+    check = checks_of(synced, "--offline", status=8 if is_seen else 0)["pages of main"]
+    assert check["state"] == ("fault" if is_seen else "fine")
+    assert ("app" in check["detail"]) is (is_seen and "/" in name)
+    assert ("list of projects" in check["detail"]) is ("/" not in name)
+    synced.run("verify", "--repair").expect()
+    assert checks_of(synced, "--offline")["pages of main"]["state"] == "fine"
+
+
 @pytest.mark.parametrize(
     ("free_bytes", "state"),
     [(None, "fine"), (10**12, "fine"), (900_000_000, "warning"), (1_000_000, "warning"), (4096, "fault")],

@@ -153,6 +153,36 @@ def test_a_flat_list_of_files_is_an_upstream(serve: ServeWorld, mirror: Mirror, 
     assert mirror.sync()["outcome"] == "unchanged"
 
 
+@pytest.mark.parametrize("rule", [{"packages": {"app": "latest"}}, {"patterns": {"app": "latest"}}])
+def test_a_file_that_was_made_anew_in_a_folder_is_taken_anew(mirror: Mirror, tmp_path: Path, rule: Document) -> None:
+    """A folder of links lists no hashes; that a file of the same name has another size tells that it is another."""
+    links = tmp_path / "links"
+    old = World.of(project("app", "1.0"), project("lib", "1.0"))
+    new = World.of(project("app", release("1.0", wheel(payload=500), requires=["lib"])), project("lib", "1.0"))
+    old.write_flat(links)
+    mirror.configure(links.as_uri(), **rule)
+    mirror.sync()
+    new.write_flat(links)
+    report = mirror.sync()
+    assert mirror.published() == {"app": wheels("app 1.0"), "lib": wheels("lib 1.0")}
+    assert mirror.page("app")["files"][0]["hashes"]["sha256"] == new.file("app-1.0-py3-none-any.whl").sha256
+    assert report["corrected"] == ["app-1.0-py3-none-any.whl"]
+    assert mirror.sync()["outcome"] == "unchanged"
+    mirror.run("verify").expect()
+
+
+def test_a_file_under_the_same_address_with_another_hash_is_another_file(serve: ServeWorld, mirror: Mirror) -> None:
+    """An old index lists md5 alone, no sizes, and has taken a file of the same name again."""
+    old, new = (World.of(project("app", release("1.0", wheel(payload=size)))) for size in (100, 200))
+    server = serve(old, hashes="md5", sizes=False, json_api=False, pypi_shaped=False)
+    mirror.configure(server.url, packages={"app": "latest"})
+    mirror.sync()
+    server.world = new
+    mirror.sync()
+    assert mirror.page("app")["files"][0]["hashes"]["sha256"] == new.file("app-1.0-py3-none-any.whl").sha256
+    assert mirror.sync()["outcome"] == "unchanged"
+
+
 @pytest.mark.parametrize("shape", ["page", "page/", "html file", "project/"])
 def test_links_to_files_need_not_be_said_to_be_flat(serve: ServeWorld, tmp_path: Path, shape: str) -> None:
     """`--upstream URL` takes what pip takes with --find-links; what a URL proves to be is found out."""

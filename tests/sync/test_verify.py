@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pypim.config.load import load
 from pypim.store import atomic
+from pypim.sync.reading import Pace, Reading
+from pypim.sync.silent import SilentReporter
+from pypim.sync.verify import VerifyReport, verify
+from pypim.wiring import OpenStore, open_stack, open_store, request_of, run
 from tests.conftest import ServeWorld
-from tests.sync.mirror import LINUX_OPTIONS, Document, Mirror, files_below, pypim
+from tests.sync.mirror import LINUX_OPTIONS, Document, Mirror, files_below, pypim, pypim_process
 from tests.worlds import faults
 from tests.worlds.world import World, project, release, sdist
 
@@ -222,3 +227,68 @@ def test_each_index_answers_for_its_own_files(serve: ServeWorld, mirror: Mirror)
     mirror.run("verify", "--index", "one").expect()
     document = mirror.run("verify", "--repair", "--json").expect().document
     assert [len(entry["report"]["damages"]) for entry in document["indexes"]] == [0, 1]
+
+
+def test_what_is_asked_for_need_not_be_there(serve: ServeWorld, tmp_path: Path) -> None:
+    """A mirror that was carried elsewhere is verified there, and repaired, without the files that it was made from."""
+    asked = tmp_path / "requirements.txt"
+    asked.write_text("app\n")
+    mirror = tmp_path / "m"
+    url = serve(WORLD).url
+    pypim("sync", "-r", asked, "--to", mirror, "--upstream", url, *LINUX_OPTIONS).expect()
+    asked.unlink()
+    pypim("verify", "--to", mirror).expect()
+    flip_a_bit(mirror / WORLD.file(LIB).path)
+    pypim("verify", "--to", mirror).expect(7)
+    pypim("verify", "--repair", "--to", mirror).expect()
+    pypim("verify", "--to", mirror).expect()
+
+
+class Meanwhile(Pace):
+    """Has something done after the first bytes were read."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__(None)
+        self._work = [work]
+
+    def wait_for(self, size_bytes: int) -> None:
+        del size_bytes
+        while self._work:
+            self._work.pop()()
+
+
+@pytest.mark.parametrize("on_removal", ["prune", "prune-after 30 days"])
+def test_what_a_sync_replaces_meanwhile_is_no_damage(serve: ServeWorld, mirror: Mirror, on_removal: str) -> None:
+    """Verifying a large mirror takes hours, and the nightly sync does not wait for it."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"app": "latest"}, on_removal=on_removal)
+    mirror.sync()
+    config = load(mirror.config)
+    (index,) = config.mirrors
+
+    def sync_meanwhile() -> None:
+        mirror.configure(server.url, packages={"src": "latest"}, on_removal=on_removal)
+        pypim_process("-c", mirror.config, "sync", cwd=mirror.folder).expect()
+
+    async def work(store: OpenStore) -> VerifyReport:
+        reading = Reading(SilentReporter(), pace=Meanwhile(sync_meanwhile))
+        async with open_stack(store, index, SilentReporter()) as stack:
+            return await verify(stack, request_of(config, index), repairs=False, reading=reading)
+
+    with open_store(config, writable=False) as store:
+        report = run(work(store))
+    assert report.damages == ()
+    assert mirror.published() == {"src": ["src-1.0.tar.gz"]}
+
+
+def test_what_a_sync_has_left_half_published_is_left_to_the_next_one(serve: ServeWorld, mirror: Mirror) -> None:
+    """Its pages may be of either generation, which is no damage; and that they were not compared is said."""
+    server = serve(WORLD)
+    mirror.configure(server.url, packages={"lib": "latest"})
+    mirror.sync()
+    mirror.configure(server.url, packages={"app": "latest"})
+    with atomic.observed(stop_at_pages):
+        mirror.refuses(status=8)
+    assert "was not compared" in mirror.run("verify").expect().stderr
+    mirror.sync()
+    assert "was not compared" not in mirror.run("verify").expect().stderr

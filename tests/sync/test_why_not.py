@@ -56,6 +56,12 @@ ROWS = [
         "app==1.0", {}, ("nothing needs app 1.0", "'latest' (packages.app) takes app 2.0, which is newer"), "Write app"
     ),
     Row("app==3.0rc1", {}, ("'latest' (packages.app) takes app 2.0, which is no pre-release",), "Write app ="),
+    Row(
+        "app",
+        {"filters": {"min_age": "9999 days"}},
+        (EXCLUDED, "min-age"),
+        "Lower filters.min-age.",
+    ),
     Row("app>7", {}, ("the upstream lists no release of app", "the newest is 3.0rc1")),
     Row(
         "app==1.0",

@@ -61,7 +61,7 @@ class RunningServer:
             await self._serve(app, listener, tell_started)
 
     async def _serve(self, app: App, listener: socket.socket, tell_started: Callable[[], None]) -> None:
-        settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+        settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", proxy_headers=False)
         self._server = _Server(settings, tell_started)
         await self._server.serve(sockets=[listener])
 

@@ -193,6 +193,8 @@ def test_every_change_and_refusal_is_in_the_audit_log(site: ApiSite) -> None:
     ]
     assert entries[0]["reason"] == f"token {kept['id']}"
     assert [entry["visitor"] for entry in entries] == ["all", "reader"]
+    form = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+    assert all(form.fullmatch(line["time"]) for line in lines), "of changes to accounts as of uploads"
 
 
 @pytest.mark.parametrize(

@@ -397,7 +397,7 @@ async def test_who_is_refused_to_read_is_in_the_audit_log(house: House) -> None:
         ("alice", "read", "closed", "acme-app", "not-permitted"),
     ]
     assert {entry.peer for entry in house.audit.entries} == {PEER}
-    assert house.audit.entries[0].time == "2026-11-01T00:00:00.000+00:00"
+    assert house.audit.entries[0].time == "2026-11-01T00:00:00.000000Z", "as of uploads"
 
 
 async def test_no_secret_is_said(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -47,12 +47,17 @@ def test_what_an_answer_says_of_an_upstream_that_fails(
     serve: ServeWorld, running: Running, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     upstream = serve(WORLD)
-    server = running(configuration(upstream.url))
+    server = running(configuration(upstream.url, "[indexes.all]\nkind = 'group'\nmembers = ['cache']\n"))
     upstream.misbehave("/simple/big/", faults.status(500))
-    for name, status in (("big", 502), ("nope", 404)):
-        answer = ask(f"{server.url}/simple/{name}/", Accept="application/json")
-        assert answer.status == status
-        assert name in answer.text
+    asked = {
+        "big": (502, ask(f"{server.url}/simple/big/", Accept="application/json")),
+        "nope": (404, ask(f"{server.url}/simple/nope/", Accept="application/json")),
+        "why big": (200, ask(f"{server.url}/api/v1/indexes/all/why/big")),
+        "big and nope beforehand": (200, ask(f"{server.url}/requirements.txt", "POST", b"big\nnope\n")),
+    }
+    for what, (status, answer) in asked.items():
+        assert answer.status == status, what
+        assert "<upstream>/simple/" in answer.text, what
         assert upstream.root not in answer.text
         assert str(tmp_path) not in answer.text
     assert upstream.root in caplog.text

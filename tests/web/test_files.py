@@ -144,13 +144,20 @@ def test_a_file_that_is_gone_is_a_fault_and_never_a_404(held: Held) -> None:
 
 
 def test_nginx_may_send_the_bytes(serve: ServeWorld, running: Running, tmp_path: Path) -> None:
+    """Whoever did not come through it would get an empty answer: those have the bytes from us."""
     text = configuration(serve(WORLD).url, {"big": ["1.0"]}) + '[server]\naccelerated = "/held"\n'
     server = running(text)
     pypim("-c", tmp_path / "server" / "pypim.toml", "sync").expect()
     entry: dict[str, Any] = files_of(f"{server.url}/simple/big/")[LARGE]
-    answer = ask(entry["url"])
+    answer = ask(entry["url"], X_Forwarded_For="10.1.2.3")
     assert answer.body == b""
     assert answer.headers["x-accel-redirect"] == "/held" + urlsplit(entry["url"]).path
+    direct = ask(entry["url"])
+    assert "x-accel-redirect" not in direct.headers, "a client of this machine, and no proxy"
+    assert hashlib.sha256(direct.body).hexdigest() == entry["hashes"]["sha256"]
+    server = running(text + 'trusted-proxies = ["10.0.0.1"]\n')
+    elsewhere = ask(f"{server.url}{urlsplit(entry['url']).path}", X_Forwarded_For="10.1.2.3")
+    assert elsewhere.body == direct.body, "not from where nginx is"
 
 
 def test_an_index_below_a_path(serve: ServeWorld, running: Running, tmp_path: Path) -> None:

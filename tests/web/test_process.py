@@ -93,6 +93,19 @@ def test_a_wrong_configuration_is_said_before_anything_listens(tmp_path: Path, c
     assert "Traceback" not in done.stderr
 
 
+def test_an_audit_log_that_cannot_be_written_is_said_before_anything_listens(tmp_path: Path) -> None:
+    """Nobody would take uploads that leave no trace; a reload with such a log changes nothing."""
+    (tmp_path / "file").touch()
+    config = CONFIG.replace("[server]", "[server]\naudit-log = 'file/audit.jsonl'")
+    (tmp_path / "pypim.toml").write_text(config)
+    done = run(tmp_path, "--port", "0")
+    assert (done.returncode, "audit.jsonl" in done.stderr) == (8, True)
+    with ServeProcess(tmp_path, CONFIG) as server:
+        server.config.write_text(config)
+        server.send(signal.SIGHUP)
+        assert "audit.jsonl" in server.wait_for("not reloaded")
+
+
 def test_a_certificate_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "pypim.toml").write_text(CONFIG.replace("[server]", "[server]\ntls-certificate='a'\ntls-key='a'"))
     (tmp_path / "a").write_text("no certificate")
@@ -369,11 +382,15 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:
-    """It is taken over from a server that was killed, and is gone after one that was stopped."""
+    """It is taken over from a server that was killed, and is gone after one that was stopped.
+
+    A proxy runs as another user: the rights of the folder say who reaches the socket, and not our umask.
+    """
     path = tmp_path / "s"
     config = CONFIG.replace("[server]", f"[server]\nunix-socket = '{path}'")
     with ServeProcess(tmp_path / "a", config) as server:
         assert server.url == str(path)
+        assert path.stat().st_mode & 0o777 == 0o666
         server.process.kill()
         server.process.wait()
     assert path.exists()
@@ -400,6 +417,23 @@ def test_tls(tmp_path: Path) -> None:
         answer = connection.getresponse().read().decode()
         connection.close()
         assert f"{server.url}/private/simple/" in answer
+
+
+def test_a_client_of_http_2_that_has_gone_is_not_waited_for(tmp_path: Path) -> None:
+    """RFC 9113, 6.7: it is sent a PING, and does not answer. Such connections would take every place in the end."""
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    more = "[server]\nheader-timeout = 1\ntls-certificate = 'server.pem'\ntls-key = 'server.pem'"
+    with ServeProcess(tmp_path, CONFIG.replace("[server]", more), "--port", "0", "--host", "localhost") as server:
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        context.set_alpn_protocols(["h2"])
+        with context.wrap_socket(connected(server), server_hostname="localhost") as line:
+            line.settimeout(30)
+            line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))  # and SETTINGS
+            with suppress(ConnectionResetError, ssl.SSLEOFError):
+                while line.recv(4096):
+                    pass
 
 
 def test_a_path_that_a_proxy_has_put_it_under(tmp_path: Path) -> None:

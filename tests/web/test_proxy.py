@@ -72,6 +72,22 @@ def test_pages_and_files_pass_through_once(serve: ServeWorld, running: Running) 
         assert content_of(ask(entry["url"])) == entry["hashes"]["sha256"]
 
 
+@pytest.mark.parametrize(("status", "asked_for", "told"), [(429, "20", "20"), (503, "3600", "60")])
+def test_clients_do_not_wait_for_an_upstream_that_asks_for_patience(
+    serve: ServeWorld, running: Running, status: int, asked_for: str, told: str
+) -> None:
+    """RFC 9110, 10.2.3: Retry-After is handed on at once; without an answer, pip gives up after 15 seconds."""
+    upstream = serve(WORLD)
+    upstream.misbehave("*", faults.status(status, retry_after=asked_for))
+    server = running(configuration(upstream.url).replace("retries = 0", "retries = 4"))
+    began = time.monotonic()
+    answer = ask(f"{server.url}/simple/small/")
+    assert (answer.status, answer.headers["retry-after"]) == (502, told)
+    assert time.monotonic() - began < 10
+    upstream.behave()
+    assert files_of(f"{server.url}/simple/small/")
+
+
 def test_sixty_four_clients_of_a_cold_file_make_one_request(serve: ServeWorld, running: Running) -> None:
     """Row: 64 clients asking for one cold file make one upstream request; so do 50 asking for its page."""
     upstream = serve(WORLD)
@@ -242,6 +258,32 @@ def test_what_is_listed_is_served(serve: ServeWorld, running: Running) -> None:
     assert len(files) == 10
     for entry in files.values():
         content_of(ask(entry["url"]))
+
+
+def test_every_form_of_a_page_lists_the_same_files(serve: ServeWorld, running: Running) -> None:
+    """Cases 48 to 50: what the page leaves out, for nobody could fetch it, would end a mirror by the JSON API."""
+    strange = [
+        *("small-1.0-variants.json", "small-1.0.whlx", "small.tar.gz", "small-1.0.tar.gz.asc"),
+        *("small-bar-1.0-1.tar.gz", "small-1.0-py3-none-manylinux_2_28_x86_64-x86_64_v3.whl"),
+    ]
+
+    def add(page: dict[str, object]) -> None:
+        files = cast("list[dict[str, object]]", page["files"])
+        files += [{**files[0], "filename": name} for name in strange]
+
+    upstream = serve(WORLD)
+    upstream.misbehave("/simple/small/", faults.changed_page(add))
+    server = running(configuration(upstream.url))
+    listed = set(files_of(f"{server.url}/simple/small/"))
+    assert len(listed) == 10
+    releases = ask(f"{server.url}/pypi/small/json").document["releases"]
+    assert {file["filename"] for files in releases.values() for file in files} == listed
+    described = ask(f"{server.url}/api/v1/indexes/cache/projects/small").document["files"]
+    assert {file["filename"] for file in described} == listed
+    beside = ask(f"{server.url}/legacy/+simple/small/").text
+    assert not [name for name in strange if name in beside]
+    for name in strange:
+        assert ask(f"{server.url}/packages/source/s/small/{name}").status == 404
 
 
 def test_nobody_waits_for_the_page_of_another(serve: ServeWorld, running: Running) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,15 @@ def test_an_archived_project_says_so(server: RunningServer) -> None:
 def test_strange_paths_lead_nowhere(server: RunningServer, path: str) -> None:
     """Case 82."""
     assert ask(f"{server.url}/{path}").status in {400, 404}
+
+
+@pytest.mark.parametrize("folder", ["packages/aa/bb/" + "c" * 60, "packages/source/h/held", "simple", "pypi/held"])
+@pytest.mark.parametrize("part", ["a-", "1-", "a-1-", "-", "1."])
+def test_no_name_keeps_the_server_busy(server: RunningServer, folder: str, part: str) -> None:
+    """Each hyphen of an old sdist's name may be where its version begins: a name of 8,000 took a minute to read."""
+    began = time.monotonic()
+    assert ask(f"{server.url}/{folder}/{part * (8000 // len(part))}1.0.tar.gz").status in {400, 404}
+    assert time.monotonic() - began < 5
 
 
 def test_other_methods(server: RunningServer) -> None:

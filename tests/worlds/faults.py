@@ -140,7 +140,7 @@ def instead(body: bytes, content_type: str | None = None) -> Fault:
     """Send this body in the place of the right one, as a captive portal does."""
 
     def fault(response: Response) -> Response:
-        headers = {**response.headers, **({"Content-Type": content_type} if content_type else {})}
+        headers = {**response.headers, **({"Content-Type": content_type} if content_type is not None else {})}
         return replace(response, status=200, headers=headers, body=body)
 
     return fault

@@ -9,7 +9,6 @@ import getpass
 import secrets
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from pypim.core.access import EVERY, Action, scope_of
 from pypim.core.account_rows import TokenRow, token_row, user_row
 from pypim.core.audit import AuditEntry
 from pypim.core.errors import Conflict, InvalidUsage, NotFound
+from pypim.core.hosted import upload_time
 from pypim.core.tokens import ID_BYTES, PREFIX, SECRET_BYTES, User, ends_at, made_token, parse_user_name
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def _tell(config: Config, action: str, sentence: str) -> None:
     """Tell the audit log, as the server's API does of the same deeds; here nobody is known but the system's user."""
     from pypim.wiring import audit_of
 
-    time_text = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = upload_time(time.time())
     entry = AuditEntry(
-        time=time_text, visitor="", action=action, index="", outcome="done", reason=sentence, peer=_system_user()
+        time=now, visitor="", action=action, index="", outcome="done", reason=sentence, peer=_system_user()
     )
     audit_of(config).append(entry)
 

@@ -141,7 +141,9 @@ def room_check(free_bytes: int | None) -> Check:
 
 
 def _catalog_check(store: OpenStore, path: Path) -> Check:
-    if not path.exists() and next(store.blobs.iter_files(), None) is not None:
+    from pypim.wiring import has_lost_catalog
+
+    if has_lost_catalog(store.config) and next(store.blobs.iter_files(), None) is not None:
         remedy = "Run `pypim doctor --rebuild`: it makes a new one from the files and the audit log."
         return Check(subject="catalog", state=State.FAULT, detail=f"{path} is lost, and there are files", remedy=remedy)
     faults = store.catalog.faults()
@@ -179,23 +181,34 @@ def _missing_check(store: OpenStore, index: MirrorIndex) -> Check:
 
 
 def _pages_check(store: OpenStore, index: MirrorIndex) -> Check:
-    digests = store.catalog.published.page_digests(index.name)
+    """Only looks whether the pages are there, and at the list of projects; `verify` reads them."""
+    from pypim.sync.verify import list_damage
+    from pypim.wiring import published_tree
+
+    generations, published = store.catalog.generations, store.catalog.published
+    names = [name for name, digest in published.page_digests(index.name).items() if digest]
+    tree = published_tree(store.config, index)
     assert index.publish is not None
-    missing = [name for name in digests if not _has_page(index.publish, name)]
-    subject = f"pages of {index.name}"
-    if missing:
-        named = ", ".join(missing[:_MOST_NAMED])
+    assert tree is not None
+    subject, faults = f"pages of {index.name}", []
+    if missing := [name for name in names if not _has_page(index.publish, name)]:
+        faults.append(f"{len(missing)} pages are missing: {', '.join(missing[:_MOST_NAMED])}")
+    if generations.current(index.name) is not None and (
+        reason := list_damage(generations, published, tree, index.name)
+    ):
+        faults.append(reason)
+    if faults:
         return Check(
             subject=subject,
             state=State.FAULT,
-            detail=f"{len(missing)} pages are missing in {index.publish}: {named}",
+            detail=f"{index.publish}: {'; '.join(faults)}",
             remedy="Run `pypim verify --repair`; it writes the pages again.",
         )
-    return Check(subject=subject, state=State.FINE, detail=f"{len(digests):,} pages stand in {index.publish}")
+    return Check(subject=subject, state=State.FINE, detail=f"{len(names):,} pages stand in {index.publish}")
 
 
 def _has_page(folder: Path, name: str) -> bool:
-    return (folder / "simple" / name / "index.html").is_file()
+    return all((folder / "simple" / name / part).is_file() for part in ("index.html", "index.v1_json"))
 
 
 def _upstream_check(config: Config, index: MirrorIndex, reporter: Reporter) -> Check:

@@ -47,7 +47,7 @@ class ToDoStatus(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     first_at: str
     next_at: str | None
-    """When it will be tried again at the earliest; null where the older state was taken in the end."""
+    """When it will be tried again at the earliest; null where what was found was taken in the end: once a day then."""
 
 
 def followed_of(store: OpenStore, index: Index) -> FollowedStatus | None:
@@ -95,7 +95,7 @@ def followed_lines(followed: FollowedStatus | None, todo: tuple[ToDoStatus, ...]
     if todo:
         yield f"  to do: {counted(len(todo), 'project')}"
     for item in todo[:_MOST_SHOWN]:
-        when = f"next try {item.next_at}" if item.next_at else "the older state was taken"
+        when = f"next try {item.next_at}" if item.next_at else "taken as it is"
         yield f"    {item.error} (tried {counted(item.attempts, 'time')}; {when})"
     if len(todo) > _MOST_SHOWN:
         yield f"    and {len(todo) - _MOST_SHOWN:,} more: see `pypim status --json`"

@@ -86,7 +86,9 @@ def list_held(
         rows = chain.from_iterable(releases_of(store, index, wanted) for index in indexes)
         first = next(rows, None)
         if wanted and first is None:
-            raise ProjectNotFound(wanted, ", ".join(index.name for index in indexes))
+            error = ProjectNotFound(wanted, ", ".join(index.name for index in indexes))
+            error.hint = f"It is not held. Ask `pypim why-not {wanted}` for what keeps it out of a mirror."
+            raise error
         rows = chain([first] if first else [], rows)  # a mirror may have millions of files
 
         def prose() -> None:

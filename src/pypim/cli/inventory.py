@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 500
 """Projects of a mirror that are read together."""
+_FILES_AT_ONCE = 5_000
 
 
 class ListedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,13 +89,18 @@ def some_at_a_time(
         after = portions[-1][0]
 
 
-def held_files(store: OpenStore, index: Index, held: dict[str, Holding]) -> dict[str, Holding]:
+def held_files(store: OpenStore, index: Index) -> dict[str, Holding]:
     """Identity → holding of what only the server fills: nothing of a mirror, which `verify` knows by its generation."""
     match index:
         case HostedIndex():
             return {file.entry().identity: file.holding for file in _hosted(store, index.name)}
         case ProxyIndex():
-            return {one.identity: held[one.identity] for one in _kept(store, index.name) if one.identity in held}
+            held: dict[str, Holding] = {}
+            kept = _kept(store, index.name)
+            for start in range(0, len(kept), _FILES_AT_ONCE):
+                some = kept[start : start + _FILES_AT_ONCE]
+                held |= store.catalog.holdings.holdings_of(one.identity for one in some)
+            return held
         case _:
             return {}
 

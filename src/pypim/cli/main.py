@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 import threading
@@ -14,8 +13,9 @@ import click
 from pypim import __version__
 from pypim.cli.command import LazyCommands, LazyGroup, examples
 from pypim.cli.output import Session
+from pypim.cli.surroundings import discard, fault_of, open_closed_streams, results
 from pypim.config.environment import environment, wants_color
-from pypim.core.errors import InvalidConfig, PypimError, StoreUnreadable
+from pypim.core.errors import InvalidConfig, PypimError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,13 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the program; every error becomes one message on standard error and the status that is returned."""
+    open_closed_streams()
     session = Session()
     # A run makes very many values that live to its end, and few cycles: to look for those often takes a third of it.
     gc.set_threshold(100_000, 20, 100)
     _stop_in_good_order()
     try:
         status = _invoke(list(arguments), session)
-        sys.stdout.flush()
+        with results():
+            sys.stdout.flush()
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
@@ -104,8 +106,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         return _report_stop(stop, session)
     except BrokenPipeError:
-        # Nobody reads any more. Python would complain again when it flushes at exit, so give it somewhere to write.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return BROKEN_PIPE_STATUS
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the user gets a sentence
         return _report_unforeseen(error, session)
@@ -170,9 +171,8 @@ def _report_usage(error: click.ClickException, session: Session, arguments: Sequ
 
 
 def _report_unforeseen(error: Exception, session: Session) -> int:
-    """A file that the system does not let us read is a fault of the machine; all else is a bug of ours."""
-    if isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike) and error.strerror:
-        fault = StoreUnreadable(str(error.filename), error.strerror)
+    """What is a fault of the machine is told as one; all else is a bug of ours."""
+    if (fault := fault_of(error)) is not None:
         session.emit_error(fault.code, fault.message, fault.hint, fault.exit_status)
         return fault.exit_status
     return _report_bug(error, session)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from pypim.cli.command import Command, examples
 from pypim.cli.inventory import held_files
@@ -18,11 +19,11 @@ from pypim.core.measures import parse_duration, parse_size
 from pypim.sync.reading import Pace, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pypim.cli.options import WorkspaceArguments
     from pypim.cli.output import Session
-    from pypim.config.model import Index
+    from pypim.config.model import Config, Index
     from pypim.ports import Reporter
     from pypim.sync.verify import VerifyReport
     from pypim.wiring import OpenStore
@@ -123,9 +124,11 @@ async def _verified(
     from pypim.wiring import open_stack, request_of
 
     if isinstance(index, MirrorIndex):
+        # What is asked for does not matter; its files may not even be there, as where a mirror was carried to.
+        request = request_of(store.config, msgspec.structs.replace(index, requirement_files=()))
         async with open_stack(store, index, reporter) as stack:
-            return await verify_mirror(stack, request_of(store.config, index), repairs=repairs, reading=reading)
-    held = held_files(store, index, dict(store.catalog.holdings.holdings()))
+            return await verify_mirror(stack, request, repairs=repairs, reading=reading)
+    held = held_files(store, index)
     cached = store.of(index).cached if isinstance(index, ProxyIndex) else None
     return await verify_kept(index.name, held, store.blobs, reading, cached=cached, repairs=repairs)
 
@@ -143,14 +146,15 @@ async def _verified(
 def prune(session: Session, workspace: WorkspaceArguments, *, dry_run: bool) -> int:
     """Delete files that no index lists any more, and what interrupted runs left behind, at once.
 
-    A sync does so by itself when the time that `on-removal` says has passed.
+    A sync does so by itself when the time that `on-removal` says has passed. What an index lists stays when it is taken
+    out of the configuration, for another configuration may have the same store: then it is said what to do.
     """
     from pypim.sync.remove import prune as prune_store
     from pypim.sync.remove import refuse_cut_off
     from pypim.wiring import open_store, published_tree
 
     found = session.workspace(workspace, is_about_mirrors=False)
-    with open_store(found.config, writable=not dry_run) as store:
+    with open_store(found.config, writable=not dry_run, frees=True) as store:
         refuse_cut_off(store.catalog.generations, store.catalog.published, found.config.indexes)
         trees = {index.name: published_tree(found.config, index) for index in found.config.mirrors}
         report = prune_store(
@@ -163,6 +167,8 @@ def prune(session: Session, workspace: WorkspaceArguments, *, dry_run: bool) -> 
         )
         if not dry_run:
             store.catalog.pages.forget_absences(time.time())
+        for sentence in _notes_on_others(store, found.config):
+            session.note(sentence)
 
     def prose() -> None:
         verb = "would delete" if dry_run else "deleted"
@@ -174,3 +180,14 @@ def prune(session: Session, workspace: WorkspaceArguments, *, dry_run: bool) -> 
             session.say(f"  {name}")
 
     return session.emit({"command": "prune", "report": report}, prose)
+
+
+def _notes_on_others(store: OpenStore, config: Config) -> Iterator[str]:
+    """Of each index that lists files in this store and is not in this configuration: what would delete them."""
+    for name in store.catalog.generations.indexes():
+        files = store.catalog.generations.tally(name).held_files if name not in config.indexes else 0
+        if files:
+            yield (
+                f"index {name} is not in {config.source}, and {counted(files, 'file')} that it lists stay; to delete "
+                f'them, put [indexes.{name}] back without packages and with on-removal = "prune", and run `pypim sync`'
+            )

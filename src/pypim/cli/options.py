@@ -119,6 +119,7 @@ def _sync_arguments(given: dict[str, Any]) -> SyncArguments:
 
 
 def _workspace(to: str | None, index: str | None) -> WorkspaceArguments:
+    _refuse_empty("--to", to)
     return WorkspaceArguments(to=None if to is None else Path(to).absolute(), index=index)
 
 
@@ -128,10 +129,20 @@ def _split(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def upstream_text(text: str | None) -> str | None:
-    """What --upstream means: a path is relative to the working folder, not to where the configuration happens to be."""
+    """What --upstream means: a path is relative to the working folder, not to where the configuration happens to be.
+
+    Raises click's UsageError where there is nothing.
+    """
+    _refuse_empty("--upstream", text)
     if text is None or text == "pypi" or "://" in text:
         return text
     return str(Path(text).absolute())
+
+
+def _refuse_empty(option: str, text: str | None) -> None:
+    """Nothing in place of a path is a variable that was not set; it must not mean the working folder."""
+    if text is not None and not text.strip():
+        raise click.UsageError(f"{option}: nothing is named.", click.get_current_context(silent=True))
 
 
 def _formats(formats: tuple[str, ...], *, only_wheels: bool, only_sdists: bool) -> tuple[str, ...]:

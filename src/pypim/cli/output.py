@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from pypim.cli.surroundings import results, unheard_is_no_fault
 from pypim.core.errors import InvalidUsage
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Session:
         """
         self._has_emitted = True
         if self.options.writes_json:
-            sys.stdout.write(render_json(document))
+            with results():
+                sys.stdout.write(render_json(document))
         elif is_summary and self.options.is_quiet:
             pass
         elif isinstance(prose, str):
@@ -85,12 +87,14 @@ class Session:
 
     def say(self, text: str = "") -> None:
         """One line (or several) of prose on standard output; styles are dropped where they cannot be shown."""
-        click.echo(text)
+        with results():
+            click.echo(text)
 
     def note(self, text: str) -> None:
         """Something to know that is no result, on standard error; not with -q."""
         if not self.options.is_quiet:
-            click.echo(text, err=True)
+            with unheard_is_no_fault(sys.stderr):
+                click.echo(text, err=True)
 
     def emit_error(
         self, code: str, message: str, hint: str, exit_status: int, faults: Sequence[ConfigFault] = ()
@@ -102,13 +106,16 @@ class Session:
         """
         hint = self.pasteable(hint)
         label = click.style(f"pypim: {'error: ' if code != 'interrupted' else ''}", fg="red", bold=True)
-        click.echo(f"{label}{message}", err=True)
-        if hint:
-            click.echo(hint, err=True)
+        with unheard_is_no_fault(sys.stderr):
+            click.echo(f"{label}{message}", err=True)
+            if hint:
+                click.echo(hint, err=True)
         if self.options.writes_json and not self._has_emitted:
             self._has_emitted = True
             error = {"code": code, "message": message, "hint": hint, "exit_status": exit_status, "faults": faults}
-            sys.stdout.write(render_json({"error": error}))
+            with unheard_is_no_fault(sys.stdout):
+                sys.stdout.write(render_json({"error": error}))
+                sys.stdout.flush()
 
     def reporter(self) -> Reporter:
         """Who shows the progress of this run: live on a terminal, plain lines otherwise, nobody with -q."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 import msgspec
 
 from pypim.cli.output import counted, format_duration, format_size
+from pypim.cli.surroundings import unheard_is_no_fault
 from pypim.config.environment import is_plain_terminal, wants_color
 from pypim.sync.silent import SilentReporter
 
@@ -144,8 +145,9 @@ class PlainReporter:
             self._write(line)
 
     def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        with unheard_is_no_fault(self._stream):
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
 
 class TerminalReporter:

@@ -217,9 +217,10 @@ def _mark(proof: Proof) -> str:
 
 
 def _root(proof: Proof) -> str:
-    """The root as written; a rule after the name of its project."""
-    is_rule = proof.origin.startswith(("packages.", "patterns."))
-    return f"{proof.project} {proof.root}" if is_rule else proof.root
+    """The root as written; a rule after the name of its project, with the extras that are asked for."""
+    if proof.origin.startswith("packages."):
+        return f"{proof.origin.removeprefix('packages.')} {proof.root}"
+    return f"{proof.project} {proof.root}" if proof.origin.startswith("patterns.") else proof.root
 
 
 def _conclusion(report: ProveReport) -> str:

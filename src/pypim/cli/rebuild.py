@@ -38,9 +38,9 @@ def rebuild(session: Session, config: Config) -> int:
 
 def _refuse_whole(config: Config) -> None:
     """Raise InvalidUsage where there is nothing to rebuild: a new catalog knows less than one that is whole."""
-    from pypim.wiring import CATALOG_NAME, open_store
+    from pypim.wiring import CATALOG_NAME, has_lost_catalog, open_store
 
-    if not (config.store.path / CATALOG_NAME).exists():
+    if has_lost_catalog(config):
         return
     try:
         with open_store(config, writable=False) as store:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pypim.cli.output import counted, format_size
-from pypim.core.chains import BUILD
-from pypim.core.selection import Reason
-from pypim.sync.refusing import describe_problem
+from pypim.core.selection import BUILD, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from pypim.index.file_hosts import FileHostReport
     from pypim.sync.model import Report
 
+_PLUS, _MINUS = click.style("+", fg="green"), click.style("-", fg="red")
 _MOST_WARNINGS = 20
 _MOST_RELEASES = 10
 
@@ -56,7 +55,7 @@ def _release_line(release: PlannedRelease) -> str:
         parts.append(f"{counted(len(release.removed), 'file')} no longer wanted")
     if release.kept:
         parts.append(f"{release.kept} stay")
-    sign = click.style("+", fg="green") if release.added else click.style("-", fg="red")
+    sign = _PLUS if release.added else _MINUS
     return f"  {sign} {release.project} {release.version}  ({'; '.join(parts)})  {_why(release.reasons)}".rstrip()
 
 
@@ -75,10 +74,13 @@ def summary_lines(report: Report) -> Iterator[str]:
     if report.outcome == "unchanged":
         yield f"{report.index}: nothing new; {counted(plan.total_files, 'file')}, {format_size(plan.total_bytes)} held"
     else:
+        # What a run that stopped has planned as a whole is held once the next one has gone on.
+        is_to_come = report.outcome == "stopped" and plan.fetch
+        held = f"{counted(plan.total_files, 'file')}, {format_size(plan.total_bytes)} held; "
         yield (
             f"{report.index}: fetched {counted(report.fetched_files, 'file')} ({format_size(report.fetched_bytes)}), "
-            f"wrote {counted(report.pages_written, 'page')}, deleted {counted(report.deleted_files, 'file')}; "
-            f"{counted(plan.total_files, 'file')}, {format_size(plan.total_bytes)} held; {report.seconds:.1f} s"
+            f"wrote {counted(report.pages_written, 'page file')}, deleted {counted(report.deleted_files, 'file')}; "
+            f"{'' if is_to_come else held}{report.seconds:.1f} s"
         )
     yield from map(_host_line, report.file_hosts)
     yield from _unlisted_lines(report)
@@ -104,6 +106,8 @@ def _unlisted_lines(report: Report) -> Iterator[str]:
 def trouble_lines(report: Report) -> Iterator[str]:
     """What is missing, and what to know of the rest."""
     for problem in report.problems:
+        from pypim.sync.refusing import describe_problem
+
         label = click.style("missing", fg="red") if problem.is_certain else click.style("note", fg="yellow")
         yield f"  {label}: {describe_problem(problem)}"
     for fault in report.faults:

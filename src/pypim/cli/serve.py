@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Listen at this port; 0 takes one that is free.  [default: 8080]"
 )
-@click.option("--workers", type=click.IntRange(1), help="Answer with so many processes.  [default: 1]")
+@click.option("--workers", type=click.IntRange(1, 256), help="Answer with so many processes.  [default: 1]")
 @click.pass_obj
 def serve(session: Session, *, to: str | None, host: str | None, port: int | None, workers: int | None) -> int:
     """Serve every index of the configuration: mirrors, proxies, hosted indexes and groups.

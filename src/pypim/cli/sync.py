@@ -88,18 +88,18 @@ def _run(session: Session, arguments: SyncArguments, *, is_dry_run: bool) -> int
     from pypim.cli.report import lacking_line, plan_lines, summary_lines
     from pypim.wiring import request_of
 
-    recalled = _recalled(session, arguments) if is_dry_run and arguments.graph is None else None
-    if recalled is None:
-        workspace = session.workspace(arguments)
-        requests = [
-            request_of(workspace.config, index) for index in workspace.indexes
-        ]  # a fault in them leaves no store behind
-        for note in (*workspace.notes, *(note for request in requests for note in request.notes)):
-            session.note(note)
-        with _lasting_values() if is_dry_run else nullcontext():
+    with _lasting_values() if is_dry_run else nullcontext():
+        recalled = _recalled(session, arguments) if is_dry_run and arguments.graph is None else None
+        if recalled is None:
+            workspace = session.workspace(arguments)
+            requests = [
+                request_of(workspace.config, index) for index in workspace.indexes
+            ]  # a fault in them leaves no store behind
+            for note in (*workspace.notes, *(note for request in requests for note in request.notes)):
+                session.note(note)
             reports, free_bytes = _with_store(session, workspace, requests, arguments, is_dry_run=is_dry_run)
-    else:
-        reports, free_bytes = recalled
+        else:
+            reports, free_bytes = recalled
     document = SyncDocument(
         command="plan" if is_dry_run else "sync",
         indexes=reports,
@@ -158,7 +158,7 @@ def _with_store(
 
     reporter = session.reporter()
     try:
-        with open_store(workspace.config, writable=not is_dry_run) as store:
+        with open_store(workspace.config, writable=not is_dry_run, frees=True) as store:
             if not is_dry_run:  # who held the lock until now may have told this mirror something else
                 workspace = session.workspace(arguments)
                 requests = [request_of(workspace.config, index) for index in workspace.indexes]
@@ -211,10 +211,12 @@ async def _sync_one(
     *,
     is_dry_run: bool,
 ) -> Report:
-    """Project by project where that is the way, and no graph is wanted of them all."""
+    """Project by project where that is the way, and no graph is wanted of them all. Raises Conflict."""
     from pypim.sync.each import sync_each
+    from pypim.sync.refusing import refuse_tree_of_others
     from pypim.sync.run import sync as sync_index
 
+    refuse_tree_of_others(stack, request.index)
     if arguments.graph is None:
         report = await sync_each(stack, request, is_dry_run=is_dry_run)
         if report is not None:

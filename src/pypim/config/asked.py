@@ -73,9 +73,9 @@ def asked_of(
 
 
 def _roots_of(found: RequirementsFile, path: str) -> Iterable[Root]:
+    # What the command line names is installed by itself; what a file names, together.
+    is_alone = is_memory(Path(path))
     for line in found.requirements:
-        # What the command line names is installed by itself; what a file names, together.
-        is_alone = is_memory(Path(path))
         yield _root_of(line, COMMAND_LINE if is_alone else line.where, "" if is_alone else path)
     for release in found.releases:
         yield _locked_root(release, path)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeGuard, TypeVar, get_args, get_origin
@@ -40,11 +41,12 @@ _WORDS = {
 
 
 class Faults:
-    """Collects what is wrong with one document; `source` is its path."""
+    """Collects what is wrong with one document; `source` is its path, `text` its TOML."""
 
-    def __init__(self, positions: Positions, source: str) -> None:
+    def __init__(self, positions: Positions, source: str, text: str) -> None:
         self._positions = positions
         self._source = source
+        self._text = text
         self._found: list[ConfigFault] = []
 
     def add(self, path: KeyPath, message: str, remedy: str = "") -> None:
@@ -61,6 +63,13 @@ class Faults:
     def line(self, path: KeyPath) -> int | None:
         """The line of that key."""
         return self._positions.line(path)
+
+    def written(self, path: KeyPath, value: float) -> str:
+        """A number as the file has it: 3.10 is another version than 3.1, and the same number."""
+        found: Any = tomllib.loads(self._text, parse_float=str)
+        for part in path:
+            found = found[part]
+        return found if isinstance(found, str) else str(value)
 
     def found(self) -> list[ConfigFault]:
         """All faults in the order of their lines, each once."""
@@ -189,7 +198,7 @@ def _add(error: msgspec.ValidationError, given: tuple[object, object], faults: F
     text = text.replace(", got ", ", found ").replace(" | null", "")
     text = re.sub(r"`([^`]*)`", lambda match: " or ".join(_WORDS.get(w, w) for w in match[1].split(" | ")), text)
     if "a string" in text and isinstance(value, (int, float)) and not isinstance(value, bool):
-        text += f': write it as "{value}"'
+        text += f': write it as "{faults.written(path, value)}"'
     faults.add(path, text[:1].lower() + text[1:])
 
 

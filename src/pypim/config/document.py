@@ -17,9 +17,11 @@ Size = str | int
 Read = Literal["anyone", "authenticated"]
 Action = Literal["read", "upload", "yank", "delete", "admin"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+Workers = Annotated[int, msgspec.Meta(ge=1, le=256)]
+Connections = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 def _told(description: str) -> msgspec.Meta:
@@ -269,8 +271,11 @@ class ServerTable(_Table, frozen=True):
     host: Annotated[str, _told("Address to listen at.")] = "127.0.0.1"
     port: Annotated[Port, _told("Port to listen at; 0: any that is free.")] = 8080
     unix_socket: Annotated[str | None, _told("Path of a Unix socket to listen at instead.")] = None
-    workers: Annotated[AtLeastOne, _told("How many processes answer.")] = 1
-    backlog: Annotated[AtLeastOne, _told("How many connections may wait until one of them takes them.")] = 1024
+    workers: Annotated[Workers, _told("How many processes answer.")] = 1
+    backlog: Annotated[
+        Connections,
+        _told("How many connections are open at once, over all workers; as many more wait until one is closed."),
+    ] = 1024
     default_index: Annotated[
         str | None,
         _told("Index that answers at /simple/. When left out: the only index, or else the only group, or else none."),
@@ -283,7 +288,10 @@ class ServerTable(_Table, frozen=True):
     tls_key: Annotated[str | None, _told("File with the key of the certificate, PEM.")] = None
     accelerated: Annotated[
         str | None,
-        _told('Location of nginx that leads to the store\'s files ("/held"): it sends them (X-Accel-Redirect).'),
+        _told(
+            'Location of nginx that leads to the store\'s files ("/held"): it sends them (X-Accel-Redirect), being '
+            "one of `trusted-proxies` that adds an X-Forwarded-* header."
+        ),
     ] = None
     max_upload_size: Annotated[Size, _told('Size of one upload at most: "1 GB" or bytes.')] = "1 GB"
     request_timeout: Annotated[

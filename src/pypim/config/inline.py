@@ -155,10 +155,11 @@ def _config_text(path: Path, before: str | None, told: Told, machine: Callable[[
 
 def _merge(known: Told, told: Told) -> Told:
     """Options that were given count, the others stay, files are added; requirements have a file of their own."""
+    unset = Told()
     given = {
         name: item
         for name in told.__struct_fields__
-        if name not in {"requirements", "requirement_files"} and (item := getattr(told, name)) not in ((), None, False)
+        if name not in {"requirements", "requirement_files"} and (item := getattr(told, name)) != getattr(unset, name)
     }
     files = tuple(dict.fromkeys((*known.requirement_files, *told.requirement_files)))
     return msgspec.structs.replace(known, requirement_files=files, **given)

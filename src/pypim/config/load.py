@@ -32,6 +32,8 @@ def find_config(explicit: str | None, variables: Mapping[str, str]) -> Path:
 
     Raises InvalidConfig when a file that was named is not there, InvalidUsage when there is none anywhere.
     """
+    if explicit == "":
+        raise InvalidUsage("-c: nothing is named", hint="Name a file, or leave it out.")
     named = explicit or variables.get(VARIABLE)
     if named:
         path = Path(named)
@@ -80,7 +82,7 @@ def load_text(
     except tomllib.TOMLDecodeError as error:
         raise InvalidConfig(str(path), [syntax_fault(error, text)], hint=hint) from None
     # tomllib reads "\r\n" as "\n"; the line numbers are the same either way.
-    faults = Faults(positions(text), str(path))
+    faults = Faults(positions(text), str(path), text)
     document = decode(raw, Document, faults)
     config = Builder(document, faults, str(path), path.absolute().parent).config(virtual_files or {})
     found = in_order([*faults.found(), *(look_beyond(config) if look_beyond else ())])

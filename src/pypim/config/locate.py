@@ -33,8 +33,12 @@ def upstream_url(text: str, folder: Path, *, is_flat: bool = False) -> str:
         address = urlsplit(text)
         if address.scheme not in {"http", "https", "file"}:
             raise ValueError(f"{address.scheme!r} is no scheme of an index; use http, https or file")
+        if address.scheme == "file" and address.netloc not in {"", "localhost"}:
+            raise ValueError(f"the file: URL is of another machine, {address.hostname!r}; a path follows file://")
         if address.scheme != "file" and not address.hostname:
             raise ValueError("the URL has no host")
+        if re.search(r"\s", address.netloc) or address.port == 0:  # a port that is no number raises by itself
+            raise ValueError("the URL has no usable host and port")
         url = text
     elif re.search(r"[/\\]|^[.~]", text):
         url = absolute(folder, text).as_uri()

@@ -62,7 +62,7 @@ def _upstream_faults(text: str) -> Iterator[str]:
     try:
         upstream_url(text, Path.cwd())
     except ValueError as error:
-        yield f"--upstream {error}"
+        yield f"--upstream {split_user_info(text)[0]}: {error}"
 
 
 def override(index: MirrorIndex, told: Told, *, machine: Callable[[], TargetSpec]) -> MirrorIndex:

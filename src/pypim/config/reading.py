@@ -17,6 +17,7 @@ from pypim.core.access import RESERVED_NAMES
 from pypim.core.errors import InvalidRequirement, PypimError
 from pypim.core.measures import parse_duration, parse_rate, parse_size
 from pypim.core.patterns import ProjectPatterns, parse_project_pattern
+from pypim.core.urls import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -82,7 +83,7 @@ class Reading:
             try:
                 found.append(file_host(text))
             except ValueError as error:
-                self.faults.add(where, f"{text!r}: {error}")
+                self.faults.add(where, f"{without_secrets(text)!r}: {error}")
         return tuple(dict.fromkeys(found))
 
     def projects(self, path: KeyPath, texts: str | Iterable[str], *, has_versions: bool = False) -> ProjectPatterns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -66,12 +65,13 @@ def _upstream(config: Config, upstream: Upstream) -> dict[str, Any]:
 
 
 def masked_url(url: str) -> str:
-    """A URL whose password, if it has one, cannot be read."""
+    """A URL whose password cannot be read; a name alone may be a token, so neither can that."""
     address = urlsplit(url)
     if not address.netloc or "@" not in address.netloc:
         return url
     user, _, host = address.netloc.rpartition("@")
-    return address._replace(netloc=re.sub(r":.*", f":{MASK}", user) + "@" + host).geturl()
+    name, colon, _ = user.partition(":")
+    return address._replace(netloc=f"{name}:{MASK}@{host}" if colon else f"{MASK}@{host}").geturl()
 
 
 def _write(lines: list[str], names: tuple[str, ...], table: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The hashes behind a requirement ("sha256:<hex>"), compared with what a page lists and with the bytes that came.
+"""What bytes may stand for a file: the hashes behind a requirement ("sha256:<hex>"), and what a page lists of it.
 
 Source: pip's documentation, "Secure installs": a file is allowed when it has any one of the hashes.
 """
@@ -27,7 +27,12 @@ def is_settled(file: DistFile, hashes: Iterable[str]) -> bool:
 
 
 def admits(file: DistFile, holding: Holding) -> bool:
-    """Whether bytes that we hold may be kept for a file; of a hash of another algorithm nothing is known here."""
+    """Whether bytes that we hold may be kept for a file; of a hash of another algorithm nothing is known here.
+
+    Where no sha256 is listed, another size than that of our bytes shows that the file was made anew.
+    """
+    if file.sha256 is None and file.size not in {None, holding.blob.size}:
+        return False
     return not file.allowed_hashes or _may_match({"sha256": holding.blob.sha256}, file.allowed_hashes)
 
 

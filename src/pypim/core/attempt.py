@@ -35,7 +35,8 @@ class Attempt(msgspec.Struct, frozen=True):
 def attempt_in(scope: Scope, start: Start, mask: int, budget: Budget) -> Generator[list[Want], None, Attempt]:
     """Resolve in the first environment of a mask.
 
-    What another reading might decide otherwise is tried in each of the others, as long as the budget lasts.
+    What another reading might decide otherwise is tried in each of the others, as long as the budget lasts. Who has
+    none then gets one without what is open.
     """
     environment, alike = mask & -mask, mask
     found: list[tuple[Library, Found]] = []
@@ -43,7 +44,8 @@ def attempt_in(scope: Scope, start: Start, mask: int, budget: Budget) -> Generat
     for both, *each in (scope.libraries, scope.fallbacks):
         if failures and (failures[-1].is_undecided or not scope.libraries[0].has_met_open):
             break
-        for library in (both, *each):
+        readings = {library.reading for library, _ in found}
+        for library in (both, *each) if not found else [one for one in each if one.reading not in readings]:
             outcome = yield from _run(library, start, (environment, alike), budget)
             alike &= outcome.alike
             if isinstance(outcome, Found):
@@ -54,7 +56,7 @@ def attempt_in(scope: Scope, start: Start, mask: int, budget: Budget) -> Generat
                     break
             if library is both and (found or not failures[-1].is_disputed):
                 break
-        if found:
+        if Attempt(found, failures, alike).is_for_both:
             break
     return Attempt(found, failures, alike)
 

@@ -11,7 +11,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A write, or the refusal of one."""
 
     time: str
-    """ISO 8601 in UTC."""
+    """ISO 8601 in UTC with microseconds and Z, so that lines in the order of their texts are in that of their times."""
     visitor: str
     """The name of a user or token; empty where nobody was known."""
     action: str

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pypim.core.allowed import may_have
-from pypim.core.filenames import FileKind, parse_filename, parse_version
-from pypim.core.markers import evaluate
+from pypim.core.filenames import FileKind, parse_filenames, parse_version
+from pypim.core.markers import differs_for_uv, evaluate
 from pypim.core.model import ProjectStatus
 from pypim.core.readings import Reading, allows_python, takes_name
 from pypim.core.target import between_ends, wheel_rank
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pypim.core.target import Environment
 
 
+_WHEEL, _SDIST = FileKind.WHEEL, FileKind.SDIST  # to look into an enumeration takes longer
 _PATCH_RELEASE = re.compile(r"python_full_version|implementation_version")
 
 
@@ -45,23 +47,26 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     """By its tags and by what the page says of it; never changes."""
     mask: int
     """Also by the Requires-Python of its core metadata, as far as that is known."""
+    named: str = ""
+
+    @property
+    def identity(self) -> str:
+        """That of the file, which is asked for again and again; of most files it never is."""
+        found = self.named
+        if not found:
+            found = self.file.identity
+            msgspec.structs.force_setattr(self, "named", found)
+        return found
 
     @property
     def is_wheel(self) -> bool:
         """Whether it installs without being built."""
-        return self.parsed.kind is FileKind.WHEEL
+        return self.parsed.kind is _WHEEL
 
     @property
     def is_sdist(self) -> bool:
         """Whether it must be built."""
-        return self.parsed.kind is FileKind.SDIST
-
-
-class Unjudged(msgspec.Struct, frozen=True, gc=False):
-    """The files of a release before anybody asked for its candidates."""
-
-    files: list[_File]
-    judge: Callable[[list[_File]], tuple[Candidate, ...]]
+        return self.parsed.kind is _SDIST
 
 
 class Release(msgspec.Struct, frozen=True, eq=False):
@@ -70,19 +75,25 @@ class Release(msgspec.Struct, frozen=True, eq=False):
     project: NormalizedName
     version: Version | None
     text: str
-    given: tuple[Candidate, ...] | Unjudged
-    """Its candidates, or what makes them: most releases are older than any that is looked at."""
+    is_prerelease: bool
+    has_wheels_alone: bool
+    """Whether there is nothing to build, and no file of an old kind."""
+    files: list[_File]
+    """All that no filter takes away, in the order of the page."""
+    judge: Callable[[list[_File]], tuple[Candidate, ...]]
+    """Makes candidates of them once somebody asks: most releases are older than any that is looked at."""
     hashes: frozenset[str] = frozenset()
     """The hashes that its files were limited to."""
+    judged: tuple[Candidate, ...] | None = None
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The files, in the order of the page."""
-        given = self.given
-        if not isinstance(given, tuple):
-            given = given.judge(given.files)
-            msgspec.structs.force_setattr(self, "given", given)
-        return given
+        found = self.judged
+        if found is None:
+            found = self.judge(self.files)
+            msgspec.structs.force_setattr(self, "judged", found)
+        return found
 
     @property
     def key(self) -> tuple[NormalizedName, str]:
@@ -94,8 +105,8 @@ class Release(msgspec.Struct, frozen=True, eq=False):
         if all(candidate.file.filename != file.filename for candidate in self.candidates):
             return self
         found = ((c, c.mask & mask if c.file.filename == file.filename else c.mask) for c in self.candidates)
-        narrowed = tuple(Candidate(c.file, c.parsed, c.listed, usable) for c, usable in found)
-        return msgspec.structs.replace(self, given=narrowed)
+        narrowed = tuple(Candidate(c.file, c.parsed, c.listed, usable, c.named) for c, usable in found)
+        return msgspec.structs.replace(self, judged=narrowed)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Release):
@@ -109,7 +120,7 @@ class Release(msgspec.Struct, frozen=True, eq=False):
         """The environments that can use some file; a legacy kind is usable by none, unless nothing else is there."""
         found = 0
         for candidate in self.candidates:
-            if with_yanked or not candidate.file.is_yanked:
+            if with_yanked or candidate.file.yanked is False:
                 found |= candidate.mask
         return found
 
@@ -119,12 +130,13 @@ class Release(msgspec.Struct, frozen=True, eq=False):
         Every usable wheel, for two machines of one environment may prefer different ones; sdists where there is none.
         """
         candidates = self.candidates
-        if len(candidates) == 1:  # most releases of most projects
+        if self.has_wheels_alone and len(candidates) == 1:  # most releases of most projects
             one = candidates[0]
             bits = one.mask & mask
-            counts = bits and (with_yanked or one.file.yanked is False) and (one.is_wheel or one.is_sdist)
-            return [(one, bits)] if counts else []
-        usable = [c for c in candidates if c.mask & mask and (with_yanked or not c.file.is_yanked)]
+            return [(one, bits)] if bits and (with_yanked or one.file.yanked is False) else []
+        usable = [c for c in candidates if c.mask & mask and (with_yanked or c.file.yanked is False)]
+        if self.has_wheels_alone:
+            return [(c, c.mask & mask) for c in usable]
         built = mask
         for candidate in usable:
             if candidate.is_wheel:
@@ -164,7 +176,7 @@ class Chooser:
         self, environments: Sequence[Environment], policy: Policy, now: datetime, reading: Reading | None = None
     ) -> None:
         """Without a reading, what either pip or uv takes counts, and Requires-Python as for pip."""
-        self._reading = reading
+        self.reading = reading
         self.environments = tuple(environments)
         self.policy = policy
         self.now = now
@@ -184,19 +196,16 @@ class Chooser:
 
         `hashes` ("sha256:<hex>") keeps only files that may have one of them (pip's hash-checking mode).
         """
-        if page.status is ProjectStatus.QUARANTINED:
-            told = f": {page.status_reason}" if page.status_reason else ""
-            return Candidates(page.name, (), (), f"the project is quarantined (PEP 792) and offers no files{told}")
-        if self.policy.limits.is_any and (objection := next(self.policy.limits.objections(page), None)):
-            return Candidates(page.name, (), (), objection.reason, is_excluded=True)
+        withheld = self._withheld(page)
+        if withheld is not None:
+            return withheld
         groups: dict[Version | str, _Group] = {}
         exclusions: list[Exclusion] = []
         wheels: dict[str | None, _Group] = {}
         """By the version as it is written: to compare versions takes longer."""
         takes_every_wheel = self._takes_every_wheel and not hashes
-        for file in page.files:
-            parsed = parse_filename(file.filename, page.name)
-            is_wheel = parsed.kind is FileKind.WHEEL
+        for file, parsed in parse_filenames(page.files, page.name):
+            is_wheel = parsed.kind is _WHEEL
             group = wheels.get(parsed.version_text) if is_wheel else None
             if group is None:
                 group = _group_of(groups, parsed)
@@ -208,45 +217,76 @@ class Chooser:
                     exclusions.append(Exclusion(file.filename, parsed.version_text or "", reason))
                     continue
             group.files.append((file, parsed))
+            if not is_wheel:
+                group.has_wheels_alone = False
         judge = self._judged
-        releases = [
-            _release(page.name, key, group, Unjudged(group.files, judge), hashes)
-            for key, group in groups.items()
-            if group.files
-        ]
+        releases = [_release(page.name, key, group, judge, hashes) for key, group in groups.items() if group.files]
         return Candidates(page.name, _newest_first(releases), tuple(exclusions))
 
+    def _withheld(self, page: Page) -> Candidates | None:
+        """No candidates, where something speaks against the project as a whole."""
+        if page.status is ProjectStatus.QUARANTINED:
+            told = f": {page.status_reason}" if page.status_reason else ""
+            return Candidates(page.name, (), (), f"the project is quarantined (PEP 792) and offers no files{told}")
+        if self.policy.limits.is_any and (objection := next(self.policy.limits.objections(page), None)):
+            return Candidates(page.name, (), (), objection.reason, is_excluded=True)
+        return None
+
+    def judging(self, candidates: Candidates) -> Candidates:
+        """Those that another chooser made of a page, as this one judges them; they differ in their readings alone."""
+        judge = self._judged
+        releases = [msgspec.structs.replace(one, judge=judge, judged=None) for one in candidates.releases]
+        return msgspec.structs.replace(candidates, releases=tuple(releases))
+
     def _judged(self, files: list[_File]) -> tuple[Candidate, ...]:
-        listed = ((f, p, self.page_mask(f, p)) for f, p in files)
-        return _usable([Candidate(file, parsed, mask, mask) for file, parsed, mask in listed])
+        found = []
+        for file, parsed in files:
+            mask = self.page_mask(file, parsed)
+            found.append(Candidate(file, parsed, mask, mask))
+        return _usable(found)
 
     def page_mask(self, file: DistFile, parsed: ParsedFilename) -> int:
         """The environments that can use a file, by its name and by what its page says."""
-        return self.tag_mask(parsed) & self.listed_mask(file, parsed)
+        mask = self.tag_mask(parsed)
+        return mask & self.listed_mask(file, parsed) if mask else 0
 
     def listed_mask(self, file: DistFile, parsed: ParsedFilename) -> int:
         """The same, whatever the tags of a wheel say."""
-        if self._reading is not None and not takes_name(file.filename, parsed, self._reading):
+        if self.reading is not None and not takes_name(file.filename, parsed, self.reading):
             return 0
         return self.python_mask(file.requires_python)
 
     def marker_masks(self, marker: Marker | None, extras: frozenset[NormalizedName]) -> tuple[int, int]:
-        """The environments in which a marker holds for certain, and those in which it is open."""
+        """The environments in which a marker holds for certain, and those in which it is open.
+
+        For whom the chooser reads: pip or uv; else where it holds for either.
+        """
         if marker is None:
             return self.everything, 0
         key = (str(marker), extras)
         found = self._marker_masks.get(key)
         if found is None:
-            certain = open_ = 0
-            for i, environment in enumerate(self.environments):
-                value = evaluate(marker, environment, extras)
-                certain |= (value is True) << i
-                open_ |= (value is None) << i
-            for environment, ends in self._between if _PATCH_RELEASE.search(key[0]) else ():
-                if not (certain | open_) & ends and evaluate(marker, environment, extras) is not False:
-                    open_ |= ends  # it holds at neither end, and may between them
+            is_for_uv = self.reading is Reading.UV
+            certain, open_ = self._marker_masks_for(marker, extras, is_for_uv=is_for_uv)
+            if self.reading not in {Reading.UV, Reading.PIP} and differs_for_uv(marker):
+                more = self._marker_masks_for(marker, extras, is_for_uv=True)
+                certain, open_ = certain | more[0], (open_ | more[1]) & ~(certain | more[0])
             found = self._marker_masks[key] = (certain, open_)
         return found
+
+    def _marker_masks_for(
+        self, marker: Marker, extras: frozenset[NormalizedName], *, is_for_uv: bool
+    ) -> tuple[int, int]:
+        certain = open_ = 0
+        for i, environment in enumerate(self.environments):
+            value = evaluate(marker, environment, extras, is_for_uv=is_for_uv)
+            certain |= (value is True) << i
+            open_ |= (value is None) << i
+        for environment, ends in self._between if _PATCH_RELEASE.search(str(marker)) else ():
+            is_possible = evaluate(marker, environment, extras, is_for_uv=is_for_uv) is not False
+            if is_possible and not (certain | open_) & ends:
+                open_ |= ends  # it holds at neither end, and may between them
+        return certain, open_
 
     def tag_mask(self, parsed: ParsedFilename) -> int:
         """The environments that accept the tags of a wheel; every one for other kinds."""
@@ -262,7 +302,7 @@ class Chooser:
         """The environments that a Requires-Python allows (see `readings.allows_python`)."""
         found = self._python_masks.get(requires_python)
         if found is None:
-            reading = self._reading
+            reading = self.reading
             found = sum(1 << i for i, e in enumerate(self.environments) if allows_python(e, requires_python, reading))
             self._python_masks[requires_python] = found
         return found
@@ -281,9 +321,9 @@ class Chooser:
         What installers may take there; an sdist also in an environment that stands for many machines, or always when
         `filters.formats` asks for sdists by name; legacy kinds pass the filters only when asked for.
         """
-        if len(release.candidates) == 1 and release.candidates[0].is_wheel:  # most releases of most projects
+        if release.has_wheels_alone:
             return [c.file for c, _ in release.installable(mask, with_yanked=with_yanked)]
-        installable = {c.file.identity for c, _ in release.installable(mask, with_yanked=with_yanked)}
+        installable = {c.identity for c, _ in release.installable(mask, with_yanked=with_yanked)}
         # What the metadata of these sdists says does not count, for nobody asks for it.
         sources = mask if self.policy.keeps_sdists else mask & self._universal
         return [
@@ -291,7 +331,7 @@ class Chooser:
             for c in release.candidates
             if (with_yanked or not c.file.is_yanked)
             and (
-                c.file.identity in installable
+                c.identity in installable
                 or (c.is_sdist and (c.listed | self.page_mask(c.file, c.parsed)) & sources)
                 or not (c.is_wheel or c.is_sdist)
             )
@@ -315,42 +355,49 @@ class _Group(msgspec.Struct, gc=False):
 
     files: list[_File]
     texts: tuple[str | None, ...]
+    has_wheels_alone: bool = True
 
 
 def _release(
-    project: NormalizedName, key: Version | str, group: _Group, given: Unjudged, hashes: frozenset[str]
+    project: NormalizedName,
+    key: Version | str,
+    group: _Group,
+    judge: Callable[[list[_File]], tuple[Candidate, ...]],
+    hashes: frozenset[str],
 ) -> Release:
     """One release. 1.0 and 1.0.0 are the same version (PEP 440); the shortest text stands for all."""
+    version: Version | None = None
     if isinstance(key, str):
-        return Release(project, None, key, given, hashes)
-    if len(group.texts) == 1:
-        return Release(project, key, _normal(group.texts[0]) or str(key), given, hashes)
-    written = [found for text in group.texts if text and (found := parse_version(text)) is not None]
-    version = min(written, key=lambda found: (len(str(found)), str(found)))
-    return Release(project, version, str(version), given, hashes)
+        text, is_prerelease = key, False
+    elif len(group.texts) == 1:
+        version = key
+        text, is_prerelease = _normal(group.texts[0]) or (str(key), key.is_prerelease)
+    else:
+        written = [found for text in group.texts if text and (found := parse_version(text)) is not None]
+        version = min(written, key=lambda found: (len(str(found)), str(found)))
+        text, is_prerelease = str(version), version.is_prerelease
+    return Release(project, version, text, is_prerelease, group.has_wheels_alone, group.files, judge, hashes)
 
 
 def _group_of(groups: dict[Version | str, _Group], parsed: ParsedFilename) -> _Group:
     """The group of a file's version, in which the way it is written there is noted."""
     key = parsed.version if parsed.version is not None else (parsed.version_text or "")
-    group = groups.get(key)
-    if group is None:
-        group = groups[key] = _Group([], (parsed.version_text,))
-    elif parsed.version_text not in group.texts:
+    group = groups.setdefault(key, _Group([], (parsed.version_text,)))
+    if parsed.version_text not in group.texts:
         group.texts = (*group.texts, parsed.version_text)
     return group
 
 
 @lru_cache(maxsize=16384)
-def _normal(text: str | None) -> str | None:
-    """A version as the standard writes it; None for anything else."""
+def _normal(text: str | None) -> tuple[str, bool] | None:
+    """A version as the standard writes it, and whether it is a pre-release; None for anything else."""
     version = parse_version(text) if text else None
-    return None if version is None else str(version)
+    return None if version is None else (str(version), version.is_prerelease)
 
 
 def _usable(found: list[Candidate]) -> tuple[Candidate, ...]:
     """Legacy kinds are carried beside wheels and sdists, but make a release usable only where they stand alone."""
-    standard = [c.parsed.kind is FileKind.WHEEL or c.parsed.kind is FileKind.SDIST for c in found]
+    standard = [c.parsed.kind is _WHEEL or c.parsed.kind is _SDIST for c in found]
     if all(standard) or not any(standard):
         return tuple(found)
     return tuple(c if c.is_wheel or c.is_sdist else Candidate(c.file, c.parsed, 0, 0) for c in found)
@@ -358,8 +405,8 @@ def _usable(found: list[Candidate]) -> tuple[Candidate, ...]:
 
 def _newest_first(releases: list[Release]) -> tuple[Release, ...]:
     """Valid versions, newest first; legacy texts after all of them."""
-    valid = [(r.version, r) for r in releases if r.version is not None]
+    valid = [r for r in releases if r.version is not None]
     legacy = [r for r in releases if r.version is None]
-    valid.sort(key=lambda pair: pair[0], reverse=True)
-    legacy.sort(key=lambda release: release.text, reverse=True)
-    return (*(release for _, release in valid), *legacy)
+    valid.sort(key=attrgetter("version"), reverse=True)
+    legacy.sort(key=attrgetter("text"), reverse=True)
+    return (*valid, *legacy)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pypim.core.filenames import parse_version
+from pypim.core.selection import BUILD
 from pypim.core.steps import ReleaseKey, Steps
 from pypim.core.ways import MOST_STEPS, WaySearch
 
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from pypim.core.steps import OwnRequirement, Step
     from pypim.core.ways import Way
 
-__all__ = ["BUILD", "Background", "Chain", "IndexKept", "Kept", "Link", "ReleaseKey", "chains_of", "shortest_links"]
-
-BUILD = " (to build it)"
-"""Stands behind a requirement that builds what requires it, in lines for people."""
+__all__ = ["Background", "Chain", "IndexKept", "Kept", "Link", "ReleaseKey", "chains_of", "shortest_links"]
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,7 +51,7 @@ class Choice:
         for release in self.candidates.releases:
             if not mask:
                 break
-            if release.version is None or release.version.is_prerelease:
+            if release.version is None or release.is_prerelease:
                 continue
             if bits := release.mask(with_yanked=False) & mask:
                 found[release] = bits

@@ -20,7 +20,7 @@ from pypim.core.following import Follower, Reached, asked_by_backend
 from pypim.core.ledger import Edge, Ledger
 from pypim.core.model import CoreMetadata, Page
 from pypim.core.names import normalize_extra
-from pypim.core.rules import Rule, requirement_rule
+from pypim.core.rules import Rule, constrained, requirement_rule
 from pypim.core.selection import ProblemKind, Selection
 from pypim.core.sizing import Sizing
 
@@ -87,6 +87,8 @@ class WantMetadata(msgspec.Struct, frozen=True, eq=False):
 
     project: NormalizedName
     file: DistFile
+    identity: str
+    """That of the file, which is asked for again and again."""
 
 
 class WantSize(msgspec.Struct, frozen=True, eq=False):
@@ -166,7 +168,7 @@ class Closure:
             if not mask:
                 self._ledger.warn(f"{root.origin}: {root.text!r} holds in none of the environments")
             elif verdict.is_allowed:
-                rule = self._constrained(root.project, root.rule)
+                rule = constrained(root.rule, self._constraints.get(root.project))
                 certain = certain if root.is_named else 0
                 bits = (mask, certain)
                 self._need(_Need(root.project, rule, root.extras, *bits, 0, root.hashes, edge, locked=root.locked))
@@ -231,13 +233,6 @@ class Closure:
             self._wants.append(WantPage(need.project))
         waiting.append(need)
 
-    def _constrained(self, project: NormalizedName, rule: Rule) -> Rule:
-        constraint = self._constraints.get(project)
-        if constraint is None:
-            return rule
-        is_pin = rule.is_pin or requirement_rule(constraint, rule.text).is_pin
-        return msgspec.structs.replace(rule, specifier=rule.specifier & constraint, is_pin=is_pin)
-
     def _choice(self, page: Page, hashes: frozenset[str]) -> Choice:
         known = self._choices.setdefault(page.name, {})
         if hashes not in known:
@@ -295,7 +290,7 @@ class Closure:
         """The sizes of what would be kept, and of all that a sentence would speak of: a file may be too large."""
         if self._sizing.limit_bytes is None:
             return
-        files = {c.file.identity: c.file for release in told_of for c in release.candidates}
+        files = {c.identity: c.file for release in told_of for c in release.candidates}
         for release, mask in taken.items():
             installable = release.installable(mask, with_yanked=need.rule.is_pin)
             kept = self._chooser.kept_files(release, mask, with_yanked=need.rule.is_pin)
@@ -314,12 +309,11 @@ class Closure:
             return
         for release, mask in taken.items():
             for candidate, _ in release.installable(mask, with_yanked=need.rule.is_pin):
-                if candidate.file.identity not in self._metadata:
-                    yield WantMetadata(release.project, candidate.file)
+                if candidate.identity not in self._metadata:
+                    yield WantMetadata(release.project, candidate.file, candidate.identity)
 
     def _learn(self, want: WantMetadata, metadata: CoreMetadata | None, reason: str) -> None:
-        identity = want.file.identity
-        self._metadata[identity] = metadata
+        self._metadata[want.identity] = metadata
         if metadata is None:
             self._ledger.doubt(want.file, f"its requirements are not known: {reason}")
         else:
@@ -352,12 +346,12 @@ class Closure:
         if self._follow.max_depth and need.depth >= self._follow.max_depth:
             return
         for candidate, bits in release.installable(mask, with_yanked=need.rule.is_pin):
-            metadata = self._metadata[candidate.file.identity]
+            metadata = self._metadata[candidate.identity]
             if metadata is not None:
                 self._follower.note_unknown(release, metadata, need.extras)
                 extras = need.extras | self._root_extras(metadata) if need.is_root else need.extras
                 start = Reached(need.depth, bits, bits & need.certain, need.is_for_build)
-                self._follow_file(release, candidate.file.identity, metadata, start, extras)
+                self._follow_file(release, candidate.identity, metadata, start, extras)
 
     def _root_extras(self, metadata: CoreMetadata) -> frozenset[NormalizedName]:
         if self._follow.root_extras is not None:
@@ -394,7 +388,7 @@ class Closure:
         rule = requirement_rule(requirement.specifier, requirement.text)
         if self._follow.is_every_match:
             rule = msgspec.structs.replace(rule, count=None)
-        rule = rule if where.is_for_build else self._constrained(requirement.name, rule)
+        rule = rule if where.is_for_build else constrained(rule, self._constraints.get(requirement.name))
         depth = where.depth + 1 if self._follow.max_depth else 0
         bits = (where.mask, where.certain)
         self._need(

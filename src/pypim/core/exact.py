@@ -95,7 +95,7 @@ def _judged(
     lacks: list[tuple[ProblemKind, str]],
 ) -> FoundFiles:
     """Without what filters take away; it is told only where nothing is left, for they were set on purpose."""
-    releases = {c.file.identity: release for release in candidates.releases for c in release.candidates}
+    releases = {c.identity: release for release in candidates.releases for c in release.candidates}
     reasons = {exclusion.filename: exclusion.reason for exclusion in candidates.exclusions}
     held: list[HeldFile] = []
     denied: dict[str, None] = {}

@@ -39,10 +39,11 @@ def explain_unsatisfied(candidates: Candidates, rule: Rule, environment: int) ->
         most_frequent = sorted(taken_away, key=lambda reason: (-taken_away[reason], reason))
         reasons = "; ".join(most_frequent[:_MOST])
         return ProblemKind.EXCLUDED, f"every file that matches is taken away: {reasons}"
+    under = f" under the constraint {rule.constraint}" if rule.constraint else ""
     if candidates.releases:
-        return ProblemKind.UNSATISFIED, f"no release matches; the newest is {candidates.releases[0].text}"
+        return ProblemKind.UNSATISFIED, f"no release matches{under}; the newest is {candidates.releases[0].text}"
     if candidates.exclusions:
-        return ProblemKind.UNSATISFIED, "no release matches, and filters take away all there are"
+        return ProblemKind.UNSATISFIED, f"no release matches{under}, and filters take away all there are"
     return ProblemKind.UNSATISFIED, "the project lists no distribution file"
 
 
@@ -93,13 +94,13 @@ def explain_files(
         if _text_matches(specifier, exclusion.version)
     ]
     matching = [release for release in candidates.releases if matches(specifier, release)]
-    has_final = any(not _is_prerelease(release) and release.mask(with_yanked=False) for release in matching)
+    has_final = any(not release.is_prerelease and release.mask(with_yanked=False) for release in matching)
     takes_prereleases = bool(chooser.policy.prereleases or specifier.prereleases or not has_final)
     return found + [
         FileVerdict(
             candidate.file.filename,
             release.text,
-            _unfit(candidate, chooser, bounds.get(candidate.file.identity))
+            _unfit(candidate, chooser, bounds.get(candidate.identity))
             or _unchosen(candidate, release, takes_prereleases=takes_prereleases),
         )
         for release in matching
@@ -128,13 +129,9 @@ def _unchosen(candidate: Candidate, release: Release, *, takes_prereleases: bool
         return f"it is yanked{told}; only an exact pin takes it"
     if release.version is None:
         return "its version is not a valid one; only the rule * takes it"
-    if _is_prerelease(release) and not takes_prereleases:
+    if release.is_prerelease and not takes_prereleases:
         return "it is a pre-release; pin it, name one in the specifier, or set filters.prereleases"
     return ""
-
-
-def _is_prerelease(release: Release) -> bool:
-    return release.version is not None and release.version.is_prerelease
 
 
 def matches(specifier: SpecifierSet, release: Release) -> bool:

@@ -21,7 +21,11 @@ from pypim.core.errors import InvalidName
 from pypim.core.names import parse_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from packaging.utils import BuildTag, NormalizedName
+
+    from pypim.core.model import DistFile
 
 
 class FileKind(StrEnum):
@@ -105,6 +109,20 @@ def parse_filename(filename: str, project: NormalizedName) -> ParsedFilename:
         name, _, rest = filename[:-4].partition("-")
         return _parse_wheel(rest) if _names(name, project) else _unknown("whl")
     return _parse_other(filename, project)
+
+
+def parse_filenames(files: Iterable[DistFile], project: NormalizedName) -> Iterator[tuple[DistFile, ParsedFilename]]:
+    """The same of all files of a page, whose names nearly all begin alike."""
+    known = None
+    for file in files:
+        filename = file.filename
+        name, _, rest = filename.partition("-")
+        if name == known and filename.endswith(".whl"):
+            yield file, _parse_wheel(rest[:-4])
+            continue
+        parsed = parse_filename(filename, project)
+        known = name if parsed.kind is _WHEEL else None
+        yield file, parsed
 
 
 def release_and_kind(filename: str, project: NormalizedName) -> tuple[str | None, FileKind]:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from pypim.core.model import DistFile, Page
+    from pypim.core.requirement_lines import Found
 
 
+_MOST_CHARS = 32 << 10
+"""Of a line: room for some four hundred hashes. Whoever sends one need not be known, and reading it takes its time."""
 _OF_INDEXES = frozenset(("--index-url", "--extra-index-url", "--find-links", "--no-index", "--trusted-host"))
 
 
@@ -52,19 +55,25 @@ def read_wanted(text: str) -> list[Wanted | Unusable | Ignored]:
     """The requirements of a file, in its order. Variables are not filled in, and other files are not read."""
     found: list[Wanted | Unusable | Ignored] = []
     for number, line in logical_lines(text):
-        for one in parse_line(line, {}):
-            match one:
-                case RequirementText(words):
-                    found.append(_wanted(words, f"line {number}"))
-                case Include(path):
-                    found.append(Unusable(f"line {number}", f"{path} is another file: send it by itself"))
-                case Fault(words, reason):
-                    found.append(Unusable(words, reason))
-                case Note(option, _) if option in _OF_INDEXES:
-                    found.append(Ignored(option, "files come from the index that was asked, as the server has it"))
-                case Note(option, _):
-                    found.append(Ignored(option, "it concerns the installer, or which releases it takes"))
+        if len(line) > _MOST_CHARS:
+            found.append(Unusable(f"line {number}", f"it has more than {_MOST_CHARS:,} characters"))
+        else:
+            found += [_meant(one, f"line {number}") for one in parse_line(line, {})]
     return found
+
+
+def _meant(one: Found, where: str) -> Wanted | Unusable | Ignored:
+    match one:
+        case RequirementText(words):
+            return _wanted(words, where)
+        case Include(path):
+            return Unusable(where, f"{path} is another file: send it by itself")
+        case Fault(words, reason):
+            return Unusable(words, reason)
+        case Note(option, _) if option in _OF_INDEXES:
+            return Ignored(option, "files come from the index that was asked, as the server has it")
+        case Note(option, _):
+            return Ignored(option, "it concerns the installer, or which releases it takes")
 
 
 def _wanted(text: str, where: str) -> Wanted | Unusable:

@@ -87,6 +87,11 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     is_gone: bool = False
     """Removed for certain: the upstream's changelog says so, or enough confirmations do."""
 
+    @property
+    def is_gone_unsaid(self) -> bool:
+        """Whether nothing but its page tells that it is gone: neither a list nor the changelog has said so."""
+        return self.is_gone and self.seen_at is None
+
 
 class ToDo(msgspec.Struct, frozen=True, kw_only=True):
     """A project that an index could not bring up to date; times in seconds since the epoch."""
@@ -105,11 +110,16 @@ class ToDo(msgspec.Struct, frozen=True, kw_only=True):
     required_serial: int | None = None
     """That which its page should have had."""
     is_accepted: bool = False
-    """The older state was taken in the end; nothing is to be done until the project changes again."""
+    """What was found was taken in the end: that is no error any more, and it is asked for again once a day."""
 
     def is_due(self, now: float) -> bool:
         """Whether it is to be tried again; at once where the clock was ahead when it was tried."""
-        return not self.is_accepted and (now >= self.next_at or now < self.tried_at)
+        return now >= self.next_at or now < self.tried_at
+
+    def tried_again(self, now: float) -> ToDo:
+        """What was accepted, after it was found to be as old as before."""
+        next_at = now + _LONGEST_WAIT_SECONDS
+        return msgspec.structs.replace(self, attempts=self.attempts + 1, tried_at=now, next_at=next_at)
 
 
 def failed(

@@ -48,8 +48,8 @@ class ForeignWheels:
             built ^= bit
             number = bit.bit_length() - 1
             best = min(wheels, key=lambda one: (*self._distance(number, one), one.file.filename))
-            known = chosen.get(best.file.identity, (best, 0))
-            chosen[best.file.identity] = (best, known[1] | bit)
+            known = chosen.get(best.identity, (best, 0))
+            chosen[best.identity] = (best, known[1] | bit)
         return list(chosen.values())
 
     def _distance(self, number: int, wheel: Candidate) -> tuple[bool, int]:

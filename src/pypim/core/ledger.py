@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,7 +40,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the parent requires it to be built from its sdist (PEP 518), rather than to run."""
 
 
-_Accounted = dict[tuple[ReleaseKey, Edge], dict[int, int]]
+_Accounted = dict[ReleaseKey, dict[Edge, dict[int, int]]]
 """What is chosen and why → in which resolutions, by their numbers, each with the environments."""
 
 
@@ -71,7 +73,7 @@ class Ledger:
         self._edges: dict[tuple[NormalizedName, str], dict[Edge, int]] = {}
         self._ends = Ends(chooser.environments)
         self._accounts: list[Account] = []
-        self._apart: dict[tuple[ReleaseKey, Edge], int] = {}
+        self._apart: dict[ReleaseKey, dict[Edge, int]] = {}
         self._troubles: dict[_Trouble, tuple[int, int]] = {}
         self._warnings: set[str] = set()
         self._doubts: dict[str, set[str]] = {}
@@ -87,19 +89,23 @@ class Ledger:
 
         Its hashes limit its files, unless a root takes the same release without any.
         """
+        key = release.key
         if edge.parent is None and not release.hashes:
-            self._unlimited.add(release.key)
-        self._as_listed.setdefault(release.key, release)
-        edges = self._edges.setdefault(release.key, {})
+            self._unlimited.add(key)
+        edges = self._edges.setdefault(key, {})
+        if not edges or not release.hashes:
+            self._as_listed[key] = release  # with every file that the page has, where anybody chooses it so
         if account is None:
-            edges[edge] = edges.get(edge, 0) | mask
+            known = edges.setdefault(edge, mask)
+            if mask & ~known:
+                edges[edge] = known | mask
         else:
             edges.setdefault(edge, 0)
-            account.entries.append((release.key, edge, mask))
+            account.entries.append((key, edge, mask))
         known = self._kept.get((release, with_yanked), 0)
         if mask & ~known:
             self._kept[(release, with_yanked)] = known | mask
-            files = self._files.setdefault(release.key, {})
+            files = self._files.setdefault(key, {})
             for file in self._chooser.kept_files(release, mask & ~known, with_yanked=with_yanked):
                 files[file.identity] = file
                 if release.hashes:
@@ -144,7 +150,8 @@ class Ledger:
 
     def set_apart(self, release: ReleaseKey, edge: Edge, mask: int) -> None:
         """The newest of everything does not come with a root's release there; what does, an account tells."""
-        self._apart[release, edge] = self._apart.get((release, edge), 0) | mask
+        apart = self._apart.setdefault(release, {})
+        apart[edge] = apart.get(edge, 0) | mask
 
     def is_chosen(self, release: ReleaseKey) -> bool:
         """Whether anything has chosen that release so far."""
@@ -185,16 +192,19 @@ class Ledger:
     def selection(self, pages: Iterable[Page]) -> Selection:
         """Everything, sorted. `pages` are those of all projects that were asked for and exist."""
         accounted = self._accounted()
-        releases = tuple(self._release(key, edges, accounted) for key, edges in sorted(self._edges.items()))
+        releases = tuple(
+            self._release(key, edges, accounted.get(key, {})) for key, edges in sorted(self._edges.items())
+        )
         facts = [
             ProjectFacts(name=page.name, status=page.status, status_reason=page.status_reason)
             for page in sorted(pages, key=lambda page: page.name)
         ]
-        doubts = [self._doubts.get(file.identity, ()) for release in releases for file in release.files]
+        files = (file for release in releases for file in release.files) if self._doubts else ()
+        doubts = [self._doubts.get(file.identity, ()) for file in files]
         return Selection(
             releases=releases,
             projects=tuple(facts),
-            problems=tuple(sorted(self._problems(shortest_links(releases)))),
+            problems=tuple(sorted(self._problems(shortest_links(releases)))) if self._troubles else (),
             warnings=tuple(sorted(self._warnings.union(*doubts, self._missing_extras()))),
         )
 
@@ -205,33 +215,35 @@ class Ledger:
         for account in self._accounts:
             number = numbers[account.key]
             for release, edge, mask in account.entries:
-                masks = found.setdefault((release, edge), {})
+                masks = found.setdefault(release, {}).setdefault(edge, {})
                 masks[number] = masks.get(number, 0) | mask
         return found
 
     def _release(
-        self, key: tuple[NormalizedName, str], edges: Mapping[Edge, int], accounted: _Accounted
+        self, key: tuple[NormalizedName, str], edges: Mapping[Edge, int], accounted: Mapping[Edge, Mapping[int, int]]
     ) -> ChosenRelease:
         rows: list[tuple[Reason, tuple[Share, ...]]] = []
+        apart = self._apart.get(key, {})
         for edge, mask in edges.items():
-            others = accounted.get((key, edge), {})
-            everywhere = mask
-            for bits in others.values():
-                everywhere |= bits
-            apart = self._apart.get((key, edge), 0)
-            is_common = not others and not apart and self._ends.are_both_in(mask)
-            shares = () if is_common else self._shares(mask & ~apart, others, everywhere)
+            if not accounted and not apart and self._ends.are_both_in(mask):
+                rows.append((self._reason(edge, mask), ()))
+                continue
+            others = accounted.get(edge, {})
+            everywhere = reduce(or_, others.values(), mask)
+            alone = apart.get(edge, 0)
+            is_common = not others and not alone and self._ends.are_both_in(mask)
+            shares = () if is_common else self._shares(mask & ~alone, others, everywhere)
             rows.append((self._reason(edge, everywhere), shares))
         rows.sort()
         files = sorted(self._files[key].values(), key=_by_name)
         if len(files) > 1 and (release := self._as_listed.get(key)) is not None:
             # As on the page: of wheels that are alike pip takes the one that stands last.
-            position = {one.file.identity: n for n, one in enumerate(release.candidates)}
+            position = {one.identity: n for n, one in enumerate(release.candidates)}
             files.sort(key=lambda file: position.get(file.identity, -1))
         return ChosenRelease(
             project=key[0],
             version=key[1],
-            files=tuple(self._limited(file, key) for file in files),
+            files=tuple(self._limited(file, key) for file in files) if self._locked or self._limits else tuple(files),
             reasons=tuple(reason for reason, _ in rows),
             shares=tuple(shares for _, shares in rows) if any(shares for _, shares in rows) else (),
         )

@@ -13,7 +13,7 @@ from pypim.core.expand import means_itself, wanted_requirements
 from pypim.core.filenames import FileKind
 from pypim.core.foreign import ForeignWheels
 from pypim.core.lenient import parse_requirement
-from pypim.core.readings import Reading, refuses, takes_bound, takes_name
+from pypim.core.readings import Reading, is_consistent, is_undeclared, refuses, takes_bound, takes_name
 from pypim.core.selection import ProblemKind
 from pypim.core.sizing import Sizing
 from pypim.core.target import wheel_rank
@@ -43,6 +43,8 @@ class Facts:
         self.lacks: dict[NormalizedName, tuple[ProblemKind, str]] = {}
         self.metadata: dict[str, CoreMetadata | None] = {}
         """By the identity of a file; None where nothing can be learned."""
+        self.candidates: dict[NormalizedName, Candidates] = {}
+        """Of each page as one library saw it first: the others differ in how they judge the files, and no more."""
 
     def is_known(self, want: Want) -> bool:
         """Whether a want was answered."""
@@ -50,7 +52,7 @@ class Facts:
             return want.project in self.pages
         if isinstance(want, WantSize):
             return not self.sizing.unknown(want.project, [want.file])
-        return want.file.identity in self.metadata
+        return want.identity in self.metadata
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +83,8 @@ class Library:
         self._constraints = constraints
         self.follows_open = follows_open
         self._foreign = ForeignWheels(chooser.environments)
+        self.has_met_undeclared = False
+        """Whether some wheel requires something for an extra that it does not declare; for pip it requires nothing."""
         self.has_met_open = False
         """Whether some marker was open anywhere, or some metadata unknown."""
         self._candidates: dict[NormalizedName, Candidates] = {}
@@ -103,7 +107,12 @@ class Library:
             return self.chooser.candidates(self.facts.sizing.page(page))
         found = self._candidates.get(page.name)
         if found is None:
-            found = self._candidates[page.name] = self.chooser.candidates(page)
+            known = self.facts.candidates.get(page.name)
+            if known is None:
+                found = self.facts.candidates[page.name] = self.chooser.candidates(page)
+            else:
+                found = self.chooser.judging(known)
+            self._candidates[page.name] = found
         return found
 
     def candidates_now(self, project: NormalizedName) -> Candidates:
@@ -155,10 +164,13 @@ class Library:
         if not mask:
             return 0
         yield from self._weigh(universe, number, mask)
+        if not mask & ~universe.examined[number]:
+            return mask & universe.mask(number)
         yield from self.learn(universe.releases[number], mask, with_yanked=self.reading is Reading.PIP)
+        universe.examined[number] |= mask
         universe.refuse(number, self._barred(universe.releases[number], mask, with_yanked=False))
         for candidate, bits in self.preferred(universe.releases[number], mask):
-            metadata = self.facts.metadata[candidate.file.identity]
+            metadata = self.facts.metadata[candidate.identity]
             if metadata is None:
                 # Nobody knows what it requires: the last resort.
                 self.has_met_open = True
@@ -181,7 +193,7 @@ class Library:
         mask &= ~self._barred(release, mask, with_yanked=with_yanked)
         for candidate, bits in preferred:
             mask &= ~(bits & ~self.chooser.listed_mask(candidate.file, candidate.parsed))
-            metadata = self.facts.metadata.get(candidate.file.identity)
+            metadata = self.facts.metadata.get(candidate.identity)
             if metadata is not None:
                 mask &= ~(bits & ~self.chooser.python_mask(metadata.requires_python))
                 is_refused = refuses(metadata, candidate.parsed, release.project, self.reading)
@@ -206,7 +218,7 @@ class Library:
         done = self._ruled_out.setdefault(universe.project, set())
         fresh = [file for identity, file in too_large.items() if identity not in done]
         done.update(too_large)
-        numbers = {c.file.identity: n for n, one in enumerate(universe.releases) for c in one.candidates}
+        numbers = {c.identity: n for n, one in enumerate(universe.releases) for c in one.candidates}
         for file in fresh:
             if (number := numbers.get(file.identity)) is not None:
                 universe.narrow(number, file, 0)
@@ -218,19 +230,21 @@ class Library:
             found = release.installable(mask, with_yanked=with_yanked)
             foreign = self.foreign(release, found)
             missing: list[Want] = [
-                WantMetadata(release.project, candidate.file)
-                for candidate, _ in (*found, *foreign)
-                if candidate.file.identity not in self.facts.metadata
+                WantMetadata(release.project, candidate.file, candidate.identity)
+                for candidate, _ in (found + foreign if foreign else found)
+                if candidate.identity not in self.facts.metadata
             ]
             if foreign:
                 missing += self.ask_sizes(release.project, [candidate.file for candidate, _ in foreign])
             if not missing:
                 return
             yield missing
+            if release.has_wheels_alone:
+                return  # nothing that was learned leads to another file
 
     def foreign(self, release: Release, found: list[tuple[Candidate, int]]) -> list[tuple[Candidate, int]]:
         """What uv reads in place of the sdists among the files that installers may take; nothing for pip."""
-        if self.reading is Reading.PIP or len(release.candidates) == 1:
+        if release.has_wheels_alone or self.reading is Reading.PIP:
             return []
 
         def may_read(file: DistFile) -> bool:
@@ -275,16 +289,18 @@ class Library:
         """Of several files the one that suits each environment best.
 
         Of wheels that suit it alike the one of the highest build tag counts, and of those pip takes the one that stands
-        last on the page, and uv the one whose file name comes first. pip takes no yanked one beside another.
+        last on the page, and uv the one whose file name comes first. pip takes no yanked one beside another, nor one
+        of another version than its name says.
         """
         is_pip = self.reading is Reading.PIP
-        best: dict[int, tuple[tuple[bool, int, BuildTag], Candidate]] = {}
+        best: dict[int, tuple[tuple[bool | tuple[bool, bool], float, BuildTag], Candidate]] = {}
         for candidate, bits in found if is_pip else sorted(found, key=_filename, reverse=True):
-            goes_first = is_pip and not candidate.file.is_yanked
+            goes_first = not is_pip or (not candidate.file.is_yanked, self._is_consistent(candidate))
             for number, environment in enumerate(self.chooser.environments):
                 if not bits >> number & 1:
                     continue
-                rank = wheel_rank(environment, candidate.parsed.tags) if candidate.parsed.tags else 1 << 40
+                tags = candidate.parsed.tags
+                rank = wheel_rank(environment, tags, is_for_uv=not is_pip) if tags else 1 << 40
                 if rank is None:
                     continue
                 standing = (goes_first, -rank, candidate.parsed.build)
@@ -292,9 +308,13 @@ class Library:
                     best[number] = (standing, candidate)
         chosen: dict[str, tuple[Candidate, int]] = {}
         for number, (_, candidate) in best.items():
-            known = chosen.get(candidate.file.identity, (candidate, 0))
-            chosen[candidate.file.identity] = (candidate, known[1] | 1 << number)
+            known = chosen.get(candidate.identity, (candidate, 0))
+            chosen[candidate.identity] = (candidate, known[1] | 1 << number)
         return list(chosen.values())
+
+    def _is_consistent(self, candidate: Candidate) -> bool:
+        metadata = self.facts.metadata.get(candidate.file.identity)
+        return metadata is None or is_consistent(metadata, candidate.parsed)
 
     def wanted(
         self, release: Release, mask: int, extra: NormalizedName | None, *, with_yanked: bool | None = None
@@ -310,23 +330,29 @@ class Library:
         self, release: Release, mask: int, extra: NormalizedName | None, *, with_yanked: bool | None
     ) -> Iterator[Wanted]:
         for candidate, bits in self.preferred(release, mask, with_yanked=with_yanked):
-            for wanted in self._wanted_by(candidate.file.identity, extra):
-                if wanted.mask & bits:
-                    yield Wanted(wanted.requirement, wanted.specifier, wanted.mask & bits)
+            for wanted in self._wanted_by(candidate.identity, extra):
+                both = wanted.mask & bits
+                if both:
+                    yield wanted if both == wanted.mask else Wanted(wanted.requirement, wanted.specifier, both)
 
     def _wanted_by(self, identity: str, extra: NormalizedName | None) -> tuple[Wanted, ...]:
         key = (identity, extra)
         found = self._wanted.get(key)
         if found is None:
             metadata = self.facts.metadata.get(identity)
-            rows = wanted_requirements(metadata, extra, self.chooser.everything, self.chooser) if metadata else ()
-            found = tuple(
-                Wanted(requirement, self.constrained(requirement.name, requirement.specifier), mask)
-                for requirement, certain, is_open in self._noting(rows)
-                if (mask := certain | (is_open if self.follows_open else 0)) and self._counts(requirement)
-            )
-            if metadata is not None:
-                self._wanted[key] = found
+            if metadata is None:
+                return ()
+            wanted: list[Wanted] = []
+            everything = self.chooser.everything
+            if extra is not None and is_undeclared(metadata, extra):
+                self.has_met_undeclared = True
+                everything = 0 if self.reading is Reading.PIP else everything
+            for requirement, certain, is_open in wanted_requirements(metadata, extra, everything, self.chooser):
+                self.has_met_open = self.has_met_open or bool(is_open)
+                mask = certain | (is_open if self.follows_open else 0)
+                if mask and self._counts(requirement):
+                    wanted.append(Wanted(requirement, self.constrained(requirement.name, requirement.specifier), mask))
+            found = self._wanted[key] = tuple(wanted)
         return found
 
     def _counts(self, requirement: ParsedRequirement) -> bool:
@@ -334,13 +360,6 @@ class Library:
         if requirement.url is not None:
             return False
         return self.chooser.policy.project_verdict(requirement.name, is_dependency=True).is_allowed
-
-    def _noting(
-        self, rows: Iterable[tuple[ParsedRequirement, int, int]]
-    ) -> Iterator[tuple[ParsedRequirement, int, int]]:
-        for row in rows:
-            self.has_met_open = self.has_met_open or bool(row[2])
-            yield row
 
     def constrained(self, project: NormalizedName, specifier: SpecifierSet) -> SpecifierSet:
         """A specifier together with the constraint on its project."""
@@ -360,11 +379,12 @@ class Library:
 
         Only then it looks at the Requires-Python, and goes on to no other wheel of that release.
         """
-        if self.reading is Reading.PIP or len({one.file.requires_python for one in release.candidates}) == 1:
+        files = release.candidates
+        if len(files) == 1 or self.reading is Reading.PIP or len({one.file.requires_python for one in files}) == 1:
             return 0
         tagged = [
             (one, bits)
-            for one in release.candidates
+            for one in files
             if one.is_wheel and (with_yanked or not one.file.is_yanked)
             if takes_name(one.file.filename, one.parsed, Reading.UV)
             if takes_bound(one.file.requires_python, Reading.UV) and (bits := self.chooser.tag_mask(one.parsed) & mask)

@@ -1,39 +1,29 @@
 """Markers with three answers: true, false, or open where the environment leaves a variable open (None).
 
-The rules of one comparison are packaging's (PEP 508 and the specification "Dependency specifiers"). packaging shows no
-syntax tree, so the tree is read from `str(marker)`, which is the language of PEP 508 itself and the same everywhere.
+The rules of one comparison are packaging's (PEP 508 and the specification "Dependency specifiers"), or those of uv.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 
+from pypim.core.marker_tree import Comparison, Unreadable, compile_marker
 from pypim.core.names import normalize_extra
 from pypim.core.target import python_range
+from pypim.core.uv_markers import as_uv_reads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from packaging.markers import Marker
     from packaging.utils import NormalizedName
 
+    from pypim.core.marker_tree import Condition
     from pypim.core.target import Environment
-
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<parenthesis>[()])
-        | "(?P<double>[^"]*)" | '(?P<single>[^']*)'
-        | (?P<operator>===|==|~=|!=|<=|>=|<|>|not\s+in\b|in\b)
-        | (?P<logical>and\b|or\b)
-        | (?P<variable>[A-Za-z_][A-Za-z_.]*)
-    )\s*""",
-    re.VERBOSE,
-)
 
 # Compared as versions where both sides are versions, else as text; `platform_version` is text in packaging.
 _VERSIONS = frozenset({"implementation_version", "platform_release", "python_full_version", "python_version"})
@@ -53,41 +43,17 @@ _AS_TEXT: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-class Comparison(msgspec.Struct, frozen=True):
-    """A variable against a literal; `is_reversed` where the literal stands on the left."""
-
-    variable: str
-    operator: str
-    literal: str
-    is_reversed: bool = False
-
-
-class Logical(msgspec.Struct, frozen=True):
-    """Several conditions joined by one word."""
-
-    word: Literal["and", "or"]
-    parts: tuple[Condition, ...]
-
-
-class Unreadable(msgspec.Struct, frozen=True):
-    """A condition that the specification gives no meaning, such as a comparison of two variables."""
-
-
-Condition = Comparison | Logical | Unreadable
-
-
-class _Compiled(msgspec.Struct, frozen=True):
-    condition: Condition
-    extras: frozenset[NormalizedName]
-    """The extras it speaks of, normalised (PEP 685)."""
-
-
 def evaluate(
-    marker: Marker | None, environment: Environment, extras: frozenset[NormalizedName] = frozenset()
+    marker: Marker | None,
+    environment: Environment,
+    extras: frozenset[NormalizedName] = frozenset(),
+    *,
+    is_for_uv: bool = False,
 ) -> bool | None:
     """Whether a marker holds: True or False where it is certain, None where it is open. Never raises.
 
-    `extras` are those that were asked for, together: `extra == "x"` says that x is one of them.
+    `extras` are those that were asked for, together: `extra == "x"` says that x is one of them. `is_for_uv`: as uv
+    reads it, which leaves out comparisons that make no sense to it (see `core/uv_markers.py`).
     """
     if marker is None:
         return True
@@ -95,12 +61,29 @@ def evaluate(
         text = str(marker)
     except ValueError:  # packaging cannot write a literal that holds both kinds of quotes
         return None
-    return _evaluate(text, environment, extras & compile_marker(text).extras)
+    return _evaluate(text, environment, extras & compile_marker(text).extras, is_for_uv=is_for_uv)
 
 
 @lru_cache(maxsize=65536)
-def _evaluate(text: str, environment: Environment, extras: frozenset[NormalizedName]) -> bool | None:
-    return _decide(compile_marker(text).condition, environment, extras)
+def _evaluate(
+    text: str, environment: Environment, extras: frozenset[NormalizedName], *, is_for_uv: bool
+) -> bool | None:
+    condition = compile_marker(text).condition
+    return _decide(as_uv_reads(condition) if is_for_uv else condition, environment, extras)
+
+
+def differs_for_uv(marker: Marker) -> bool:
+    """Whether uv may decide otherwise than pip."""
+    try:
+        return _differs_for_uv(str(marker))
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=65536)
+def _differs_for_uv(text: str) -> bool:
+    condition = compile_marker(text).condition
+    return as_uv_reads(condition) != condition
 
 
 def _decide(condition: Condition, environment: Environment, extras: frozenset[NormalizedName]) -> bool | None:
@@ -173,97 +156,3 @@ def _compare_any_patch(atom: Comparison, python: tuple[int, int]) -> bool | None
     if possible.is_subset(accepted):
         return True
     return False if possible.is_disjoint(accepted) else None
-
-
-# --- the tree -------------------------------------------------------------------------------------------------------
-@lru_cache(maxsize=65536)
-def compile_marker(text: str) -> _Compiled:
-    """The tree of a marker that packaging wrote, and the extras it names; what cannot be read is `Unreadable`."""
-    try:
-        condition = _Reader(text).whole()
-    except (_UnexpectedTokenError, RecursionError):
-        condition = Unreadable()
-    return _Compiled(condition, frozenset(_extras(condition)))
-
-
-def _extras(condition: Condition) -> Iterator[NormalizedName]:
-    if isinstance(condition, Logical):
-        for part in condition.parts:
-            yield from _extras(part)
-    elif isinstance(condition, Comparison) and condition.variable == "extra":
-        yield normalize_extra(condition.literal)
-
-
-class _UnexpectedTokenError(Exception):
-    """The text is not the language of PEP 508; stays inside this file."""
-
-
-class _Reader:
-    """Reads `or` of `and` of comparisons and parentheses; `and` binds tighter (PEP 508)."""
-
-    def __init__(self, text: str) -> None:
-        self._tokens = list(_tokens(text))
-        self._next = 0
-
-    def whole(self) -> Condition:
-        condition = self._any_of()
-        if self._next != len(self._tokens):
-            raise _UnexpectedTokenError
-        return condition
-
-    def _any_of(self) -> Condition:
-        parts = [self._all_of()]
-        while self._take("logical", "or"):
-            parts.append(self._all_of())
-        return parts[0] if len(parts) == 1 else Logical("or", tuple(parts))
-
-    def _all_of(self) -> Condition:
-        parts = [self._single()]
-        while self._take("logical", "and"):
-            parts.append(self._single())
-        return parts[0] if len(parts) == 1 else Logical("and", tuple(parts))
-
-    def _single(self) -> Condition:
-        if self._take("parenthesis", "("):
-            inside = self._any_of()
-            if not self._take("parenthesis", ")"):
-                raise _UnexpectedTokenError
-            return inside
-        (left_kind, left), (kind, operator), (right_kind, right) = self._three()
-        if kind != "operator":
-            raise _UnexpectedTokenError
-        match left_kind, right_kind:
-            case "variable", "literal":
-                return Comparison(left, operator, right)
-            case "literal", "variable":
-                return Comparison(right, operator, left, is_reversed=True)
-            case _:
-                return Unreadable()
-
-    def _take(self, kind: str, value: str) -> bool:
-        if self._next < len(self._tokens) and self._tokens[self._next] == (kind, value):
-            self._next += 1
-            return True
-        return False
-
-    def _three(self) -> list[tuple[str, str]]:
-        taken = self._tokens[self._next : self._next + 3]
-        self._next += 3
-        if len(taken) < 3:  # noqa: PLR2004 - a comparison has three parts
-            raise _UnexpectedTokenError
-        return taken
-
-
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    position = 0
-    while position < len(text):
-        found = _TOKEN.match(text, position)
-        if not found:
-            raise _UnexpectedTokenError
-        position = found.end()
-        kind = found.lastgroup or ""
-        value = found.group(kind)
-        if kind == "operator":
-            yield kind, " ".join(value.split())
-        else:
-            yield ("literal" if kind in {"double", "single"} else kind), value

@@ -58,8 +58,9 @@ class DistFile(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
 
     @property
     def identity(self) -> str:
-        """What makes it one file: its name and sha256, or where the index gives none, its name and URL."""
-        return f"{self.filename}#{self.sha256 or self.url}"
+        """What makes it one file: its name and sha256, else its name and another hash, else its name and URL."""
+        other = ":".join(self.other_hash) if self.other_hash else self.url
+        return f"{self.filename}#{self.sha256 or other}"
 
     @property
     def is_yanked(self) -> bool:

@@ -14,7 +14,7 @@ from pypim.core.errors import InvalidFilename, InvalidName
 SafeFilename = NewType("SafeFilename", str)
 """One part of a path that cannot leave its folder; only `parse_safe_filename` makes it."""
 
-_MAX_FILENAME_BYTES = 240  # the file systems' 255, less room for ".metadata" and a temporary suffix
+MOST_FILENAME_BYTES = 240  # the file systems' 255, less room for ".metadata" and a temporary suffix
 PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,238}[A-Za-z0-9_]", re.ASCII)
 """Nearly every file name is like this: safe, and the same in a URL."""
 _UNSAFE = re.compile(r"[/\\:*?\"<>|\x00-\x1f\x7f]")
@@ -53,6 +53,6 @@ def parse_safe_filename(text: str) -> SafeFilename:
     if not text.isprintable():  # also what turns the direction of writing, and half surrogates
         raise InvalidFilename(text, "it contains a character that cannot be seen")
     encoded = text.encode()
-    if len(encoded) > _MAX_FILENAME_BYTES:
-        raise InvalidFilename(text[:80] + "…", f"it is longer than {_MAX_FILENAME_BYTES} bytes")
+    if len(encoded) > MOST_FILENAME_BYTES:
+        raise InvalidFilename(text[:80] + "…", f"it is longer than {MOST_FILENAME_BYTES} bytes")
     return SafeFilename(text)

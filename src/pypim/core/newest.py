@@ -32,6 +32,8 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     release: Release
     wanted: Wanted
     mask: int
+    targets: tuple[Key, ...]
+    """What it leads to: its project, without and with each of its extras."""
 
 
 class NewestGraph:
@@ -49,10 +51,8 @@ class NewestGraph:
     # --- growing ----------------------------------------------------------------------------------------------------
     def demand(self, wanted: Wanted, mask: int) -> None:
         """The newest release of what a requirement names is needed, with its extras, in the environments of a mask."""
-        requirement = wanted.requirement
-        self._demand((requirement.name, None), mask)
-        for extra in requirement.extras:
-            self._demand((requirement.name, extra), mask)
+        for target in targets(wanted):
+            self._demand(target, mask)
 
     def _demand(self, key: Key, mask: int) -> None:
         known = self._demanded.get(key, 0)
@@ -70,13 +70,11 @@ class NewestGraph:
         links = self._links.setdefault(key, [])
         for release, bits in taken:
             for one in self._library.wanted(release, bits, extra):
-                holds = one.mask & bits
-                if asks_itself(one, release):
-                    for further in one.requirement.extras:
-                        self._demand((project, further), holds)
-                else:
-                    self.demand(one, holds)
-                links.append(Link(release, one, holds))
+                link = Link(release, one, one.mask & bits, targets(one))
+                # Nobody but the release itself meets what it asks of itself, further extras.
+                for target in link.targets[1:] if asks_itself(one, release) else link.targets:
+                    self._demand(target, link.mask)
+                links.append(link)
 
     def _take(self, project: NormalizedName, mask: int) -> Generator[list[Want], None, list[tuple[Release, int]]]:
         """The newest usable release of each environment of a mask."""
@@ -105,7 +103,7 @@ class NewestGraph:
             for link in links:
                 if missing := link.mask & ~self._met(link.wanted, link.release, link.mask):
                     bad[key] = bad.get(key, 0) | missing
-                for target in _targets(link.wanted):
+                for target in link.targets:
                     users.setdefault(target, []).append((key, link.mask))
         waiting = list(bad.items())
         while waiting:
@@ -128,7 +126,7 @@ class NewestGraph:
             bits = one.mask & mask
             is_own = not is_build and asks_itself(one, release)
             good &= ~(bits & ~(bits if is_own else self._met(one, None, bits)))
-            for target in () if is_own else _targets(one):
+            for target in () if is_own else targets(one):
                 good &= ~(bits & self._bad.get(target, 0))
         if is_build:
             return good
@@ -139,37 +137,61 @@ class NewestGraph:
     def holds_together(self, wanted: Iterable[Wanted], mask: int) -> int:
         """The environments of a mask in which the newest of everything satisfies some requirements that nobody has."""
         for one in wanted:
+            if not mask:
+                break
             bits = one.mask & mask
             mask &= ~(bits & ~self._met(one, None, bits))
-            for target in _targets(one):
+            for target in targets(one):
                 mask &= ~(bits & self._bad.get(target, 0))
+        return mask
+
+    def has(self, release: Release, keys: Iterable[Key], mask: int) -> bool:
+        """Whether a release is the newest in all environments of a mask, and its keys were demanded there.
+
+        Whoever made the release may see other files of it than this graph does; then it is another one. So it is where
+        a root is judged by more than the graph asks: by yanked files, and by wheels that are read in place of an sdist.
+        """
+        for key in keys:
+            if mask & ~self._demanded.get(key, 0):
+                return False
+        for own, bits in self.releases(release.project, mask):
+            if bits == mask and own.text == release.text:
+                ours = [(one.mask, one.file.yanked) for one in own.candidates]
+                is_alike = ours == [(one.mask, False) for one in release.candidates]
+                return is_alike and all(one.is_wheel for one, _ in own.installable(mask, with_yanked=True))
+        return False
+
+    def good(self, keys: Iterable[Key], mask: int) -> int:
+        """The environments of a mask in which nothing that hangs below some keys contradicts itself."""
+        for key in keys:
+            mask &= ~self._bad.get(key, 0)
         return mask
 
     def settled(self, wanted: Iterable[tuple[Wanted, int]]) -> Settled:
         """The newest release of all that some requirements, which hold, need in the environments of their masks."""
         wanted = list(wanted)
         needed: dict[NormalizedName, int] = {}
-        for one, bits in (*wanted, *((link.wanted, link.mask) for link in self.reached(wanted))):
+        for one, bits in (*wanted, *((link.wanted, link.mask) for link in self.reached(self.keys(wanted)))):
             needed[one.requirement.name] = needed.get(one.requirement.name, 0) | bits
         return {
             name: tuple((number, bits & mask) for number, bits in self._newest.get(name, {}).items() if bits & mask)
             for name, mask in needed.items()
         }
 
-    def reached(self, wanted: Iterable[tuple[Wanted, int]], *, holds: bool = True) -> Iterator[Link]:
-        """Every link that hangs below some requirements in the environments of their masks, each with its part.
+    def keys(self, wanted: Iterable[tuple[Wanted, int]], *, holds: bool = True) -> Iterator[tuple[Key, int]]:
+        """What requirements lead to in the environments of their masks; without `holds` only where they are met."""
+        for one, bits in wanted:
+            if met := bits if holds else self._met(one, None, bits):
+                for target in targets(one):
+                    yield target, met
+
+    def reached(self, keys: Iterable[tuple[Key, int]], *, holds: bool = True) -> Iterator[Link]:
+        """Every link that hangs below some keys in the environments of their masks, each with its part.
 
         Without `holds` some of the requirements are not met; what hangs below those is left out.
         """
         seen: dict[Key, int] = {}
-        waiting: list[tuple[Key, int]] = []
-
-        def follow(one: Wanted, release: Release | None, bits: int) -> None:
-            met = bits if holds else self._met(one, release, bits)
-            waiting.extend((target, met) for target in _targets(one) if met)
-
-        for one, bits in wanted:
-            follow(one, None, bits)
+        waiting = [*keys]
         while waiting:
             key, mask = waiting.pop()
             fresh = mask & ~seen.get(key, 0)
@@ -177,9 +199,11 @@ class NewestGraph:
                 continue
             seen[key] = seen.get(key, 0) | fresh
             for link in self._links.get(key, ()):
-                if bits := link.mask & fresh:
-                    yield Link(link.release, link.wanted, bits)
-                    follow(link.wanted, link.release, bits)
+                bits = link.mask & fresh
+                if bits:
+                    yield link if bits == link.mask else Link(link.release, link.wanted, bits, link.targets)
+                    if met := bits if holds else self._met(link.wanted, link.release, bits):
+                        waiting += [(target, met) for target in link.targets]
 
     def releases(self, project: NormalizedName, mask: int) -> Iterator[tuple[Release, int]]:
         """The newest releases of a project in the environments of a mask."""
@@ -213,7 +237,8 @@ class NewestGraph:
         own = sum(bits for one, bits in self.releases(release.project, mask) if one.text == release.text)
         if not mask & ~own:
             return 0
-        for link in self.reached((one, one.mask & mask) for one in wanted if not asks_itself(one, release)):
+        others = ((one, one.mask & mask) for one in wanted if not asks_itself(one, release))
+        for link in self.reached(self.keys(others)):
             if link.wanted.requirement.name == release.project:
                 found |= link.mask & ~own
         for one in wanted:
@@ -222,8 +247,9 @@ class NewestGraph:
         return found & mask
 
 
-def _targets(wanted: Wanted) -> Iterator[Key]:
+def targets(wanted: Wanted) -> tuple[Key, ...]:
+    """What a requirement leads to: its project, without and with each of its extras."""
     requirement = wanted.requirement
-    yield requirement.name, None
-    for extra in requirement.extras:
-        yield requirement.name, extra
+    if not requirement.extras:
+        return ((requirement.name, None),)
+    return tuple((requirement.name, extra) for extra in (None, *requirement.extras))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.apart import Apart, told_apart
+from pypim.core.apart import Apart, OneSided, told_apart
 from pypim.core.expand import lacks_extra, wanted_requirements
 from pypim.core.foreign import says_the_same
 from pypim.core.ledger import Edge
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from pypim.core.attempt import Attempt
     from pypim.core.candidates import Chooser, Release
     from pypim.core.closure import Root
     from pypim.core.ledger import Account, Ledger
     from pypim.core.library import Facts, Library, Wanted
     from pypim.core.model import CoreMetadata
+    from pypim.core.newest import Key
     from pypim.core.scope import Scope, Task
     from pypim.core.search import Failed, Found
 
@@ -55,6 +57,8 @@ class Outcomes:
         self._ledger = ledger
         self.pairs: list[Pair] = []
         self.apart: list[Apart] = []
+        self.one_sided: list[OneSided] = []
+        """The files whose lines only pip, or only uv, can install together."""
         self.to_build: dict[Release, int] = {}
         """What was chosen since builds were last looked for, and where."""
         self._failed: list[tuple[Task, list[Failed], int, bool]] = []
@@ -65,31 +69,36 @@ class Outcomes:
             if metadata is not None and lacks_extra(metadata, extra):
                 self._ledger.lacks_extra(release, extra)
 
-    def use_newest(self, scope: Scope, wanted: Iterable[tuple[Wanted, int]], *, holds: bool = True) -> None:
-        """Choose the newest of everything below some requirements."""
-        for link in scope.newest.reached(wanted, holds=holds):
-            self.choose_newest(scope, link.release, link.wanted, link.mask)
+    def use_newest(self, scope: Scope, keys: Iterable[tuple[Key, int]], *, holds: bool = True) -> None:
+        """Choose the newest of everything below some keys."""
+        for link in scope.newest.reached(keys, holds=holds):
+            self.choose_newest(scope, link.release, link.wanted, link.mask, holds=holds)
 
     def choose_newest(
-        self, scope: Scope, parent: Release, wanted: Wanted, mask: int, *, is_build: bool = False
+        self, scope: Scope, parent: Release, wanted: Wanted, mask: int, *, is_build: bool = False, holds: bool = False
     ) -> None:
-        """Choose the newest of what one requirement names."""
+        """Choose the newest of what one requirement names, where that meets it; with `holds` it is known to do so."""
         if not is_build and asks_itself(wanted, parent):
             return
         edge = Edge(parent=parent.key, requirement=wanted.requirement.text, is_build=is_build)
         for release, bits in scope.newest.releases(wanted.requirement.name, mask):
-            if scope.newest.admits(wanted, release):
+            if holds or scope.newest.admits(wanted, release):
                 self._choose(release, bits, edge, wanted, scope.account)
 
     def _choose(self, release: Release, mask: int, edge: Edge, wanted: Wanted, account: Account | None) -> None:
         with_yanked = not release.mask(with_yanked=False) & mask
         self._ledger.choose(release, mask, edge, with_yanked=with_yanked, account=account)
-        self.to_build[release] = self.to_build.get(release, 0) | mask
+        self.note_to_build(release, mask)
         self.note_excluded(release, mask, wanted.requirement.extras)
         if wanted.requirement.extras:
             for candidate, _ in release.installable(mask, with_yanked=with_yanked):
-                metadata = self._facts.metadata.get(candidate.file.identity)
+                metadata = self._facts.metadata.get(candidate.identity)
                 self.note_extras(release, metadata, wanted.requirement.extras)
+
+    def note_to_build(self, release: Release, mask: int) -> None:
+        """A release was chosen in the environments of a mask, of which some may have to build it."""
+        if not release.has_wheels_alone:
+            self.to_build[release] = self.to_build.get(release, 0) | mask
 
     def note_excluded(self, release: Release, mask: int, extras: Iterable[NormalizedName]) -> None:
         """Name what a chosen release requires and a filter keeps out as a whole; it was set on purpose."""
@@ -97,7 +106,7 @@ class Outcomes:
         if not policy.exclude:
             return
         for candidate, bits in release.installable(mask, with_yanked=True):
-            metadata = self._facts.metadata.get(candidate.file.identity)
+            metadata = self._facts.metadata.get(candidate.identity)
             for extra in (None, *extras) if metadata is not None else ():
                 assert metadata is not None, "without metadata there is no extra to look at"
                 for requirement, certain, is_open in wanted_requirements(metadata, extra, bits, self._chooser):
@@ -146,7 +155,7 @@ class Outcomes:
     def choose_root(self, root: Root, release: Release, mask: int, account: Account | None = None) -> None:
         """Choose a release for a root besides those that its rule took."""
         self._ledger.choose(release, mask, _edge_of(root), with_yanked=False, account=account)
-        self.to_build[release] = self.to_build.get(release, 0) | mask
+        self.note_to_build(release, mask)
 
     def fail(self, task: Task, failures: list[Failed], mask: int, *, has_older: bool = False) -> None:
         """Report what cannot be resolved; what the newest of everything would be is kept all the same.
@@ -168,12 +177,10 @@ class Outcomes:
         So uv finds here what it finds upstream, and need not build an sdist only to know what that requires.
         """
         for release, mask, with_yanked in list(self._ledger.chosen()):
-            if len(release.candidates) == 1:
+            if release.has_wheels_alone:
                 continue
             found = release.installable(mask, with_yanked=with_yanked)
-            foreign = [
-                one.file for one, _ in library.foreign(release, found) if self._facts.metadata.get(one.file.identity)
-            ]
+            foreign = [one.file for one, _ in library.foreign(release, found) if self._facts.metadata.get(one.identity)]
             if not foreign:
                 continue
             read = {file.identity: file for file in (*foreign, *self._ledger.files(release.key))}
@@ -204,8 +211,13 @@ class Outcomes:
         for step in steps_between(library, outcome, chosen, chosen, mask):
             self._choose(step.release, step.mask, step.edge, step.wanted, account)
 
-    def warn_apart(self, file: str, failure: Failed, mask: int) -> None:
-        """Tell that the lines of a file cannot be installed together; each of them has what it needs by itself."""
+    def tell_joined(self, file: str, attempt: Attempt) -> None:
+        """Tell who cannot install the lines of a file together; each of them has what it needs by itself."""
+        if attempt.found:
+            if not attempt.is_for_both:
+                self.one_sided.append(OneSided(file, attempt.alike, attempt.found[0][0].reading))
+            return
+        failure, mask = attempt.failures[0], attempt.alike
         where = ", ".join(self._chooser.names(mask))
         reason = _sentence(failure, is_undecided=failure.is_undecided)
         self.apart.append(Apart(file=file, mask=mask, failure=reason, is_undecided=failure.is_undecided))
@@ -223,8 +235,9 @@ class Outcomes:
         library = task.scope.libraries[0]
         wanted = [(one, one.mask & mask) for one in task.outward(library)]
         is_named = are_open or not certain
-        links = [Link(task.release, one, bits) for one, bits in wanted if bits]
-        for link in (*links, *task.scope.newest.reached(wanted, holds=False)):
+        keys = task.scope.newest.keys(wanted, holds=False)
+        links = [Link(task.release, one, bits, ()) for one, bits in wanted if bits]
+        for link in (*links, *task.scope.newest.reached(keys, holds=False)):
             if asks_itself(link.wanted, link.release) or not self._ledger.is_chosen(link.release.key):
                 continue
             missing = library.unmet(link.wanted, link.mask)
@@ -276,7 +289,7 @@ class Outcomes:
         wanted = [(one, one.mask & mask) for one in task.outward(task.scope.libraries[0])]
         for one, bits in wanted:
             self.choose_newest(task.scope, task.release, one, bits, is_build=task.root is None)
-        self.use_newest(task.scope, wanted, holds=False)
+        self.use_newest(task.scope, task.scope.newest.keys(wanted, holds=False), holds=False)
 
     def pair(
         self,

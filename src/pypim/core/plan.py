@@ -115,7 +115,7 @@ def planned_files(selection: Selection) -> Iterable[PlannedFile]:
 
 
 def _size(file: DistFile, holdings: Mapping[str, Holding]) -> int | None:
-    holding = holdings.get(file.identity)
+    holding = holdings.get(file.identity) if holdings else None
     return holding.blob.size if holding else file.size
 
 

@@ -19,10 +19,12 @@ from pypim.core.errors import InvalidName
 from pypim.core.filenames import FileKind, parse_version
 from pypim.core.lenient import is_within_uv, read_as_uv
 from pypim.core.model import MetadataSource
-from pypim.core.names import parse_name
+from pypim.core.names import normalize_extra, parse_name
 from pypim.core.target import python_allows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from packaging.specifiers import Specifier
     from packaging.utils import NormalizedName
 
@@ -30,7 +32,16 @@ if TYPE_CHECKING:
     from pypim.core.model import CoreMetadata, DistFile
     from pypim.core.target import Environment
 
-__all__ = ["Reading", "allows_python", "is_read_apart", "refuses", "takes_bound", "takes_name"]
+__all__ = [
+    "Reading",
+    "allows_python",
+    "is_consistent",
+    "is_read_apart",
+    "is_undeclared",
+    "refuses",
+    "takes_bound",
+    "takes_name",
+]
 
 
 class Reading(StrEnum):
@@ -45,10 +56,12 @@ class Reading(StrEnum):
     PIP = "pip"
 
 
+_WHEEL, _SDIST = FileKind.WHEEL, FileKind.SDIST  # to look into an enumeration takes longer
 _PIP_SDISTS = frozenset(("tar.gz", "zip", "tgz", "tar.bz2", "tar.xz", "tar", "tbz", "txz", "tar.lz", "tar.lzma", "tlz"))
 _UV_SDISTS = frozenset(("tar.gz", "zip"))
 _PLAIN_BOUND = re.compile(r">=\s*\d{1,9}(?:\.\d{1,9}){0,4}")
 _FOR_BUILT_FILES = frozenset((MetadataSource.PKG_INFO, MetadataSource.PYPROJECT))
+_FOR_SDISTS = _FOR_BUILT_FILES | {MetadataSource.EGG_INFO, MetadataSource.NONE}
 _NO_PATCH = 1 << 62
 """Stands for the last patch release of a Python of which none is named."""
 
@@ -60,7 +73,7 @@ _Lower = tuple[_Release, bool]
 # --- the page -------------------------------------------------------------------------------------------------------
 def takes_name(filename: str, parsed: ParsedFilename, reading: Reading | None) -> bool:
     """Whether an installer takes a file of that name for one of the project; without a reading, whether any may."""
-    if reading is None or not (parsed.kind is FileKind.WHEEL or parsed.kind is FileKind.SDIST):
+    if reading is None or not (parsed.kind is _WHEEL or parsed.kind is _SDIST):
         return True
     if reading is not Reading.PIP and not _uv_takes(filename, parsed):
         return False
@@ -68,7 +81,7 @@ def takes_name(filename: str, parsed: ParsedFilename, reading: Reading | None) -
 
 
 def _pip_takes(filename: str, parsed: ParsedFilename) -> bool:
-    if parsed.kind is FileKind.WHEEL:
+    if parsed.kind is _WHEEL:
         return "__" not in filename.partition("-")[0]
     return parsed.extension in _PIP_SDISTS and filename.endswith(f".{parsed.extension}")  # in lower case
 
@@ -76,14 +89,19 @@ def _pip_takes(filename: str, parsed: ParsedFilename) -> bool:
 def _uv_takes(filename: str, parsed: ParsedFilename) -> bool:
     if parsed.version_text is not None and not is_within_uv(parsed.version_text):
         return False
-    if parsed.kind is FileKind.WHEEL:
-        # Tags are compared as they are written, and a build number must fit into 64 bits.
-        tags = parsed.tag_text.partition("-")[2] if parsed.build else parsed.tag_text
-        return tags.islower() and is_within_uv(parsed.tag_text)
+    if parsed.kind is _WHEEL:
+        return _uv_takes_tags(parsed.tag_text, has_build=bool(parsed.build))
     if parsed.extension not in _UV_SDISTS or not filename.endswith((".gz", ".zip")):  # but TAR.gz will do
         return False
     name = filename[: -len(f"-{parsed.version_text}.{parsed.extension}")]
     return len(canonicalize_name(name)) == len(name)  # no more than one character between the parts of a name
+
+
+@lru_cache(maxsize=16384)
+def _uv_takes_tags(tag_text: str, *, has_build: bool) -> bool:
+    """Tags are compared as they are written, and a build number must fit into 64 bits."""
+    tags = tag_text.partition("-")[2] if has_build else tag_text
+    return tags.islower() and is_within_uv(tag_text)
 
 
 def allows_python(environment: Environment, requires_python: str | None, reading: Reading | None) -> bool:
@@ -124,8 +142,8 @@ def _uv_allows(environment: Environment, requires_python: str | None) -> bool:
 def _lower_bound(requires_python: str) -> _Lower | None:
     """From which release on uv takes a Requires-Python to hold; None where it cannot read it.
 
-    It looks at releases alone: pre-releases, epochs and local versions do not count. What nothing satisfies, it takes
-    for no bound.
+    It looks at releases alone: pre-releases, epochs and local versions do not count. What is left out counts where it
+    leaves out the lowest. What nothing satisfies, it takes for no bound.
     """
     specifiers = read_as_uv(requires_python)
     if specifiers is None:
@@ -138,10 +156,28 @@ def _lower_bound(requires_python: str) -> _Lower | None:
             lower = max(lower, below, key=_order)
         if above is not None:
             upper = above if upper is None else min(upper, above, key=_order_from_above)
+    lower = _above_holes(lower, [specifier for specifier in specifiers if specifier.operator == "!="])
     if upper is not None:
         first, last = _padded(lower[0], upper[0])
         if first > last or (first == last and (lower[1] or upper[1])):
             return ((), False)
+    return lower
+
+
+def _above_holes(lower: _Lower, holes: Sequence[Specifier]) -> _Lower:
+    """The lowest that is left where some of it is left out (`>=3.12,!=3.12.0`); holes further up are nothing to uv."""
+    known = None
+    while lower != known:
+        known = lower
+        for hole in holes if lower[0] else ():
+            text = hole.version.removesuffix(".*")
+            version = parse_version(text)
+            assert version is not None, "else it is no specifier"
+            mine, first = _padded(lower[0], version.release)
+            if text == hole.version and mine == first:
+                lower = (lower[0], True)
+            elif text != hole.version and first <= mine < _padded(_next(version.release), mine)[0]:
+                lower = (_next(version.release), False)
     return lower
 
 
@@ -217,9 +253,19 @@ def refuses(metadata: CoreMetadata, parsed: ParsedFilename, project: NormalizedN
 
 def _pip_refuses(metadata: CoreMetadata, parsed: ParsedFilename) -> bool:
     """For pip a wheel has the version of its name; an sdist it builds, and believes only what comes of that."""
-    if metadata.has_repaired_requirements:
-        return True
-    return parsed.kind is FileKind.WHEEL and metadata.version is not None and not _is_version_of(metadata, parsed)
+    return metadata.has_repaired_requirements or not is_consistent(metadata, parsed)
+
+
+def is_consistent(metadata: CoreMetadata, parsed: ParsedFilename) -> bool:
+    """Whether a wheel is of the version that its name says: else pip goes on to another wheel of the same release."""
+    return parsed.kind is not FileKind.WHEEL or metadata.version is None or _is_version_of(metadata, parsed)
+
+
+def is_undeclared(metadata: CoreMetadata, extra: NormalizedName) -> bool:
+    """Whether a wheel does not declare an extra (Provides-Extra): pip takes it to require nothing, whatever it says."""
+    if metadata.source in _FOR_SDISTS:
+        return False
+    return extra not in map(normalize_extra, metadata.provides_extra)
 
 
 def _uv_refuses(metadata: CoreMetadata, parsed: ParsedFilename, project: NormalizedName) -> bool:

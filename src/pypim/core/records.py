@@ -253,6 +253,8 @@ class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
     retries: int = 4
+    longest_wait: float | None = None
+    """An upstream that asks to wait for longer is not asked again. None: it is, after a minute at most."""
     max_connections: int = 16
     requests_per_second: float | None = None
     most_requests_saved: float = 1.0

@@ -38,13 +38,14 @@ class MethodNotAllowed(Invalid):
 
 
 class InvalidPath(Invalid):
-    """A path with parts that none of ours has: other than ASCII, an encoded slash, a step upwards (HTTP 400)."""
+    """A path with parts that none of ours has: not ASCII, an encoded slash, a step upwards, too long (HTTP 400)."""
 
     code = "invalid-path"
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path[:200]!a} is no path of this server", hint="Names are written in ASCII, without encoded slashes."
+            f"{path[:200]!a} is no path of this server",
+            hint="Names are short, and written in ASCII without encoded slashes.",
         )
         self.path = path
 

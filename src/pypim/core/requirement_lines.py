@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_COMMENT = re.compile(r"(?:^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<!\s)\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _OPTION_STARTS = re.compile(r"\s(?=--?[A-Za-z])")
 _HASH = re.compile(r"(sha256|sha384|sha512):([0-9A-Fa-f]+)", re.ASCII)

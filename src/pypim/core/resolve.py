@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pypim.core.candidates import Release
     from pypim.core.closure import FollowOptions, Root, Want
     from pypim.core.library import Library
+    from pypim.core.newest import Key
     from pypim.core.outcomes import Pair
     from pypim.core.selection import Selection
     from pypim.core.target import Environment
@@ -54,11 +55,14 @@ class Resolution:
         constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
         *,
         most_steps: int = MOST_STEPS,
+        least_lines: int = 2,
     ) -> None:
-        chooser = Chooser(patch_ends(chooser.environments), chooser.policy, chooser.now)
+        """`least_lines`: a file of fewer is not looked at as a whole, for its line is a root by itself."""
+        chooser = Chooser(patch_ends(chooser.environments), chooser.policy, chooser.now, chooser.reading)
         self._chooser = chooser
         self._follow = follow
         self._most_steps = most_steps
+        self._least_lines = least_lines
         self._facts = Facts(chooser.policy.max_file_size_bytes)
         self._scope = Scope(self._facts, chooser, constraints or {}, self._spawn)
         # Neither pip nor uv has constraints apply to builds.
@@ -73,6 +77,7 @@ class Resolution:
         self._built: dict[str, int] = {}
         self._files: dict[str, list[tuple[Root, Wanted]]] = {}
         self._outcomes = Outcomes(chooser, self._facts, self._ledger)
+        self.one_sided = self._outcomes.one_sided
 
     @property
     def environments(self) -> tuple[Environment, ...]:
@@ -101,8 +106,7 @@ class Resolution:
                 self._ledger.warn(f"{root.origin}: {root.text!r} holds in none of the environments")
             elif verdict.is_allowed:
                 choice = RootChoice(root, edge, mask, certain if root.is_named else 0, self._ledger)
-                self._spawn(self._take_root(choice))
-                self._note_file(root, mask)
+                self._spawn(self._take_root(choice, self._line_of(root, mask)))
             elif root.is_named:
                 # A lock names whatever is needed, too, as a requirement does: to exclude it is no contradiction.
                 certain = mask if root.locked is None else 0
@@ -124,7 +128,7 @@ class Resolution:
             self._facts.sizing.learn(want.project, want.file, answer)
         else:
             assert answer is None or isinstance(answer, CoreMetadata)
-            self._facts.metadata[want.file.identity] = answer
+            self._facts.metadata[want.identity] = answer
             if answer is None:
                 self._ledger.doubt(want.file, f"its requirements are not known: {reason}")
             else:
@@ -171,10 +175,10 @@ class Resolution:
         while not is_paused:
             while self._ready and not is_paused:
                 is_paused = self._go_on(self._ready.popleft())
-            if is_paused or self._waiting or not (self._tasks or self._outcomes.to_build):
+            if is_paused or self._waiting or not (self._tasks or self._files or self._outcomes.to_build):
                 break
             # Nothing is open: what was taken is judged, and then what of it must be built.
-            if self._tasks:
+            if self._tasks or self._files:
                 self._judge()
             else:
                 self._take_builds()
@@ -198,10 +202,12 @@ class Resolution:
         return False
 
     # --- roots ------------------------------------------------------------------------------------------------------
-    def _take_root(self, choice: RootChoice) -> Generator[list[Want], None, None]:
+    def _take_root(self, choice: RootChoice, line: Wanted | None) -> Generator[list[Want], None, None]:
         taken = yield from choice.run(self._scope.offered, self._scope.libraries[1])
+        if line is not None:
+            self._scope.newest.demand(line, line.mask)
         for root, release, mask in taken:
-            self._outcomes.to_build[release] = self._outcomes.to_build.get(release, 0) | mask
+            self._outcomes.note_to_build(release, mask)
             extras = root.extras | self._root_extras(release, mask, with_yanked=root.rule.is_pin)
             task = Task(root=root, release=release, mask=mask, extras=extras, scope=self._scope)
             self._note_root(task)
@@ -213,7 +219,7 @@ class Resolution:
             return self._follow.root_extras
         found: set[NormalizedName] = set()
         for candidate, _ in release.installable(mask, with_yanked=with_yanked):
-            metadata = self._facts.metadata[candidate.file.identity]
+            metadata = self._facts.metadata[candidate.identity]
             found.update(map(normalize_extra, metadata.provides_extra) if metadata else ())
         return frozenset(found)
 
@@ -221,32 +227,38 @@ class Resolution:
         """Warn of what a root's release asks for and no index can give."""
         release = task.release
         for candidate, _ in release.installable(task.mask, with_yanked=task.with_yanked):
-            metadata = self._facts.metadata[candidate.file.identity]
+            metadata = self._facts.metadata[candidate.identity]
             for text in metadata.requires_dist if metadata else ():
                 if "@" in text:
                     self._ledger.warn(f"{release.project} {release.text}: {text!r} points outside of any index")
             self._outcomes.note_extras(release, metadata, task.root.extras if task.root else ())
 
     def _begin(self, task: Task) -> None:
-        """Demand the newest of everything that it needs; it is judged once all of that is known."""
+        """It is judged once all that it needs is known."""
         self._tasks.append(task)
+        if task.root is None or not task.root.file:  # else it was demanded as one of the lines of that file
+            self._demand(task)
+
+    def _demand(self, task: Task) -> None:
+        """Demand the newest of everything that it needs."""
         for one in task.outward(task.scope.libraries[0]):
             task.scope.newest.demand(one, one.mask & task.mask)
 
     # --- files that are installed as one ----------------------------------------------------------------------------
-    def _note_file(self, root: Root, mask: int) -> None:
-        if root.file and root.locked is None:
-            wanted = as_wanted(root, root.extras, mask)
-            specifier = self._scope.libraries[0].constrained(root.project, wanted.specifier)
-            wanted = Wanted(wanted.requirement, specifier, mask)
-            self._files.setdefault(root.file, []).append((root, wanted))
-            self._scope.newest.demand(wanted, mask)
+    def _line_of(self, root: Root, mask: int) -> Wanted | None:
+        """What a root asks for beside the others of its file; None where it stands for itself."""
+        if not root.file or root.locked is not None:
+            return None
+        asked = as_wanted(root, root.extras, mask)
+        wanted = Wanted(asked.requirement, self._scope.libraries[0].constrained(root.project, asked.specifier), mask)
+        self._files.setdefault(root.file, []).append((root, wanted))
+        return wanted
 
     def _judge_files(self) -> None:
         """Where the newest of everything does not fit the lines of a file together, search for what does."""
         files, self._files = self._files, {}
         for file, lines in files.items():
-            if len(lines) > 1:
+            if len(lines) >= self._least_lines:
                 wanted = [one for _, one in lines]
                 mask = self._chooser.everything
                 bad = mask & ~self._scope.newest.holds_together(wanted, mask)
@@ -262,8 +274,7 @@ class Resolution:
             attempt = yield from attempt_in(self._scope, start, mask, budget)
             for library, outcome in attempt.found:
                 self._outcomes.use_together(library, [root for root, _ in lines], outcome, attempt.alike)
-            if not attempt.found:
-                self._outcomes.warn_apart(file, attempt.failures[0], attempt.alike)
+            self._outcomes.tell_joined(file, attempt)
             mask &= ~attempt.alike
             budget.renew()
 
@@ -278,7 +289,7 @@ class Resolution:
         apart = {root.project for root, one in lines if not newest.holds_together((one,), environment)}
         rest = [line for line in lines if line[0].project in apart]
         good = [one for root, one in lines if root.project not in apart]
-        mask = newest.holds_together(good, mask)
+        mask = environment | newest.holds_together(good, mask & ~environment)
         settled = newest.settled((one, one.mask & mask) for one in good)
         start = Start(wanted=tuple(one for _, one in rest), label=file, settled=settled)
         outcome = yield from Search(self._scope.libraries[0], start, environment, mask).run(budget)
@@ -295,10 +306,10 @@ class Resolution:
             return
         for release, mask in chosen.items():
             for candidate, bits in release.installable(mask, with_yanked=True):
-                metadata = self._facts.metadata.get(candidate.file.identity)
-                known = self._built.get(candidate.file.identity, 0)
+                metadata = self._facts.metadata.get(candidate.identity)
+                known = self._built.get(candidate.identity, 0)
                 if candidate.is_sdist and metadata is not None and bits & ~known:
-                    self._built[candidate.file.identity] = known | bits
+                    self._built[candidate.identity] = known | bits
                     rows = build_requirements(metadata, bits & ~known, self._chooser)
                     needed = tuple(Wanted(one, one.specifier, holds | open_) for one, holds, open_ in rows)
                     self._begin(Task(release=release, mask=bits & ~known, needed=needed, scope=self._building))
@@ -313,34 +324,46 @@ class Resolution:
 
     # --- resolving --------------------------------------------------------------------------------------------------
     def _judge(self) -> None:
-        """Take the newest of everything where that fits together, and begin a search everywhere else."""
-        tasks, self._tasks = self._tasks, []
+        """Take the newest of everything where that fits together, and begin a search everywhere else.
+
+        A release that is itself the newest is a part of that; what another one needs must be demanded first.
+        """
+        tasks = [(task, task.is_newest) for task in self._tasks]
+        for task, is_newest in tasks:
+            if not is_newest:
+                self._demand(task)
+        if self._ready:
+            return
+        self._tasks = []
         self._scope.newest.judge()
         self._judge_files()
-        for scope in dict.fromkeys(task.scope for task in tasks):
+        for scope in dict.fromkeys(task.scope for task, _ in tasks):
             if scope is not self._scope:
                 scope.newest.judge()
-            good: list[tuple[Wanted, int]] = []
-            for task in tasks:
-                if task.scope is scope:
-                    good += self._judge_one(task)
-            self._outcomes.use_newest(scope, good)
+            found = (self._judge_one(task, is_newest=is_newest) for task, is_newest in tasks if task.scope is scope)
+            self._outcomes.use_newest(scope, [key for keys in found for key in keys])
 
-    def _judge_one(self, task: Task) -> list[tuple[Wanted, int]]:
+    def _judge_one(self, task: Task, *, is_newest: bool) -> list[tuple[Key, int]]:
+        """What it leads to in the newest of everything, where that resolves it."""
         newest = task.scope.newest
-        wanted = task.wanted(task.scope.libraries[0])
-        mask = newest.consistent(task.release, wanted, task.mask, is_build=task.root is None)
-        outward = [one for one in wanted if task.root is None or not asks_itself(one, task.release)]
-        good = [(one, one.mask & mask) for one in outward if one.mask & mask]
+        if is_newest:
+            mask = newest.good(task.keys, task.mask)
+            keys = [(key, mask) for key in task.keys] if mask else []
+        else:
+            wanted = task.wanted(task.scope.libraries[0])
+            mask = newest.consistent(task.release, wanted, task.mask, is_build=task.root is None)
+            outward = [one for one in wanted if task.root is None or not asks_itself(one, task.release)]
+            good = [(one, one.mask & mask) for one in outward if one.mask & mask]
+            for one, bits in good:
+                self._outcomes.choose_newest(task.scope, task.release, one, bits, is_build=task.root is None)
+                for release, where in newest.releases(one.requirement.name, bits):
+                    self._take_what_backend_asks(task, (release,), where)
+            keys = [*newest.keys(good)]
         if mask:
             self._outcomes.pair(task, mask)
-        for one, bits in good:
-            self._outcomes.choose_newest(task.scope, task.release, one, bits, is_build=task.root is None)
-            for release, where in newest.releases(one.requirement.name, bits):
-                self._take_what_backend_asks(task, (release,), where)
         if task.mask & ~mask:
             self._spawn(self._search(task, task.mask & ~mask))
-        return good
+        return keys
 
     def _search(self, task: Task, mask: int) -> Generator[list[Want], None, None]:
         """Resolve in each environment of a mask, those that cannot be told apart together."""
@@ -392,5 +415,5 @@ class _Ticket:
 
 def _name_of(want: Want) -> str:
     if isinstance(want, WantPage):
-        return f"page of {want.project}"
-    return f"size of {want.file.identity}" if isinstance(want, WantSize) else want.file.identity
+        return want.project  # which no identity is
+    return f"size of {want.file.identity}" if isinstance(want, WantSize) else want.identity

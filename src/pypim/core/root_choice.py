@@ -11,7 +11,7 @@ from pypim.core.closure import WantPage
 from pypim.core.exact import find_locked
 from pypim.core.filenames import parse_filename
 from pypim.core.readings import is_read_apart
-from pypim.core.rules import requirement_rule
+from pypim.core.rules import constrained
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -47,7 +47,7 @@ class RootChoice:
         if root.locked is not None:
             yield from self._take_locked(library, page)
             return []
-        rule = self._constrained(library)
+        rule = constrained(root.rule, library.constraint(root.project))
         candidates, taken = yield from self._taken(library, page, rule, self._mask)
         satisfied = _union(taken)
         lacking = self._mask & ~satisfied
@@ -60,7 +60,8 @@ class RootChoice:
         if lacking := self._mask & ~satisfied:
             # A root may be meant for some of the targets only.
             self._ledger.unsatisfied(candidates, rule, self._edge, lacking, 0 if satisfied else self._certain)
-        root = msgspec.structs.replace(root, rule=rule)
+        if rule is not root.rule:
+            root = msgspec.structs.replace(root, rule=rule)
         return [(root, release, bits) for release, bits in taken]
 
     def _take_locked(self, library: Library, page: Page) -> Generator[list[Want], None, None]:
@@ -74,14 +75,6 @@ class RootChoice:
                 break
             yield wants
         self._ledger.take_locked(root.project, found, self._edge, self._mask, self._certain)
-
-    def _constrained(self, library: Library) -> Rule:
-        rule = self._root.rule
-        constraint = library.constraint(self._root.project)
-        if constraint is None:
-            return rule
-        is_pin = rule.is_pin or requirement_rule(constraint, rule.text).is_pin
-        return msgspec.structs.replace(rule, specifier=rule.specifier & constraint, is_pin=is_pin)
 
     def _taken(
         self, library: Library, page: Page, rule: Rule, mask: int
@@ -108,6 +101,8 @@ class RootChoice:
         return library.candidates(page)
 
     def _sizes_wanted(self, library: Library, taken: Mapping[Release, int], rule: Rule) -> list[Want]:
+        if library.facts.sizing.limit_bytes is None:
+            return []
         files = [
             file
             for release, bits in taken.items()
@@ -122,11 +117,11 @@ class RootChoice:
         before = len(learned)
         for release, bits in taken.items():
             for candidate, _ in release.installable(bits, with_yanked=rule.is_pin):
-                metadata = library.facts.metadata[candidate.file.identity]
+                metadata = library.facts.metadata[candidate.identity]
                 if metadata is not None:
                     allowed = library.chooser.python_mask(metadata.requires_python)
                     if allowed != library.chooser.everything:
-                        learned.setdefault(candidate.file.identity, (candidate.file, allowed))
+                        learned.setdefault(candidate.identity, (candidate.file, allowed))
         self._has_learned = bool(learned)
         return len(learned) > before
 

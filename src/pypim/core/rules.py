@@ -35,6 +35,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     specifier: SpecifierSet
     is_pin: bool
     """Whether exactly one version is meant: pre-releases and yanked files count then (PEP 440, PEP 592)."""
+    constraint: str = ""
+    """What constraints have added to the specifier, for sentences about it."""
 
 
 def parse_rule(text: str, where: str) -> Rule:
@@ -66,6 +68,18 @@ def parse_rules(value: str | Sequence[str], where: str) -> tuple[Rule, ...]:
 def requirement_rule(specifier: SpecifierSet, text: str) -> Rule:
     """The rule of a requirement: the newest release that matches."""
     return Rule(text=text, count=1, specifier=specifier, is_pin=_pins(specifier))
+
+
+def constrained(rule: Rule, constraint: SpecifierSet | None) -> Rule:
+    """The rule where a constraint on its project counts, too."""
+    if constraint is None:
+        return rule
+    return msgspec.structs.replace(
+        rule,
+        specifier=rule.specifier & constraint,
+        is_pin=rule.is_pin or _pins(constraint),
+        constraint=str(constraint),
+    )
 
 
 def choose(rule: Rule, versions: Iterable[Version], *, allow_prereleases: bool) -> list[Version]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pypim.core.closure import Root, Want
     from pypim.core.ledger import Account
     from pypim.core.library import Facts
+    from pypim.core.newest import Key
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def with_yanked(self) -> bool:
         """Whether yanked files of the release count, as they do for a pin."""
         return self.root is not None and self.root.rule.is_pin
+
+    @property
+    def keys(self) -> list[Key]:
+        """What a root's release is in the newest of everything, where that has it."""
+        project = self.release.project
+        return [(project, None), *((project, extra) for extra in self.extras)] if self.extras else [(project, None)]
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether the newest of everything has the root's release wherever it is to be resolved."""
+        return self.root is not None and self.scope.newest.has(self.release, self.keys, self.mask)
 
     def wanted(self, library: Library) -> list[Wanted]:
         """What is required at the start: by the release with its extras, those it asks of itself included."""
@@ -96,11 +108,14 @@ class Scope:
         constraints: Mapping[NormalizedName, SpecifierSet],
         spawn: Callable[[Generator[list[Want], None, None]], None],
     ) -> None:
-        each = [Chooser(chooser.environments, chooser.policy, chooser.now, one) for one in Reading]
-        self.libraries = [Library(facts, one, constraints, reading) for reading, one in zip(Reading, each, strict=True)]
+        readings = [chooser.reading or one for one in Reading]
+        each = [Chooser(chooser.environments, chooser.policy, chooser.now, one) for one in readings]
+        self.libraries = [
+            Library(facts, one, constraints, reading) for reading, one in zip(readings, each, strict=True)
+        ]
         self.fallbacks = [
             Library(facts, one, constraints, reading, follows_open=False)
-            for reading, one in zip(Reading, each, strict=True)
+            for reading, one in zip(readings, each, strict=True)
         ]
         self.offered = Library(facts, chooser, constraints, Reading.BOTH)
         """What roots are taken from: whatever pip or uv may take, before anybody asks whether both do."""
@@ -113,6 +128,6 @@ def as_wanted(root: Root, extras: frozenset[NormalizedName], mask: int) -> Wante
     """What a root asks for, as a requirement: any release that its rule admits."""
     specifier = root.rule.specifier
     named = f"[{','.join(sorted(extras))}]" if extras else ""
-    text = f"{root.project}{named}{specifier}"
+    text = f"{root.project}{named}{specifier or ''}"
     requirement = ParsedRequirement(root.project, extras, specifier, None, None, text, is_repaired=False)
     return Wanted(requirement, specifier, mask)

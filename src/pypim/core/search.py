@@ -9,13 +9,15 @@ from packaging.specifiers import SpecifierSet
 
 from pypim.core.explain import explain_unsatisfied
 from pypim.core.library import asks_itself
-from pypim.core.rules import requirement_rule
+from pypim.core.markers import differs_for_uv
+from pypim.core.rules import constrained, requirement_rule
 from pypim.core.selection import ProblemKind
 from pypim.core.solver import ABSENT, Impossible, Pause, Refusal, Requirement, Solution, Solver, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from packaging.markers import Marker
     from packaging.utils import NormalizedName
 
     from pypim.core.candidates import Release
@@ -109,6 +111,8 @@ class Search:
         self._alike = environment | others
         self._own_number = -1
         self._is_disputed = False
+        self._markers: dict[int, Marker] = {}
+        """Of what is required, by identity: whether pip and uv read one otherwise is asked where the search fails."""
         self._asked: dict[NormalizedName, list[tuple[Release | None, SpecifierSet]]] = {}
         """Project → who requires it (None for the start), and which versions."""
 
@@ -142,7 +146,12 @@ class Search:
             return Failed((Cause(f"no decision within {end.steps:,} steps"),), self._alike, is_undecided=True)
         if isinstance(end, Impossible):
             return Failed(
-                end.facts, self._alike, follows_open=self._library.follows_open, is_disputed=self._is_disputed
+                end.facts,
+                self._alike,
+                follows_open=self._library.follows_open,
+                is_disputed=self._is_disputed
+                or self._library.has_met_undeclared
+                or any(map(differs_for_uv, self._markers.values())),
             )
         releases: dict[NormalizedName, int] = {}
         extras: dict[NormalizedName, set[NormalizedName]] = {}
@@ -238,6 +247,8 @@ class Search:
 
     def _has_choice(self, release: Release) -> bool:
         """Whether several files of a release are read, in any environment that the outcome may be for."""
+        if len(release.candidates) == 1:
+            return False
         seen = 0
         for _, bits in self._library.preferred(release, self._alike, with_yanked=self._start.with_yanked):
             if seen & bits:
@@ -254,6 +265,8 @@ class Search:
         found: list[Requirement[Key, Cause]] = []
         for one in wanted:
             requirement = one.requirement
+            if requirement.marker is not None:
+                self._markers[id(requirement.marker)] = requirement.marker
             universe = self._library.universe(requirement.name)
             if not self._is_strict:
                 self._asked.setdefault(requirement.name, []).append((release, one.specifier))
@@ -262,7 +275,7 @@ class Search:
                 fact = _dead_end(one, cause, release, *self._library.lack(requirement.name))
                 found.append(Requirement((requirement.name, None), ABSENT, 0, fact))
                 continue
-            self._is_disputed = self._is_disputed or universe.is_disputed or "===" in str(one.specifier)
+            self._is_disputed = self._is_disputed or universe.is_disputed or _asks_for_text(one)
             usable, same = universe.usable(self._environment)
             self._alike &= same | self._environment
             if release is not None and asks_itself(one, release):
@@ -296,6 +309,7 @@ class Search:
 
     def _no_match(self, universe: Universe, wanted: Wanted, cause: str, release: Release | None) -> Cause:
         rule = requirement_rule(wanted.specifier, wanted.requirement.text)
+        rule = constrained(rule, self._library.constraint(universe.project))
         candidates = self._library.candidates_now(universe.project)
         return _dead_end(wanted, cause, release, *explain_unsatisfied(candidates, rule, self._environment))
 
@@ -313,6 +327,12 @@ class Search:
         for mask in masks.values():
             self._alike &= mask if mask & self._environment else ~mask
         return tuple(one for one in wanted if one.mask & self._environment)
+
+
+def _asks_for_text(wanted: Wanted) -> bool:
+    """Whether a version is asked for as a text; what nothing was added to is looked at as it is written."""
+    is_possible = "===" in wanted.requirement.text or wanted.specifier is not wanted.requirement.specifier
+    return is_possible and "===" in str(wanted.specifier)
 
 
 def _dead_end(wanted: Wanted, cause: str, release: Release | None, kind: ProblemKind, reason: str) -> Cause:

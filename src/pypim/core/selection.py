@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pypim.core.model import DistFile, ProjectStatus
 
 
+BUILD = " (to build it)"
+"""Stands behind a requirement that builds what requires it, in lines for people."""
+
+
 class Reason(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """One edge of the graph that keeps a release: a root's rule, or a requirement of another chosen release."""
 

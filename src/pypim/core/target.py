@@ -168,14 +168,26 @@ def _at_patch(environment: Environment, patch: int) -> Environment:
     return msgspec.structs.replace(environment, variables=variables)
 
 
-def wheel_rank(environment: Environment, tags: frozenset[Tag]) -> int | None:
-    """How well a wheel with these tags suits (0 is best), or None where it cannot be used."""
+def wheel_rank(environment: Environment, tags: frozenset[Tag], *, is_for_uv: bool = False) -> float | None:
+    """How well a wheel with these tags suits (0 is best), or None where it cannot be used.
+
+    A plain `linux_*` is the best platform for pip, and the last but `any` for uv.
+    """
     if not environment.variables:
         return 0  # every machine there is
     if environment.tags is not None:
         ranked = environment.tags
+        if is_for_uv and any(tag.platform.startswith("linux_") for tag in tags):
+            return min((_uv_rank(ranked, tag) for tag in tags if tag in ranked), default=None)
         return min((ranked[tag] for tag in tags if tag in ranked), default=None)
     return min((rank for tag in tags if (rank := _open_rank(environment, tag)) is not None), default=None)
+
+
+def _uv_rank(ranked: Mapping[Tag, int], tag: Tag) -> float:
+    if not tag.platform.startswith("linux_"):
+        return ranked[tag]
+    alike = (one for one in ranked if (one.interpreter, one.abi) == (tag.interpreter, tag.abi))
+    return max(ranked[one] for one in alike if one.platform != "any") + 0.5
 
 
 def python_range(python: tuple[int, int]) -> VersionRange:

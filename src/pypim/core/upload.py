@@ -119,14 +119,19 @@ class Rejected(msgspec.Struct, frozen=True):
     error: PypimError
 
 
+def refuse_old_actions(fields: Sequence[tuple[str, str]]) -> None:
+    """Raises ActionGone for a form that is no upload; most of those have no file."""
+    action = next((value.strip() for key, value in fields if key == ":action"), "")
+    if action and action != _ACTION:
+        raise ActionGone(action[:40])
+
+
 def read_form(fields: Sequence[tuple[str, str]], filename: str) -> UploadForm:
     """The form of an upload. Raises ActionGone or InvalidUpload."""
+    refuse_old_actions(fields)
     values: dict[str, str] = {}
     for key, value in fields:
         values.setdefault(key, value.strip())
-    action = values.get(":action", "")
-    if action != _ACTION and action:
-        raise ActionGone(action[:40])
     issues = list(_form_issues(fields, values))
     if issues:
         raise InvalidUpload(_shown(filename), issues)

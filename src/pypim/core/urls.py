@@ -6,7 +6,7 @@ import re
 from urllib.parse import unquote, urlsplit
 
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
-_QUERY = re.compile(r"(://[^\s?'\"<>]*\?)[^\s'\"<>)]+")
+_QUERY = re.compile(r"(://[^\s?'\"<>]*\?)[^\s'\"<>)]*[^\s'\"<>):]")  # the colon behind an address is the sentence's
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

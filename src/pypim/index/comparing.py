@@ -171,9 +171,9 @@ class Comparison:
             # Else a list has told a serial too high: what the changelog tells beyond all that is known counts.
         is_listed = known is not None and not known.is_gone
         if is_removed:
-            if not is_listed:
+            if known is None or (known.is_gone and not known.is_gone_unsaid):
                 return None
-            self.changed.removed += 1
+            self.changed.removed += is_listed
             return Listed(
                 name=name,
                 serial=serial,

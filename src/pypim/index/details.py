@@ -121,7 +121,7 @@ def document_root(simple_url: str) -> str:
 
 def lacks_details(page: Page) -> bool:
     """Whether any file of the page has no size or no upload time."""
-    return any(file.size is None or file.upload_time is None for file in page.files)
+    return None in [file.size for file in page.files] or None in [file.upload_time for file in page.files]
 
 
 def with_details(page: Page, details: Details) -> Page:

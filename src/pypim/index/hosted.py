@@ -8,7 +8,6 @@ from packaging.version import Version
 
 from pypim.core.errors import ProjectNotFound
 from pypim.core.model import Page, ProjectList, ProjectStatus
-from pypim.core.ready import PageIsLong
 from pypim.index.held_files import held_metadata, held_path
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from pypim.core.model import DistFile
     from pypim.core.patterns import ProjectPatterns
+    from pypim.index.long_pages import FileBound
     from pypim.ports import Blobs, Epochs, Hosted
 
 
@@ -31,18 +31,18 @@ class HostedIndex:
         blobs: Blobs,
         epochs: Epochs,
         reserve: ProjectPatterns | None = None,
-        most_files: int | None = None,
+        bound: FileBound | None = None,
     ) -> None:
         """`reserve` are the names that are kept for it, besides those that it has or had; None: only those.
 
-        `most_files` of a page may be in memory; None: any number.
+        `bound`: which of its pages may be in memory here; None: any.
         """
         self._name = name
         self._hosted = hosted
         self._blobs = blobs
         self._epochs = epochs
         self._reserve = reserve
-        self._most_files = most_files
+        self._bound = bound
         self._known_names: frozenset[NormalizedName] = frozenset()
         self._names_epoch: int | None = None
 
@@ -67,8 +67,8 @@ class HostedIndex:
 
         Raises ProjectNotFound, or PageIsLong.
         """
-        if self._most_files is not None and self._hosted.length(self._name, name) > self._most_files:
-            raise PageIsLong(self._name)
+        if self._bound is not None:
+            await self._bound.admit(self._name, self._hosted.length(self._name, name))
         standing = self._hosted.standing(self._name, name)
         if standing.project is None:
             raise ProjectNotFound(name, self._name)

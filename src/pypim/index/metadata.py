@@ -251,12 +251,13 @@ def _key(file: DistFile) -> str:
 def _checked(body: bytes, source: MetadataSource, project: NormalizedName) -> CoreMetadata:
     """Metadata of another project, or no metadata at all (an error page), is worth nothing."""
     metadata = parse_metadata(body, source)
+    is_lasting = source is MetadataSource.SIDECAR  # the other ways lead to the wheel itself, which may be odd alone
     try:
         name = parse_name(metadata.name or "")
     except InvalidName:
-        raise _NotThisWay("what came is not core metadata", is_lasting=True) from None
+        raise _NotThisWay("what came is not core metadata", is_lasting=is_lasting) from None
     if name != project:
-        raise _NotThisWay(f"what came is the metadata of {name}", is_lasting=True)
+        raise _NotThisWay(f"what came is the metadata of {name}", is_lasting=is_lasting)
     return metadata
 
 

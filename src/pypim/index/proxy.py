@@ -375,7 +375,7 @@ def _source_of(
     simple: Source
     simple = whole = SimpleSource(upstream, parts.fetcher, pages, capabilities, parts.clock, absences)
     if parts.bound is not None:
-        fetcher = BoundFetcher(parts.fetcher, parts.bound.most_bytes)
+        fetcher = BoundFetcher(parts.fetcher, parts.bound)
         short = SimpleSource(upstream, fetcher, pages, capabilities, parts.clock, absences)
         simple = BoundSource(short, whole, parts.fetcher, pages, parts.clock, parts.bound)
     flat = FlatSource(settings.upstream, settings.page_url, parts.fetcher, pages, parts.clock)

@@ -8,7 +8,6 @@ import msgspec
 
 from pypim.core.errors import ProjectNotFound
 from pypim.core.model import ProjectList
-from pypim.core.ready import PageIsLong
 from pypim.index.held_files import held_metadata, held_path
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import DistFile, Page
+    from pypim.index.long_pages import FileBound
     from pypim.ports import Blobs, Epochs, Serving
 
 
@@ -24,14 +24,14 @@ class PublishedIndex:
     """The Served of one mirror. Nothing of it is asked of an upstream."""
 
     def __init__(
-        self, name: str, serving: Serving, blobs: Blobs, epochs: Epochs, most_files: int | None = None
+        self, name: str, serving: Serving, blobs: Blobs, epochs: Epochs, bound: FileBound | None = None
     ) -> None:
-        """`most_files` of a page may be in memory; None: any number."""
+        """`bound`: which of its pages may be in memory here; None: any."""
         self._name = name
         self._serving = serving
         self._blobs = blobs
         self._epochs = epochs
-        self._most_files = most_files
+        self._bound = bound
 
     @property
     def name(self) -> str:
@@ -54,8 +54,8 @@ class PublishedIndex:
         """The page with the files that are held. Raises ProjectNotFound, or PageIsLong."""
         serial = self._epochs.epoch(self._name)
         while (generation := self._serving.generation(self._name)) is not None:
-            if self._most_files is not None and self._serving.length(generation, name) > self._most_files:
-                raise PageIsLong(self._name)
+            if self._bound is not None:
+                await self._bound.admit(self._name, self._serving.length(generation, name))
             page = self._serving.page(generation, name)
             if page is not None:
                 return msgspec.structs.replace(page, last_serial=serial)

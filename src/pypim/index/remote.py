@@ -11,7 +11,7 @@ import msgspec
 from pypim.core.errors import ProjectNotFound, UpstreamMalformed, first_error
 from pypim.core.followed import Changed, Updated
 from pypim.core.model import ProjectList
-from pypim.core.negotiate import ACCEPT_PAGE, parse_any_page, parse_any_project_list
+from pypim.core.negotiate import ACCEPT_PAGE, PageFormat, page_format, parse_any_page, parse_any_project_list
 from pypim.index.conditional import ConditionalReader
 from pypim.index.details import ProjectDetails, lacks_details, with_details
 from pypim.index.listing import MARK_OF_THE_API
@@ -70,7 +70,10 @@ class RemoteIndex:
     async def project_list(self) -> ProjectList:
         """Every project of the upstream, those that are missing without certainty too."""
         found = await self.update()
-        return ProjectList(projects=self._follower.projects(), last_serial=found.serial, dropped=found.dropped)
+        projects = self._follower.projects()
+        if fresh := self._watch.hoped_for() - projects.keys():
+            projects = dict(sorted({**projects, **dict.fromkeys(fresh)}.items()))
+        return ProjectList(projects=projects, last_serial=found.serial, dropped=found.dropped)
 
     async def update(self, *, accepts_removals: bool = False) -> Updated:
         """Learn what has changed, once a run."""
@@ -178,8 +181,9 @@ class RemoteIndex:
         return kept is not None and bool(kept.files)
 
     def _is_older(self, name: NormalizedName, page: Page | None) -> bool:
-        """Whether the page that is kept is a newer one."""
-        if page is None or self._follower.serial(name) is None:
+        """Whether the page that is kept is a newer one, and this one an old copy."""
+        required = self._follower.serial(name)
+        if page is None or required is None or (page.last_serial or 0) >= required:
             return False
         kept = self._kept(name)
         return kept is not None and (kept.last_serial or 0) > (page.last_serial or 0)
@@ -195,7 +199,7 @@ def parse_page(name: NormalizedName, response: StoredResponse) -> Page:
 
 def refuse_strange(page: Page, response: StoredResponse) -> None:
     """Raises UpstreamMalformed for an HTML page without files that may be anything: a login page, a broken proxy's."""
-    is_html = "html" in response.content_type.lower()
+    is_html = page_format(response.content_type, response.url) is PageFormat.HTML
     if is_html and not page.files and MARK_OF_THE_API not in response.body:
         hint = "If the project really has no files, nothing is wrong; otherwise look at what that URL shows."
         raise UpstreamMalformed(response.url, "an HTML page that is no page of a project came instead", hint=hint)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _REMOVED = "remove project"
 _AT_A_TIME = 5_000
+_NO_SERIAL = 1
 
 
 class Behind(Exception):  # noqa: N818 - a property of an answer
@@ -120,6 +121,7 @@ class Taking:
             after = msgspec.structs.replace(
                 state,
                 way=Way.HTML if state.way is Way.HTML else Way.JSON,
+                serial=validators.serial if validators.serial and self.takes_older(now) else state.serial,
                 revision=comparison.revision if is_any else state.revision,
                 projects=state.projects - comparison.changed.removed,
                 asked_at=now,
@@ -199,7 +201,7 @@ class Taking:
                 raise _strange(self._root_url)
             after = Followed(
                 way=taken.way,
-                serial=serial,
+                serial=serial if taken.way is not Way.JSON or counting.tells_changes(serial) else None,
                 revision=revision,
                 projects=projects,
                 asked_at=taken.now,
@@ -253,6 +255,13 @@ class _Counting:
         self._pieces = pieces_of_list
         self.projects = 0
         self.highest: int | None = None
+
+    def tells_changes(self, serial: int | None) -> bool:
+        """Whether serials show which projects have changed: each has one. That of the list alone shows nothing.
+
+        Nor does the 1 that trees of files have everywhere, for mirrors that want some number.
+        """
+        return not self.projects or (self.highest is not None and serial is not None and serial > _NO_SERIAL)
 
     def __iter__(self) -> Iterator[Pairs]:
         for pairs in self._pieces:

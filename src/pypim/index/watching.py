@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pypim.core.errors import UpstreamFault
+from pypim.core.errors import UpstreamFault, UpstreamUnavailable
 from pypim.core.followed import STALE_PAGE, UNCONFIRMED_ABSENCE, Followed, Listed, Way, failed, missed
 from pypim.core.freshness import Trust
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CAPABILITY = "page-serials"
 _TRIES = 3
+_MOST_ABSENT = 10_000
 
 
 class NotYetGone(UpstreamFault):
@@ -66,18 +67,25 @@ class PageWatch:
                 raise
             return msgspec.structs.replace(before, dropped=(*before.dropped, fault.reason))
         required = None if self._belief.trust is Trust.KEPT else self.follower.serial(name)
-        earlier = self._todo.get(name)
-        for attempt in range(1, _TRIES if earlier is None or earlier.is_due(self._belief.now()) else 1):
+        for attempt in range(1, self._tries(name)):
             if required is None or page is None or not self._is_stale(page, required):
                 break
             await asyncio.sleep(attempt * self.follower.rules.pause_seconds)
             page = await read()
         if required is not None and page is not None and self._is_stale(page, required):
             return self._flagged(name, page, kept(), required)
-        if page is not None:
-            self._seen(name)
+        known = self.follower.following.listed_of(self.follower.root_url, [name]).get(name)
+        if page is None or _is_left_over(page, known):
+            self._note_absence(name, known)
+            return None
+        self._seen(known)
         self.settle(name)
         return page
+
+    def _tries(self, name: NormalizedName) -> int:
+        """How often to ask for a page that is too old: once where that is known and it is not hoped for yet."""
+        earlier = self._todo.get(name)
+        return _TRIES if earlier is None or (earlier.is_due(self._belief.now()) and not earlier.is_accepted) else 1
 
     def _is_stale(self, page: Page, required: int) -> bool:
         """A page without a serial is, too, where others of this upstream have one."""
@@ -97,12 +105,21 @@ class PageWatch:
         now, earlier = self._belief.now(), self._todo.get(name)
         if earlier is not None and earlier.code != STALE_PAGE and earlier.required_serial != required:
             earlier = None  # it has failed in another way, and before this change
-        if earlier is None or (earlier.is_accepted and earlier.required_serial != required) or earlier.is_due(now):
+        if earlier is not None and earlier.is_accepted and earlier.required_serial == required:
+            if earlier.is_due(now):
+                self._keep(earlier.tried_again(now))
+        elif earlier is None or earlier.is_accepted or earlier.is_due(now):
             item = failed(earlier, name, (STALE_PAGE, sentence), now, required)
             if now - item.first_at >= self.follower.rules.patience.stale_seconds:
                 item = msgspec.structs.replace(item, is_accepted=True)
             self._keep(item)
         return msgspec.structs.replace(page, dropped=(*page.dropped, sentence))
+
+    def hoped_for(self) -> set[NormalizedName]:
+        """The projects that are gone by their page alone, where it is time to ask for it again."""
+        now = self._belief.now()
+        absent = (item for item in self._todo.values() if item.is_accepted and item.code == UNCONFIRMED_ABSENCE)
+        return {item.project for item in absent if item.is_due(now)}
 
     async def confirm_absence(self, name: NormalizedName, url: str) -> None:
         """A page that was there is not there (404). Raises NotYetGone unless it is gone for certain."""
@@ -113,7 +130,6 @@ class PageWatch:
             state = Followed(way=Way.PROJECTS, asked_at=now)
         known = following.listed_of(root_url, [name]).get(name) or Listed(name=name, serial=None)
         if known.is_gone:
-            self.settle(name)
             return
         row = missed(known, now, None, self.follower.rules.patience, state.revision + 1)
         if row.is_gone and self._is_mass(state):
@@ -127,19 +143,59 @@ class PageWatch:
             following.keep_state(root_url, state)
             following.keep_listed(root_url, [row])
         if row.is_gone:
-            self.settle(name)
             return
-        patience = self.follower.rules.patience
-        sentence = (
-            f"{name}: it was there, now it is not (404); confirmed {row.misses} of {patience.confirmations} times"
-        )
+        sentence = self._absence(row)
         self._keep(failed(self._todo.get(name), name, (UNCONFIRMED_ABSENCE, sentence), now))
         raise NotYetGone(url, sentence)
 
-    def _seen(self, name: NormalizedName) -> None:
+    def _note_absence(self, name: NormalizedName, known: Listed | None) -> None:
+        """No page of it: settled where that is certain, else to be asked for again. Raises UpstreamUnavailable.
+
+        It may be listed, and a copy of "there is none" older than its page. Once that was found often and long enough,
+        it is taken as it is, like a project of which the changelog did not tell that it went.
+        """
+        state = self.follower.following.state(self.follower.root_url)
+        if self._belief.trust is Trust.KEPT:
+            return
+        if known is None or state is None or state.listed_at is None or (known.is_gone and not known.is_gone_unsaid):
+            self.settle(name)
+            return
+        now, earlier = self._belief.now(), self._todo.get(name)
+        is_same = earlier is not None and (earlier.code, earlier.required_serial) == (UNCONFIRMED_ABSENCE, known.serial)
+        if earlier is not None and is_same and not earlier.is_due(now):
+            return
+        if earlier is not None and is_same and earlier.is_accepted:
+            self._keep(earlier.tried_again(now))
+            return
+        self._refuse_too_many()
+        item = failed(earlier, name, (UNCONFIRMED_ABSENCE, self._absence(known)), now, known.serial)
+        patience = self.follower.rules.patience
+        is_long = now - item.first_at >= patience.confirmed_over_seconds and item.attempts >= patience.confirmations
+        self._keep(msgspec.structs.replace(item, is_accepted=known.is_gone or is_long))
+
+    def _refuse_too_many(self) -> None:
+        """Raises UpstreamUnavailable where it is not some pages that are not there: they would fill the memory."""
+        if (
+            len(self._todo) >= _MOST_ABSENT
+            and sum(not item.is_accepted for item in self._todo.values()) >= _MOST_ABSENT
+        ):
+            reason = f"it lists projects and has no pages of {_MOST_ABSENT:,} of them"
+            raise UpstreamUnavailable(self.follower.root_url, reason, hint="Look at what that URL shows.")
+
+    def _absence(self, row: Listed) -> str:
+        needed = self.follower.rules.patience.confirmations
+        how = f"confirmed {row.misses} of {needed} times"
+        if row.is_gone:
+            how = "taken for gone"
+        elif row.misses >= needed:
+            how = "too many are missing at once: if they are gone, run `pypim update --accept-removals`"
+        elif row.missing_since is None:
+            return f"{row.name}: it is listed, and its page is not there (404)"
+        return f"{row.name}: it was there, now it is not (404); {how}"
+
+    def _seen(self, known: Listed | None) -> None:
         """The page of a project is there: it is not missing any more."""
         following, root_url = self.follower.following, self.follower.root_url
-        known = following.listed_of(root_url, [name]).get(name)
         if known is not None and (known.missing_since is not None or known.is_gone):
             state = following.state(root_url)
             revision = known.revision
@@ -147,7 +203,7 @@ class PageWatch:
                 revision = state.revision + 1
                 state = msgspec.structs.replace(state, revision=revision, projects=state.projects + 1)
                 following.keep_state(root_url, state)
-            following.keep_listed(root_url, [Listed(name=name, serial=known.serial, revision=revision)])
+            following.keep_listed(root_url, [Listed(name=known.name, serial=known.serial, revision=revision)])
 
     @property
     def _todo(self) -> dict[NormalizedName, ToDo]:
@@ -173,3 +229,10 @@ class PageWatch:
         if item is not None and item.code in {STALE_PAGE, UNCONFIRMED_ABSENCE}:
             del self._todo[name]
             self._backlog.settle(self._index, [name])
+
+
+def _is_left_over(page: Page, known: Listed | None) -> bool:
+    """Whether it is an old copy of what the changelog has removed since."""
+    if known is None or not known.is_gone or known.is_gone_unsaid or known.serial is None:
+        return False
+    return page.last_serial is not None and page.last_serial < known.serial

@@ -42,7 +42,8 @@ def _netrc_hosts(path: str | None) -> dict[str, tuple[str, str]]:
     except FileNotFoundError:
         return {}
     except netrc.NetrcParseError as error:
-        raise InvalidConfig(path, [(error.lineno, error.msg)], hint="Correct the netrc file.") from error
+        reason = "it cannot be understood"  # the parser would quote it, and it may be a password
+        raise InvalidConfig(path, [(error.lineno, reason)], hint="Correct the netrc file.") from error
     except (OSError, ValueError) as error:
         hint = "Correct the netrc file, or let this user read it."
         raise InvalidConfig(path, [(None, f"cannot be read: {error}")], hint=hint) from error

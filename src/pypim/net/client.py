@@ -59,7 +59,7 @@ class HttpFetcher:
         self.credentials = Credentials(upstream_url, options)
         self.gate = Gate(options.max_connections)
         self.pace = pace or Pace(options, sleep)
-        self.retrier = Retrier(options.retries, sleep)
+        self.retrier = Retrier(options.retries, sleep, longest_wait=options.longest_wait)
         self.read_timeout = options.read_timeout
         self.client = http_client(options)
         self._large_body = asyncio.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import stat
@@ -13,11 +14,16 @@ from pypim.store import atomic
 if TYPE_CHECKING:
     from pathlib import Path
 
+_OPEN_TO_ALL = 0o666
+_LONGEST_IDLE_SECONDS = 32767
+"""The most that Linux takes for TCP_KEEPIDLE."""
+
 
 def listen(host: str, port: int, backlog: int, stalled_seconds: float) -> socket.socket:
     """Listen at an address and port; port 0 takes any that is free. Raises InvalidUsage where that cannot be.
 
     A connection whose client takes nothing of what is sent to it is cut off after that time, by the system itself.
+    So is, after twice that, one whose client has gone without a word.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -27,9 +33,9 @@ def listen(host: str, port: int, backlog: int, stalled_seconds: float) -> socket
         try:
             if os.name == "posix":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):
-                # What is accepted has it, too (tcp(7)).
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(stalled_seconds * 1000))
+            # What is accepted has it, too (tcp(7)): else the end of a body waits 40 ms for a client's acknowledgement.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _end_what_is_dead(listener, stalled_seconds)
             listener.bind(address)
         except BaseException:
             listener.close()
@@ -39,14 +45,27 @@ def listen(host: str, port: int, backlog: int, stalled_seconds: float) -> socket
     return _listening(listener, backlog)
 
 
+def _end_what_is_dead(listener: socket.socket, seconds: float) -> None:
+    """What is accepted has these options, too (tcp(7))."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, min(math.ceil(seconds), _LONGEST_IDLE_SECONDS))
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
 def listen_at_path(path: Path, backlog: int) -> socket.socket:
-    """Listen at a Unix socket, in place of one that a killed server left. Raises InvalidUsage or StoreFault."""
+    """Listen at a Unix socket, in place of one that a killed server left. Raises InvalidUsage or StoreFault.
+
+    Whoever may enter its folder can open it, whatever the umask: a proxy in front runs as another user.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.exists() and _is_abandoned(path):
             atomic.remove(path)
         atomic.make_folder(path.parent)
         listener.bind(str(path))
+        path.chmod(_OPEN_TO_ALL)
     except OSError as error:
         listener.close()
         raise _unusable(str(path), error, "Choose another path with server.unix-socket.") from None

@@ -54,13 +54,17 @@ class Retrier:
         retries: int,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
+        longest_wait: float | None = None,
     ) -> None:
+        """With `longest_wait`, in seconds, nobody waits for an upstream that asks for more (Retry-After)."""
         self._retries = retries
+        self._longest_wait = longest_wait
         self._sleep = sleep
         self._chance = chance
 
     async def pause(self, fault: UpstreamFault, attempt: int) -> None:
         """Wait before the next attempt, or raise `fault` when there is to be none."""
-        if not fault.is_transient or attempt >= self._retries:
+        is_too_long = self._longest_wait is not None and (fault.retry_after_seconds or 0.0) > self._longest_wait
+        if not fault.is_transient or attempt >= self._retries or is_too_long:
             raise fault
         await self._sleep(backoff_seconds(attempt, fault.retry_after_seconds, self._chance()))

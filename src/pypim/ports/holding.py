@@ -161,6 +161,10 @@ class Readings(Protocol):
 class Tree(Protocol):
     """A published static tree: `simple/` and `packages/` in one folder, for any web server or `file://`."""
 
+    @property
+    def where(self) -> str:
+        """The folder, for messages."""
+
     def place(self, holdings: Iterable[Holding], *, replaces: bool = False) -> None:
         """Put files (and their `.metadata`) under `packages/`, by link where that works; again is not an error.
 
@@ -199,6 +203,9 @@ class Generations(Protocol):
 
     def current(self, index: str) -> Generation | None:
         """The newest finished generation."""
+
+    def indexes(self) -> list[str]:
+        """Every index that has a finished generation, also where no configuration names it any more, in order."""
 
     def is_interrupted(self, index: str) -> bool:
         """Whether a generation was begun and never finished: what is published may be of either."""

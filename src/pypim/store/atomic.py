@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Observer = Callable[[str, str], None]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CANNOT_RESERVE = frozenset({errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP})
 _NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 _BINARY = getattr(os, "O_BINARY", 0)
 _TEMPORARIES = ".pypim-*.tmp"
@@ -42,8 +43,8 @@ class _Tap:
 def observed(observer: Observer) -> Iterator[None]:
     """Call `observer(operation, path)` before every operation, from whatever thread makes it.
 
-    The operations are make-folder, open, write, truncate, rename, link, copy, unlink, remove-folder and sync. What
-    the observer raises happens in place of the operation; an OSError is translated as if the system had raised it.
+    The operations are make-folder, open, write, truncate, reserve, rename, link, copy, unlink, remove-folder and sync.
+    What the observer raises happens in place of the operation; an OSError is translated as if the system had raised it.
     """
     before = _Tap.observer
     _Tap.observer = observer
@@ -123,6 +124,19 @@ def truncate(descriptor: int, path: str | Path, size: int) -> None:
         os.ftruncate(descriptor, size)
     except OSError as error:
         raise as_store_fault(error, path) from error
+
+
+def reserve(descriptor: int, path: str | Path, size: int) -> None:
+    """Give an empty open file `size` bytes of the disk; where the system cannot just reserve them, they are written."""
+    try:
+        announce("reserve", path)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+            return
+    except OSError as error:
+        if error.errno not in _CANNOT_RESERVE:
+            raise as_store_fault(error, path) from error
+    write(descriptor, path, bytes(size))
 
 
 def rename(source: str | Path, target: str | Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from pypim.core.audit import AuditEntry, audit_line
@@ -18,6 +19,16 @@ class FileAudit:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def try_to_open(self) -> None:
+        """Open it as `append` does, and write nothing; what is no plain file is let be. Raises StoreFault."""
+        try:
+            is_plain = stat.S_ISREG(self._path.stat().st_mode)
+        except OSError:
+            is_plain = True  # it is missing, or opening it tells what is wrong
+        if is_plain:
+            make_private(self._path)
+            os.close(atomic.open_for_writing(self._path, keeps_content=True, mode=MODE))
 
     def append(self, entry: AuditEntry) -> None:
         """Append one line by one write, which the system does not mix with that of another process."""

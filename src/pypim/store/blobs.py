@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
 import time
 from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypim.core.errors import DigestMismatch, StoreUnreadable
 from pypim.store import atomic
-from pypim.store.rounds import Rounds
-from pypim.store.second import SecondPlaces
 from pypim.store.staged import LocalStagedBlob
 
 if TYPE_CHECKING:
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from pypim.core.records import FileState
     from pypim.ports import StagedBlob
     from pypim.store.keeping import Keeping
+    from pypim.store.rounds import Rounds
+    from pypim.store.second import SecondPlaces
 
 _PART = ".part"
 _METADATA = ".metadata"
@@ -59,12 +59,26 @@ class LocalBlobs:
         self._packages = root / "packages"
         self._now = now
         self._is_durable = is_durable
-        self._rounds = Rounds(root, gather_seconds=gather_seconds)
+        self._gather_seconds = gather_seconds
         self._in_use: set[str] = set()
         self._left_over: set[str] | None = None
         self._private_names = 0
         self._keeping = keeping
-        self._second_places = SecondPlaces(root, staging)
+        self.kept_back_bytes = 0
+        """So much of the room is not for files."""
+
+    # What only a run that keeps files needs, and a short look at a plan should not wait for.
+    @cached_property
+    def _rounds(self) -> Rounds:
+        from pypim.store.rounds import Rounds
+
+        return Rounds(self.root, gather_seconds=self._gather_seconds)
+
+    @cached_property
+    def _second_places(self) -> SecondPlaces:
+        from pypim.store.second import SecondPlaces
+
+        return SecondPlaces(self.root, self.staging)
 
     def alone(self) -> AbstractContextManager[None]:
         """Nobody keeps a file meanwhile."""
@@ -125,6 +139,8 @@ class LocalBlobs:
         """Make files durable that stand there already, with their names."""
         paths = [path for holding in holdings for path in self._paths(holding)]
         if paths and self._is_durable:
+            import asyncio
+
             await asyncio.to_thread(atomic.sync_file_system, self.root, paths)
 
     def found(self, holding: Holding) -> bool:
@@ -183,8 +199,9 @@ class LocalBlobs:
                 raise ValueError(f"{relative} is neither under packages nor staged")
 
     def free_bytes(self) -> int | None:
-        """Room on the device; None where the system does not say."""
-        return atomic.free_bytes(self.root)
+        """Room for files on the device; None where the system does not say."""
+        free = atomic.free_bytes(self.root)
+        return None if free is None else max(free - self.kept_back_bytes, 0)
 
     def iter_files(self) -> Iterator[tuple[str, int]]:
         """Every (path relative to the root, with '/', size in bytes) under `packages/`, `.metadata` included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -69,6 +70,9 @@ class CatalogCached:
 
     def drop(self, index: str, identities: Sequence[str]) -> list[Holding]:
         """The index no longer keeps these; those that nothing else lists are no longer held."""
+        return self._database.freeing(partial(self._drop, index, identities))
+
+    def _drop(self, index: str, identities: Sequence[str]) -> list[Holding]:
         with self._database.transaction(is_durable=True):
             self._database.run_many("forget_cached", ((index, identity) for identity in identities))
             listed = {identity for (identity,) in self._database.rows("listed_identities", (None,))}

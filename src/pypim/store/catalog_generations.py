@@ -53,6 +53,10 @@ class CatalogGenerations:
         number, name, started_at, finished_at, is_amended = row
         return Generation(number, name, started_at, finished_at, is_amended=bool(is_amended))
 
+    def indexes(self) -> list[str]:
+        """Every index that has a finished generation, in order."""
+        return [name for (name,) in self._database.rows("published_indexes")]
+
     def is_interrupted(self, index: str) -> bool:
         """Whether a generation was begun and never finished."""
         return self._database.row("unfinished_generation", (index,)) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pypim.core.hosted import Change, HostedFile, HostedProject, Standing, add_action, status_action
@@ -93,6 +94,9 @@ class CatalogHosted:
 
     def remove(self, index: str, filename: str, reason: str, now: float) -> HostedFile | None:
         """Delete a file from its page, and leave a tombstone; the bytes are left to prune."""
+        return self._database.freeing(partial(self._remove, index, filename, reason, now))
+
+    def _remove(self, index: str, filename: str, reason: str, now: float) -> HostedFile | None:
         with self._database.transaction(is_durable=True):
             row = self._database.row("hosted_file", (index, filename))
             if row is None:

@@ -18,6 +18,7 @@ from pypim.core.errors import CorruptCatalog, Locked, OutOfSpace, SchemaTooNew, 
 from pypim.store import atomic
 from pypim.store.packing import UNDECODABLE
 from pypim.store.private import make_private
+from pypim.store.spare import Spare
 from pypim.store.sql import load_migrations, load_queries, split_statements
 
 if TYPE_CHECKING:
@@ -154,6 +155,10 @@ class Database:
                 if self.connection.in_transaction:  # SQLite itself rolls back when the disk is full
                     self.connection.rollback()
                 raise
+
+    def freeing(self, work: Callable[[], _Result]) -> _Result:
+        """What a transaction that frees room returns, which may have that of the store's spare file."""
+        return Spare(self.path.parent).freeing(work)
 
     def try_to_write(self) -> None:
         """Write a row and take it back. Raises StoreFault where that cannot be done."""

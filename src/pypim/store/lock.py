@@ -6,12 +6,13 @@ import os
 import re
 import socket
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from pypim.core.errors import Locked, StoreUnwritable
+from pypim.core.errors import Locked, OutOfSpace, StoreUnwritable
 from pypim.store import atomic
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class StoreLock:
         since = self._now().isoformat(timespec="seconds")
         holder = _Holder(pid=os.getpid(), host=socket.gethostname(), command=self._command, since=since)
         atomic.truncate(descriptor, self.path, 0)
-        atomic.write(descriptor, self.path, msgspec.json.encode(holder) + b"\n")
+        with suppress(OutOfSpace):  # it is held without a word, too, and who holds it may be about to free the disk
+            atomic.write(descriptor, self.path, msgspec.json.encode(holder) + b"\n")
 
     def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:

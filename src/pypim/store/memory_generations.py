@@ -39,6 +39,10 @@ class MemoryGenerations:
         finished = [one for one in self._generations.values() if one.index == index and one.finished_at is not None]
         return max(finished, key=lambda one: one.number, default=None)
 
+    def indexes(self) -> list[str]:
+        """Every index that has a finished generation, in order."""
+        return sorted({one.index for one in self._generations.values() if one.finished_at is not None})
+
     def is_interrupted(self, index: str) -> bool:
         """Whether a generation was begun and never finished."""
         return self._begun(index) is not None

@@ -350,6 +350,8 @@ WHERE identity IN (SELECT value FROM json_each(?1)) AND EXISTS (
 -- name: current_generation
 SELECT number, index_name, started_at, finished_at, is_amended FROM generations
 WHERE index_name = ? AND finished_at IS NOT NULL ORDER BY number DESC LIMIT 1
+-- name: published_indexes
+SELECT DISTINCT index_name FROM generations WHERE finished_at IS NOT NULL ORDER BY index_name
 -- name: unfinished_generation
 SELECT number FROM generations WHERE index_name = ? AND finished_at IS NULL LIMIT 1
 -- Only the current and the unfinished generations have rows; what a proxy keeps or somebody uploaded is listed, too.

@@ -27,6 +27,11 @@ class LocalTree:
         self._staging = staging
         self._folders = atomic.Folders(folder)
 
+    @property
+    def where(self) -> str:
+        """The folder, for messages."""
+        return str(self._folder)
+
     def place(self, holdings: Iterable[Holding], *, replaces: bool = False) -> None:
         """Link or copy the files; those that already stand there with their size are left alone."""
         if self._folder == self._store:

@@ -97,7 +97,7 @@ class Collector:
                     if isinstance(want, WantPage) and (page := pages.get(want.project)) is not None:
                         self.serials[want.project] = page.last_serial
                         following += closure.answer(want, page)
-                    elif isinstance(want, WantMetadata) and (known := metadata.get(want.file.identity)) is not None:
+                    elif isinstance(want, WantMetadata) and (known := metadata.get(want.identity)) is not None:
                         following += closure.answer(want, known)
                     else:
                         unknown.append(want)

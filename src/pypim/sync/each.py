@@ -98,9 +98,10 @@ async def sync_each(stack: Stack, request: Request, *, is_dry_run: bool = False)
 
 async def _carry_out(stack: Stack, request: Request, limits: Limits, state: Followed) -> Report:
     publisher = EachPublisher(request.index, stack.tree, stack.published) if stack.tree is not None else None
+    stood = publisher is not None and publisher.stands
     pages_written = restore(stack, request.index, publisher)
     each = Each(stack, request, limits, publisher, is_dry_run=False)
-    each.pages_written = pages_written
+    each.pages_written, each.has_old_tree = pages_written, stood
     try:
         await each.go(state)
     finally:
@@ -137,6 +138,8 @@ class Each:
         self._left = ""
         self.pages_written = 0
         self.deleted_files = 0
+        self.has_old_tree = False
+        """Whether the tree stood before this run: then it may have pages of which a new catalog knows nothing."""
         self.lost: PypimError | None = None
         """Why the run gave up, once it has."""
 
@@ -343,6 +346,9 @@ class Each:
         """Let the list of projects name what has a page now, and tell what was found again."""
         if self._strays is not None:
             self._strays.tell()
+            walk = self._stack.walks.walk(self._request.index)
+            if self._publisher is not None and self.has_old_tree and walk is not None and walk.is_ended:
+                self._publisher.let_go_of_unknown(self._stack.backlog.todo(self._request.index))
         if self._publisher is not None:
             self.pages_written += self._publisher.write_list()
 

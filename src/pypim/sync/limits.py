@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,12 +14,14 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 10.0
 """So long a file that is on its way may still take once the time is over."""
+_TIME_IS_OVER = "max-time is over"
 
 
 class Limits:
     """Those of a request, counted from now on."""
 
-    def __init__(self, stack: Stack, request: Request) -> None:
+    def __init__(self, stack: Stack, request: Request, grace_seconds: float = GRACE_SECONDS) -> None:
+        self._grace_seconds = grace_seconds
         self._clock = stack.clock
         self._ends_at = None if request.max_seconds is None else self._clock.now().timestamp() + request.max_seconds
         self._max_bytes = request.max_bytes
@@ -33,7 +34,7 @@ class Limits:
     def is_over(self) -> bool:
         """Whether nothing more is to be begun."""
         if not self.reason and self._ends_at is not None and self._clock.now().timestamp() >= self._ends_at:
-            self.reason = "max-time is over"
+            self.reason = _TIME_IS_OVER
         return bool(self.reason)
 
     def admitted(self, files: Iterable[PlannedFile]) -> Iterator[PlannedFile]:
@@ -57,7 +58,9 @@ class Limits:
         if self._ends_at is None:
             await transfer.run(self.admitted(files))
             return
-        left_seconds = max(0.0, self._ends_at - self._clock.now().timestamp()) + GRACE_SECONDS
-        with suppress(TimeoutError):
+        left_seconds = max(0.0, self._ends_at - self._clock.now().timestamp()) + self._grace_seconds
+        try:
             async with asyncio.timeout(left_seconds):
                 await transfer.run(self.admitted(files))
+        except TimeoutError:  # the last of the files may be the one that takes too long
+            self.reason = self.reason or _TIME_IS_OVER

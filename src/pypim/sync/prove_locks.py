@@ -10,6 +10,8 @@ import msgspec
 
 from pypim.config import toml
 from pypim.core.filenames import FileKind, parse_filename, parse_version
+from pypim.core.readings import Reading
+from pypim.core.target import patch_ends
 from pypim.sync.trials import Trial, attempt
 
 if TYPE_CHECKING:
@@ -19,10 +21,14 @@ if TYPE_CHECKING:
     from pypim.core.model import DistFile
     from pypim.core.selection import ChosenRelease
     from pypim.core.target import Environment
+    from pypim.sync.held import Held
     from pypim.sync.prove import Proving
+    from pypim.sync.trials import Result, Surroundings
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
+_SDISTS = (".tar.gz", ".zip")
+"""What the name of an sdist in a lock may end in; others of old are archives (PEP 751, `packages.archive`)."""
 _MARKERS = (
     "implementation_name",
     "os_name",
@@ -60,11 +66,28 @@ async def lock_texts(proving: Proving, places: Places, environments: tuple[Envir
             if not result.mask >> number & 1 or key in known:
                 continue
             known.add(key)
-            trial = Trial(number=0, root=result.trial.root, version=result.version, mask=1 << number)
-            solved = await attempt(surroundings, [trial], proving.held)
-            releases = solved.selections[0].releases
+            releases = await _resolved(surroundings, result, environment, proving.held)
             found[_name(found, requirement, environment)] = "\n".join(_lines(releases, proving, places, environment))
     return found
+
+
+async def _resolved(
+    surroundings: Surroundings, result: Result, environment: Environment, held: Held
+) -> tuple[ChosenRelease, ...]:
+    """One resolution of it: of several the one for the first patch release of a Python, and uv's before pip's.
+
+    A lock with two releases of one project is refused by whoever installs it.
+    """
+    trial = Trial(number=0, root=result.trial.root, version=result.version, mask=1)
+    first = patch_ends((environment,))[0]
+    one = Reading.UV if result.reading is Reading.BOTH else result.reading
+    releases: tuple[ChosenRelease, ...] = ()
+    for seen, reading in ((environment, None), (first, None), (first, one)):
+        narrowed = msgspec.structs.replace(surroundings, environments=(seen,), reading=reading)
+        releases = (await attempt(narrowed, [trial], held)).selections[0].releases
+        if len({release.project for release in releases}) == len(releases):
+            break
+    return releases
 
 
 def _name(taken: dict[str, str], requirement: str, environment: Environment) -> str:
@@ -99,22 +122,23 @@ def _package(release: ChosenRelease, proving: Proving, places: Places) -> Iterat
     yield "[[packages]]"
     yield toml.pair("name", release.project)
     yield toml.pair("version", release.version)
-    wheels = []
-    for file in release.files:
-        kind = parse_filename(file.filename, release.project).kind
-        if kind is FileKind.SDIST:
+    kinds = [(file, parse_filename(file.filename, release.project).kind) for file in release.files]
+    wheels = [_entry(file, proving, places) for file, kind in kinds if kind is FileKind.WHEEL]
+    sdists = [file for file, kind in kinds if kind is FileKind.SDIST]
+    for file in sdists:
+        if file.filename.endswith(_SDISTS):
             yield f"sdist = {_entry(file, proving, places)}"
-        elif kind is FileKind.WHEEL:
-            wheels.append(_entry(file, proving, places))
+        elif len(kinds) == 1:
+            yield f"archive = {_entry(file, proving, places, is_named=False)}"
     if wheels:
         yield "wheels = [\n" + "".join(f"    {wheel},\n" for wheel in wheels) + "]"
 
 
-def _entry(file: DistFile, proving: Proving, places: Places) -> str:
+def _entry(file: DistFile, proving: Proving, places: Places, *, is_named: bool = True) -> str:
     """A file as an inline table."""
     holding = proving.held.holding(file)
     path = places.files / holding.path
-    entry: dict[str, Any] = {"name": file.filename}
+    entry: dict[str, Any] = {"name": file.filename} if is_named else {}
     relative = _relative(path, places.locks) if places.is_public else None
     entry |= {"path": relative} if relative is not None else {"url": path.as_uri()}
     entry |= {"size": holding.blob.size, "hashes": {"sha256": holding.blob.sha256}}

@@ -49,7 +49,7 @@ def pages_of(selection: Selection, holdings: Mapping[str, Holding]) -> dict[Norm
     return pages
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
     """Whether a folder can be a project's: only what we could have written is ever removed."""
     return is_normalized_name(text)
 
@@ -59,6 +59,18 @@ def lists_of(names: Iterable[NormalizedName]) -> dict[str, bytes]:
     listing = ProjectList(projects=dict.fromkeys(sorted(names)))
     html, json = simple_html.render_project_list(listing), simple_json.render_project_list(listing)
     return {f"simple/{HTML_NAME}": html, f"simple/{JSON_NAME}": json}
+
+
+def is_of_others(tree: Tree) -> bool:
+    """Whether pages stand in a tree that pypim has not written: the list of projects tells, or else the pages."""
+    ours = {path: content.partition(b"<title>")[0].partition(b",")[0] for path, content in lists_of(()).items()}
+    places = ["simple", *(f"simple/{name}" for name in tree.pages())]
+    for place in places:
+        for part in (HTML_NAME, JSON_NAME):
+            content = tree.read(f"{place}/{part}")
+            if content is not None:
+                return not content.startswith(ours[f"simple/{part}"])
+    return False
 
 
 class Publisher:
@@ -92,7 +104,7 @@ class Publisher:
             if known.get(name) != digest:
                 digests[name] = digest
                 changed |= self._differing(f"simple/{name}/", html, json)
-        standing = recorded if known else {*recorded, *map(parse_name, filter(_is_name, self._tree.pages()))}
+        standing = recorded if known else {*recorded, *map(parse_name, filter(is_name, self._tree.pages()))}
         gone = sorted(name for name in standing if name not in pages)
         if digests or gone or not known:
             self._reporter.stage("publish", total=len(digests) + len(gone))

@@ -11,11 +11,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from pypim.core import simple_html, simple_json
+from pypim.core.names import parse_name
 from pypim.core.simple_lists import html_list, json_list
-from pypim.sync.publish import HTML_NAME, JSON_NAME, pages_of
+from pypim.sync.publish import HTML_NAME, JSON_NAME, is_name, pages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from packaging.utils import NormalizedName
 
@@ -88,6 +89,15 @@ class EachPublisher:
         self._published.keep_page_digests(self._index, dict.fromkeys(leaving))
         self._published.keep_list_digest(self._index, digest.hexdigest())
         return written
+
+    def let_go_of_unknown(self, spared: Container[NormalizedName]) -> None:
+        """Let pages go that stand in the tree without a record, as a catalog that was lost has left them."""
+        standing = iter([parse_name(name) for name in self._tree.pages() if is_name(name)])
+        while batch := list(islice(standing, _NAMES_AT_ONCE)):
+            recorded = self._published.page_digests_of(self._index, batch)
+            if unknown := [name for name in batch if name not in recorded and name not in spared]:
+                self._published.keep_list_digest(self._index, None)
+                self._published.keep_page_digests(self._index, dict.fromkeys(unknown, _LEAVING))
 
     def _names(self) -> Iterator[str]:
         after = ""

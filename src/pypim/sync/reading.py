@@ -9,7 +9,9 @@ import asyncio
 import hashlib
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from pypim.core.model import Holding
     from pypim.ports import Reporter
+
+    _Batch = list[tuple[str, Holding]]
 
 _THREADS = 2  # hashing lets go of the interpreter's lock, and two readers keep a disk busy
 _AT_ONCE = 64  # files handed to a thread together, so that a small file costs no hand-over of its own
@@ -108,32 +112,36 @@ class Reading:
         late = [identity for identity in held if times[identity] < self._unread_since]
         return {identity: held[identity] for identity in sorted(late, key=lambda one: (times[one], one))}
 
-    async def read(self, files: Iterable[tuple[str, Holding, Path]], *, remembers: bool = True) -> list[Damage]:
-        """Read files, each an (identity, what it should be, where it stands), and compare; the damaged, by path.
+    async def read(
+        self, held: Mapping[str, Holding], place: Callable[[Holding], Path], *, remembers: bool = True
+    ) -> list[Damage]:
+        """Read files, each by its identity what it should be, and compare; the damaged, by path.
 
-        Without a limit in the order of their paths, which disks like best. Safe to cancel.
+        `place` tells where one stands: there may be hundreds of thousands. Without a limit they are read in the order
+        of their paths, which disks like best. Safe to cancel.
         """
-        items = list(files)
-        if self._unread_since is None:
-            items.sort(key=lambda item: item[2])
-        total_bytes = sum(holding.blob.size for _, holding, _ in items)
-        self._reporter.stage("verify", total=len(items), total_bytes=total_bytes)
-        found: list[tuple[Path, Damage]] = []
+        by_path = [*held] if self._unread_since is not None else sorted(held, key=lambda one: held[one].path)
+        total_bytes = sum(holding.blob.size for holding in held.values())
+        self._reporter.stage("verify", total=len(held), total_bytes=total_bytes)
+        found: list[Damage] = []
         sound: list[str] = []
         noted_at = time.monotonic()
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="verify")
         try:
             loop = asyncio.get_running_loop()
-            batches = list(_batches(items, self._pace.batch_bytes))
-            waiting: list[asyncio.Future[list[tuple[Path, Damage]]]] = []
-            for number, batch in enumerate(batches):
-                more = batches[number + len(waiting) : number + _BATCHES_WAITING]
-                waiting += [loop.run_in_executor(pool, self._check, later) for later in more]
-                damages = await waiting.pop(0)
+            batches = _batches(((identity, held[identity]) for identity in by_path), self._pace.batch_bytes)
+            waiting: deque[tuple[_Batch, asyncio.Future[list[Damage]]]] = deque()
+            while True:
+                for batch in islice(batches, _BATCHES_WAITING - len(waiting)):
+                    waiting.append((batch, loop.run_in_executor(pool, self._check, batch, place)))
+                if not waiting:
+                    break
+                batch, checking = waiting.popleft()
+                damages = await checking
                 found += damages
-                spoilt = {damage.identity for _, damage in damages}
-                sound += (identity for identity, _, _ in batch if identity not in spoilt)
-                self._reporter.advance(len(batch), size_bytes=sum(holding.blob.size for _, holding, _ in batch))
+                spoilt = {damage.identity for damage in damages}
+                sound += (identity for identity, _ in batch if identity not in spoilt)
+                self._reporter.advance(len(batch), size_bytes=sum(holding.blob.size for _, holding in batch))
                 if remembers and time.monotonic() - noted_at > _NOTE_SECONDS:
                     self._note(sound)
                     sound, noted_at = [], time.monotonic()
@@ -144,19 +152,21 @@ class Reading:
             pool.shutdown(cancel_futures=True)
             if remembers and sound:
                 self._note(sound)
-        return [damage for _, damage in sorted(found, key=lambda item: item[0])]
+        if self._unread_since is not None:
+            found.sort(key=lambda damage: held[damage.identity].path)
+        return found
 
-    def _check(self, items: Iterable[tuple[str, Holding, Path]]) -> list[tuple[Path, Damage]]:
+    def _check(self, batch: _Batch, place: Callable[[Holding], Path]) -> list[Damage]:
         found = []
-        for identity, holding, path in items:
-            reason = damage_of(holding, path, self._pace)
+        for identity, holding in batch:
+            reason = damage_of(holding, place(holding), self._pace)
             if reason:
-                found.append((path, Damage(identity=identity, filename=holding.filename, reason=reason)))
+                found.append(Damage(identity=identity, filename=holding.filename, reason=reason))
         return found
 
 
-def _batches(items: Iterable[tuple[str, Holding, Path]], most_bytes: int) -> Iterator[list[tuple[str, Holding, Path]]]:
-    batch: list[tuple[str, Holding, Path]] = []
+def _batches(items: Iterable[tuple[str, Holding]], most_bytes: int) -> Iterator[_Batch]:
+    batch: _Batch = []
     size = 0
     for item in items:
         if batch and (len(batch) == _AT_ONCE or size + item[1].blob.size > most_bytes):

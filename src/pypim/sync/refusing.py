@@ -1,11 +1,12 @@
-"""What stops a sync before anything is changed, each in one error: what cannot be had, and a lack of space."""
+"""What stops a sync before anything is changed, each in one error: what cannot be had, what stands there, no space."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pypim.core.errors import NotFound, OutOfSpace, PypimError, Refused, Unresolvable
+from pypim.core.errors import Conflict, NotFound, OutOfSpace, PypimError, Refused, Unresolvable
 from pypim.core.selection import ProblemKind
+from pypim.sync.publish import is_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +47,26 @@ def describe_problem(problem: Problem) -> str:
     return f"{name}: {problem.reason}{where}{chain}"
 
 
+def refuse_tree_of_others(stack: Stack, index: str) -> None:
+    """Raises Conflict before an index is published for the first time where another tool's pages stand.
+
+    They would be replaced, and removed where the index has no such project.
+    """
+    tree = stack.tree
+    if tree is None or stack.generations.current(index) is not None or stack.generations.is_interrupted(index):
+        return
+    if is_of_others(tree):
+        raise Conflict(
+            f"{tree.where}: the pages in its folder simple are not pypim's, and a sync would replace and remove them",
+            hint="Publish into a folder of its own; adopt takes over the files of another tool's mirror there without "
+            "fetching them. Where nobody needs these pages any more, delete them first.",
+        )
+
+
 def refuse_lack_of_space(stack: Stack, plan: Plan) -> None:
-    """Raises OutOfSpace before anything is fetched."""
+    """Raises OutOfSpace before anything is fetched; where there is none at all, also for files of unknown size."""
     free_bytes = stack.blobs.free_bytes()
-    if plan.fetch and free_bytes is not None and plan.fetch_bytes > free_bytes:
+    if plan.fetch and free_bytes is not None and (free_bytes == 0 or plan.fetch_bytes > free_bytes):
         raise OutOfSpace("the store", plan.fetch_bytes, free_bytes)
 
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 5_000
 """So many records are looked at together."""
+_PLACE = "packages/"
+_UNKNOWN = "If it is a new one, for the old one is lost: run `pypim sync`, which finds its files again. Then prune."
+_FIRST_PORTION = 64
+"""So many files are deleted first; what their records cost of a full disk is less than what they give back."""
 
 
 class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,10 +143,14 @@ def _prune(
     is_dry_run: bool,
 ) -> PruneReport:
     unwanted: dict[str, Holding] = {}
+    is_any_known = False
     for some in held_some_at_a_time(holdings):
+        is_any_known = True
         listed = generations.listed_among(identity for identity, _ in some)
         unwanted |= {identity: holding for identity, holding in some if identity not in listed}
     stray = blobs.stray(_every(holdings))
+    if not is_any_known and (files := [path for path in stray if path.startswith(_PLACE)]):
+        raise StoreFault(f"the catalog knows none of the {len(files):,} files that stand in the store", hint=_UNKNOWN)
     report = PruneReport(
         files=tuple(sorted(holding.filename for holding in unwanted.values())),
         file_bytes=sum(holding.blob.size for holding in unwanted.values()),
@@ -151,6 +159,7 @@ def _prune(
         is_dry_run=is_dry_run,
     )
     if not is_dry_run:
+        blobs.delete_stray(stray)  # first, for it needs no room: no record of them has to go
         for index, tree in trees.items():
             waiting = published.removals(index)
             gone = holdings.holdings_of(waiting.keys() - generations.named_among(index, waiting))
@@ -159,7 +168,6 @@ def _prune(
             published.keep_removals(index, (), waiting)
         held = unwanted | holdings.beside(unwanted.values())
         delete_files(unwanted, held, holdings, blobs, *trees.values())
-        blobs.delete_stray(stray)
     return report
 
 
@@ -176,12 +184,28 @@ def delete_files(
     file (listed with and without a hash): the bytes go with the last of them.
     """
     still_needed = {holding.path for identity, holding in held.items() if identity not in unwanted}
-    gone = [holding for holding in unwanted.values() if holding.path not in still_needed]
-    for tree in trees:
-        if tree is not None:
-            tree.displace(gone)
-    holdings.forget(unwanted)
-    for holding in gone:
-        blobs.delete(holding)
-    if gone:
-        blobs.confirm_deletions()
+    for some in _portions(unwanted):
+        gone = [holding for holding in some.values() if holding.path not in still_needed]
+        for tree in trees:
+            if tree is not None:
+                tree.displace(gone)
+        holdings.forget(some)
+        for holding in gone:
+            blobs.delete(holding)
+        if gone:
+            blobs.confirm_deletions()
+
+
+def _portions(unwanted: Mapping[str, Holding]) -> Iterator[dict[str, Holding]]:
+    """A few first, then ever more: on a full disk each has the room that those before it have made.
+
+    Records of one file stay together.
+    """
+    rows = sorted(unwanted.items(), key=lambda row: row[1].path)
+    start, size = 0, _FIRST_PORTION
+    while start < len(rows):
+        end = start + size
+        while end < len(rows) and rows[end][1].path == rows[end - 1][1].path:
+            end += 1
+        yield dict(rows[start:end])
+        start, size = end, 2 * size

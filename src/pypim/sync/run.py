@@ -192,8 +192,11 @@ async def _sync_once(stack: Stack, request: Request, once: _Once) -> Report:
         raise
     if report.is_complete and not report.corrected and report.outcome in SETTLED:
         stack.findings.keep_finding(request.index, finding_of(request, roots, listed, selected, plan))
-        # Who judges pages settles the to-do of those that are read; nothing asks for the others any more.
-        stack.backlog.settle(request.index, stack.backlog.todo(request.index).keys() - selected.pages.keys())
+        # Who judges pages settles the to-do of those that are asked for; nothing asks for the others any more.
+        asked_for = selected.pages.keys() | {root.project for root in roots}
+        todo = stack.backlog.todo(request.index)
+        waiting = {name for name, item in todo.items() if item.is_accepted and not item.is_due(started)}
+        stack.backlog.settle(request.index, todo.keys() - asked_for - waiting)
     return recorded(stack, run, started, report)
 
 
@@ -225,7 +228,7 @@ def outcome_of(error: BaseException) -> str:
 
 def admitted(holdings: dict[str, Holding], selection: Selection) -> dict[str, Holding]:
     """Those whose bytes no requirement forbids now; the others are asked for anew, and not shown as they are."""
-    for planned in planned_files(selection):
+    for planned in planned_files(selection) if holdings else ():
         holding = holdings.get(planned.file.identity)
         if holding is not None and not admits(planned.file, holding):
             del holdings[planned.file.identity]

@@ -105,6 +105,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     follow: FollowOptions
     constraints: Mapping[NormalizedName, SpecifierSet]
     now: datetime
+    reading: Reading | None = None
+    """Whose reading alone counts; None: that of pip and of uv."""
 
 
 def unfiltered(policy: Policy) -> Policy:
@@ -218,8 +220,9 @@ async def attempt(surroundings: Surroundings, trials: Iterable[Trial], held: Hel
     for (mask, _), members in groups.items():
         bits = [1 << n for n in range(mask.bit_length()) if mask >> n & 1]
         chosen = [one for n, one in enumerate(surroundings.environments) if mask >> n & 1]
-        chooser = Chooser(chosen, surroundings.policy, surroundings.now)
-        resolution = Resolution(chooser, surroundings.follow, surroundings.constraints)
+        chooser = Chooser(chosen, surroundings.policy, surroundings.now, surroundings.reading)
+        # Of the lines of a file, some environments may know a single one.
+        resolution = Resolution(chooser, surroundings.follow, surroundings.constraints, least_lines=1)
         collector = Collector(
             surroundings.index, surroundings.metadata, surroundings.sizes, SilentReporter(), keeps_going=False
         )
@@ -239,7 +242,7 @@ class _Reading:
         self._bits = bits
         known = {one.name: bit for one, bit in zip(chooser.environments, bits, strict=True)}
         self._ends = [known[end.name] if n < len(bits) else 0 for n, end in enumerate(resolution.environments)]
-        self._apart = resolution.apart
+        self._apart, self._one_sided = resolution.apart, resolution.one_sided
         self._pairs: dict[str, list[Pair]] = {}
         for pair in resolution.pairs:
             self._pairs.setdefault(pair.root.origin, []).append(pair)
@@ -288,6 +291,11 @@ class _Reading:
             rest &= ~mask
             if mask:
                 yield Result(trial=trial, version="", mask=mask, failure=apart.failure, is_undecided=apart.is_undecided)
+        for one in self._one_sided:
+            mask = self._wide(one.mask) & rest
+            rest &= ~mask
+            if mask:
+                yield Result(trial=trial, version="", mask=mask, reading=one.reading)
         if rest:
             yield Result(trial=trial, version="", mask=rest)
 

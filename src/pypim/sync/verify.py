@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.model import Holding, Page
-    from pypim.ports import Tree
+    from pypim.core.records import Generation
+    from pypim.ports import Generations, Published, Tree
     from pypim.sync.model import Request, Stack
 
+_MOST_LOOKS = 5
+"""At what a sync is changing; then it is left to that sync."""
 _UNLISTED = "no index lists it any more; `pypim prune` deletes it"
 _DROPPED = "only an unfinished sync lists it: dropped, and `pypim sync` fetches it again"
 
@@ -49,9 +52,11 @@ async def verify(stack: Stack, request: Request, *, repairs: bool, reading: Read
     Raises StoreFault.
     """
     reading = reading or Reading(stack.reporter)
+    before = _state(stack, request.index)
     own, listed = _own_and_listed(stack, request.index)
     held = reading.due(own)
-    damages = await reading.read((*item, stack.blobs.path(item[1])) for item in held.items())
+    damages = await reading.read(held, stack.blobs.path)
+    damages = _still_held(stack, damages, held)
     # What is listed is read as a whole only where something must be mended.
     selection = stack.generations.current_selection(request.index) if repairs and damages else None
     if repairs and damages:
@@ -60,7 +65,10 @@ async def verify(stack: Stack, request: Request, *, repairs: bool, reading: Read
     if stack.tree is not None and stack.generations.current(request.index) is not None:
         lost = {damage.identity for damage in damages if not damage.is_repaired}
         there = stack.holdings.own_of(listed - lost)
-        spoilt = await _published_damages(stack, stack.tree, request.index, there, reading)
+        if repairs:
+            spoilt = await _published_damages(stack, stack.tree, request.index, there, reading)
+        else:
+            spoilt = await _lasting_damages(stack, stack.tree, request.index, there, reading, before)
         if repairs and spoilt:
             selection = selection or stack.generations.current_selection(request.index)
             assert selection is not None
@@ -84,6 +92,12 @@ def _own_and_listed(stack: Stack, index: str) -> tuple[dict[str, Holding], set[s
         own |= {identity: holding for identity, holding in some if identity not in elsewhere}
         listed |= named
     return own, listed
+
+
+def _still_held(stack: Stack, damages: list[Damage], held: Mapping[str, Holding]) -> list[Damage]:
+    """Without the files that a sync has deleted or got anew while we were reading; it forgets their records first."""
+    now = stack.holdings.holdings_of(damage.identity for damage in damages)
+    return [damage for damage in damages if now.get(damage.identity) == held[damage.identity]]
 
 
 async def _repair(
@@ -122,6 +136,35 @@ async def _repair(
 
 
 # --- what is published ----------------------------------------------------------------------------------------------
+def _state(stack: Stack, index: str) -> tuple[Generation | None, bool]:
+    """Another one shows that a sync has published meanwhile, or is at it."""
+    return stack.generations.current(index), stack.generations.is_interrupted(index)
+
+
+async def _lasting_damages(
+    stack: Stack,
+    tree: Tree,
+    index: str,
+    there: Mapping[str, Holding],
+    reading: Reading,
+    before: tuple[Generation | None, bool],
+) -> list[Damage]:
+    """What is damaged and not just being replaced: syncs may publish meanwhile. `there` are the files of `before`."""
+    for _ in range(_MOST_LOOKS):
+        now = _state(stack, index)
+        if now != before:
+            there, before = stack.holdings.own_of(_own_and_listed(stack, index)[1]), now
+        _, is_interrupted = now
+        if is_interrupted:
+            break
+        found = await _published_damages(stack, tree, index, there, reading)
+        if not found or _state(stack, index) == now:
+            return found
+    told = "what is published was not compared: a sync is publishing it, or was stopped as it did"
+    stack.reporter.note(f"{index}: {told}; `pypim sync` makes it right")
+    return []
+
+
 async def _published_damages(
     stack: Stack, tree: Tree, index: str, held: Mapping[str, Holding], reading: Reading
 ) -> list[Damage]:
@@ -134,30 +177,30 @@ async def _published_damages(
         parts = [tree.read(f"simple/{name}/{part}") for part in (HTML_NAME, JSON_NAME)]
         if None in parts or hashlib.sha256(b"".join(part or b"" for part in parts)).hexdigest() != digest:
             found.append((f"simple/{name}/", "the page is not as it was published"))
-    if (reason := _list_damage(stack, tree, index)) is not None:
+    if (reason := list_damage(stack.generations, stack.published, tree, index)) is not None:
         found.append(("simple/", reason))
     lacking = {holding.path for holding in tree.lacking(held.values())}
     found += [(path, "it is missing where it is published") for path in sorted(lacking)]
     placed = {holding.path: holding for holding in reading.due(held).values() if holding.path not in lacking}
-    copies = ((path, holding, tree.copy_of(holding)) for path, holding in placed.items())
-    copied = [(path, holding, place) for path, holding, place in copies if place is not None]
-    if copied:
-        spoilt = await reading.read(copied, remembers=False)
+    copies = {path: copy for path, holding in placed.items() if (copy := tree.copy_of(holding)) is not None}
+    if copies:
+        copied = {path: placed[path] for path in copies}
+        spoilt = await reading.read(copied, lambda holding: copies[holding.path], remembers=False)
         found += [(damage.identity, f"where it is published, {damage.reason}") for damage in spoilt]
     return [Damage(identity=path, filename=path, reason=reason) for path, reason in found]
 
 
-def _list_damage(stack: Stack, tree: Tree, index: str) -> str | None:
-    """What is wrong with the list of projects in the tree."""
+def list_damage(generations: Generations, published: Published, tree: Tree, index: str) -> str | None:
+    """What is wrong with the list of projects in the tree of an index that was published; None where nothing is."""
     parts = [tree.read(f"simple/{part}") for part in (HTML_NAME, JSON_NAME)]
     if None in parts:
         return "the list of projects is missing"
-    current = stack.generations.current(index)
+    current = generations.current(index)
     if current is not None and current.is_amended:  # published project by project, and the list in the end
-        digest = stack.published.list_digest(index)
+        digest = published.list_digest(index)
         is_right = digest in {None, hashlib.sha256(b"".join(part or b"" for part in parts)).hexdigest()}
     else:
-        names = [name for name, digest in stack.published.page_digests(index).items() if digest]
+        names = [name for name, digest in published.page_digests(index).items() if digest]
         is_right = parts == [*lists_of(names).values()]
     return None if is_right else "the list of projects is not as it was published"
 

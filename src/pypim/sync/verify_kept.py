@@ -28,7 +28,7 @@ async def verify_kept(
     index nothing can be fetched again. Raises StoreFault.
     """
     held = reading.due(own)
-    damages = await reading.read((*item, blobs.path(item[1])) for item in held.items())
+    damages = await reading.read(held, blobs.path)
     if repairs and damages and cached is not None:
         with blobs.alone():
             for holding in cached.drop(index, [damage.identity for damage in damages]):

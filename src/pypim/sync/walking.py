@@ -33,7 +33,7 @@ class Visit(msgspec.Struct, frozen=True):
 
     project: NormalizedName
     roots: tuple[Root, ...]
-    """None of them where nothing asks for the project any more, or the upstream has removed it."""
+    """None of them where nothing asks for the project any more, or the upstream has removed it and nothing names it."""
     serial: int | None = None
     """That which its page must have at least; None where nobody knows."""
     is_of_walk: bool = False
@@ -97,7 +97,7 @@ def next_walk(stack: Stack, request: Request, state: Followed) -> Walk | None:
         return anew  # everything was chosen at once meanwhile
     if not known.is_ended:
         return known
-    if not state.way.has_serials:
+    if not state.has_serials:
         return anew  # only pages tell
     if known.until == state.revision:
         return None
@@ -194,7 +194,11 @@ class Walker:
         return sorted(self._stack.generations.chosen_among(self._index, names)) if names else []
 
     def _roots(self, name: NormalizedName, listed: Listed | None) -> tuple[Root, ...]:
-        return () if listed is not None and listed.is_gone else self._rules.roots(name)
+        """What asks for a project; of one that is gone what names it, for whoever names it wants to know."""
+        roots = self._rules.roots(name)
+        if listed is None or not listed.is_gone or listed.is_gone_unsaid:
+            return roots
+        return tuple(root for root in roots if root.is_named)
 
     def _visit(self, name: NormalizedName, listed: Listed | None, *, is_of_walk: bool) -> Visit:
         return Visit(name, self._roots(name, listed), listed.serial if listed is not None else None, is_of_walk)

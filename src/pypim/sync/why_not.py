@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -128,7 +129,7 @@ async def _not_provided(
 
 
 async def _let_in(judge: _Judge, page: Page, candidates: Candidates, files: list[FileVerdict]) -> str:
-    """What lets in the newest release of which anything can be let in."""
+    """What lets in the newest release of which anything can be let in; a pre-release only where there is no other."""
     options: dict[str, list[list[str]]] = {}
     by_name: dict[str, DistFile] = {file.filename: file for file in judge.sizing.page(page).files}
     project = project_remedies(judge.request.policy, page.name, is_dependency=not judge.is_root(page.name))
@@ -138,7 +139,7 @@ async def _let_in(judge: _Judge, page: Page, candidates: Candidates, files: list
             options.setdefault(row.version, []).append([*dict.fromkeys((*project, *found))])
     if not options:
         return ""
-    version = max(options, key=lambda text: (parse_version(text) is not None, parse_version(text) or text))
+    version = max(options, key=partial(_rank, takes_prereleases=judge.request.policy.prereleases))
     wanted = judge.wanted(page.name, version)
     others = [*(release.text for release in candidates.releases), *(one.version for one in candidates.exclusions)]
     remedy = letting_in(wanted, options[version], others)
@@ -146,6 +147,12 @@ async def _let_in(judge: _Judge, page: Page, candidates: Candidates, files: list
     if any(step.startswith(NEW_TARGET) for step in steps):
         return remedy  # what installs there is another question
     return remedy + await proviso(wanted, has_filters=not steps)
+
+
+def _rank(text: str, *, takes_prereleases: bool) -> tuple[bool, bool, Version | str]:
+    """By which one version comes before others that could as well be asked for."""
+    version = parse_version(text)
+    return version is not None, takes_prereleases or not (version and version.is_prerelease), version or text
 
 
 async def _unchosen(judge: _Judge, release: Release) -> tuple[str, tuple[Conflict, ...], str]:

@@ -6,20 +6,25 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import msgspec
+
 from pypim.core.access_errors import CredentialsNeeded, NotPermitted
-from pypim.core.errors import NotFound
+from pypim.core.errors import NotFound, PypimError
 from pypim.core.index_state import IndexState
 from pypim.core.model import ProjectStatus
-from pypim.core.served import file_path
+from pypim.core.served import file_path, findable_page
 from pypim.index.group import GroupIndex
 from pypim.index.group_said import explain
 from pypim.web.api_shapes import FileEntry, IndexEntry, Indexes, Project, Projects, Why
+from pypim.web.errors import message_of
 from pypim.web.forwarded import base_url
 from pypim.web.reading import admit_reader, index_of, project_of_path
 
 if TYPE_CHECKING:
     from pypim.core.errors import Refused
     from pypim.core.model import DistFile, Page
+    from pypim.index.group import Survey
+    from pypim.index.group_said import GroupSaid
     from pypim.web.api_endpoint import Asked
     from pypim.web.context import Telling
 
@@ -85,7 +90,7 @@ async def one_project(asked: Asked) -> Project:
     """The page with addresses of ours."""
     served, project = index_of(asked.request, asked.context), project_of_path(asked.request)
     await admit_reader(asked.request, asked.context, served.name, project)
-    page = await served.project(project)
+    page = findable_page(await served.project(project))
     return _shown(page, served.name, f"{base_url(asked.request.scope, asked.context)}/{served.name}/")
 
 
@@ -125,8 +130,18 @@ async def why(asked: Asked) -> Why:
     telling, version = telling_of(asked), asked.query.version
     kind = telling.kinds[served.name]
     if kind == "group" and isinstance(served, GroupIndex):
-        return Why(groups=(explain(served.name, await served.survey(project), version),))
+        survey = await served.survey(project)
+        return Why(groups=(_as_answered(explain(served.name, survey, version), survey),))
     if kind != "mirror":
         raise NotFound(f"{served.name}: a {kind} index keeps nothing for a reason", hint="Ask a mirror or a group.")
     kept = await telling.reading.run(partial(telling.why, served.name, project, version or None))
     return Why(kept=tuple(kept))
+
+
+def _as_answered(said: GroupSaid, survey: Survey) -> GroupSaid:
+    """What members fail with as any answer says it: not where an upstream or the store is."""
+    members = tuple(
+        msgspec.structs.replace(member, reason=message_of(answer)) if isinstance(answer, PypimError) else member
+        for member, answer in zip(said.members, survey.answers, strict=True)
+    )
+    return msgspec.structs.replace(said, members=members)

@@ -13,7 +13,7 @@ from starlette.routing import Router
 from pypim.core.access import Action
 from pypim.core.errors import InvalidName, NotFound
 from pypim.core.filenames import projects_of
-from pypim.core.names import parse_name
+from pypim.core.names import MOST_FILENAME_BYTES, parse_name
 from pypim.core.ready import PageIsLong
 from pypim.core.request_errors import InvalidPath, MethodNotAllowed, RequestTimeout
 from pypim.web.answers import CORS, headers_of, send_whole
@@ -40,6 +40,7 @@ _log = logging.getLogger("pypim.server")
 _HEX = frozenset("0123456789abcdef")
 _PATHS = "Each index is at /NAME/simple/, with the name that the configuration gives it in [indexes.NAME]."
 _READING = frozenset({"GET", "HEAD"})
+_LONGEST_PART = MOST_FILENAME_BYTES + len(METADATA)
 LEAST_BYTES_PER_SECOND = 1 << 10
 """Of the body of a request, behind the first seconds of `request-timeout`."""
 
@@ -52,7 +53,7 @@ class App:
         self.context = context
         self._pages = Pages(context.indexes, context.cache_controls, MOST_BYTES, context.long_pages)
         self._simple = SimpleApi(self._pages, context.lists)
-        self._files = Files(context.indexes, self._pages, context.accelerated, store)
+        self._files = Files(context.indexes, self._pages, context.accelerated, store, context.trusted_proxies)
         # Without Starlette's application around it, which answers errors with a 500 of its own.
         self._router = Router(routes=routes, default=_not_found, redirect_slashes=False)
 
@@ -91,6 +92,8 @@ class App:
         raw: bytes = scope.get("raw_path") or b""
         if not path.isascii() or "\0" in path or b"%2f" in raw.lower() or "\\" in path or "/../" in f"{path}/":
             raise InvalidPath(path)
+        if len(path) > _LONGEST_PART and max(map(len, path.split("/"))) > _LONGEST_PART:
+            raise InvalidPath(path)  # no name is as long, and some would take minutes to read
         root = self.context.root_path
         return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
 

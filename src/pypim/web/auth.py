@@ -11,6 +11,7 @@ from pypim.core.access import Action, Decision, Rules, Scope, Visitor
 from pypim.core.access_errors import CredentialsNeeded, NotPermitted, WrongCredentials
 from pypim.core.audit import AuditEntry
 from pypim.core.errors import PypimError, StoreFault
+from pypim.core.hosted import upload_time
 from pypim.core.tokens import is_same_secret, split_token
 from pypim.web.credentials import Password, ShownToken, Unreadable, read_credentials
 from pypim.web.failures import Failures, is_loopback
@@ -118,7 +119,7 @@ class Doorkeeper:
         if self._audit is None:
             return
         entry = AuditEntry(
-            time=self._clock.now().isoformat(timespec="milliseconds"),
+            time=upload_time(self._now()),
             visitor=visitor,
             action=action,
             index=index,

@@ -42,6 +42,8 @@ _ABOUT_AN_UPSTREAM = (errors.UpstreamFault, errors.NotAuthenticated, errors.NotA
 _UPSTREAM = re.compile(r"https?://[^\s/'\"]+|file:/[^\s'\"]*?(?=[,;:.]?(?:[\s'\"]|\Z))")
 _PLACE = re.compile(r"(?<![\w./:-])/[^\s:'\",;)]+")
 _RETRY_SECONDS = 5
+_LONGEST_RETRY_SECONDS = 60
+"""pip sleeps for as long as it is told, and an upstream may tell anything."""
 _RETRYABLE = frozenset({502, 503, 504, 507})
 
 
@@ -65,11 +67,16 @@ def fault_of(error: Exception) -> Fault:
     more: Headers = [(name.encode(), value.encode()) for name, value in getattr(error, "http_headers", {}).items()]
     if status in _RETRYABLE and not any(name == b"retry-after" for name, _ in more):
         seconds = getattr(error, "retry_after_seconds", None) or _RETRY_SECONDS
-        more.append((b"retry-after", str(int(seconds)).encode()))
-    message, hint = _told(error, error.message), _told(error, error.hint)
+        more.append((b"retry-after", str(int(min(seconds, _LONGEST_RETRY_SECONDS))).encode()))
+    message, hint = message_of(error), _told(error, error.hint)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and message != error.message:
         _log.warning("%s", error.message)
     return Fault(status, message, hint, more, error.code)
+
+
+def message_of(error: errors.PypimError) -> str:
+    """The sentence of an error, where it is part of an answer."""
+    return _told(error, error.message)
 
 
 def _told(error: errors.PypimError, text: str) -> str:

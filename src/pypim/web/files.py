@@ -17,6 +17,7 @@ from pypim.core.filenames import projects_of
 from pypim.core.ranges import Span, Unsatisfiable, matches_etag, parse_range
 from pypim.core.request_errors import FileNotListed
 from pypim.web.answers import CORS, header, send_whole
+from pypim.web.forwarded import is_passed_on
 from pypim.web.on_disk import Bodies
 from pypim.web.sending import Client, send_file, send_part
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pypim.core.model import DistFile
     from pypim.ports import Arriving, Served
     from pypim.web.answers import Headers, Receive, Scope, Send
+    from pypim.web.forwarded import Networks
     from pypim.web.pages import Pages
 
 METADATA = ".metadata"
@@ -44,22 +46,29 @@ _TYPE = (b"content-type", b"application/octet-stream")
 class Files:
     """Answers for files; who may read them was settled before."""
 
-    def __init__(self, indexes: Mapping[str, Served], pages: Pages, accelerated: str, store: Path) -> None:
-        """`accelerated`: the location below which nginx finds the folder `store`; empty where it does not."""
+    def __init__(
+        self, indexes: Mapping[str, Served], pages: Pages, accelerated: str, store: Path, trusted: Networks
+    ) -> None:
+        """`accelerated`: the location below which nginx finds the folder `store`; empty where it does not.
+
+        `trusted`: where nginx is. Whoever comes from elsewhere, or without it, gets the bytes from here.
+        """
         self._indexes = indexes
         self._pages = pages
         self._accelerated = accelerated.rstrip("/")
         self._store = store
+        self._trusted = trusted
         self._small = Bodies(_SMALL_BYTES)
 
     async def find(self, index: str, path: str) -> tuple[NormalizedName, DistFile]:
         """The project and the entry of a file that is served at a path (packages/…). Raises FileNotListed."""
         for project in projects_of(path.rpartition("/")[2]):
             try:
-                page = self._pages.current(index, project) or await self._pages.page(index, project)
+                with self._pages.lease():
+                    page = self._pages.current(index, project) or await self._pages.page(index, project)
+                    file = page.file(path)
             except NotFound:
                 continue
-            file = page.file(path)
             if file is not None:
                 return project, file
         raise FileNotListed(path, index)
@@ -99,7 +108,8 @@ class Files:
         self, scope: Scope, send: Client, headers: Headers, content: Path | Arriving, file: DistFile
     ) -> None:
         if isinstance(content, Path):
-            if self._accelerated and content.is_relative_to(self._store):
+            is_nginx = bool(self._accelerated) and is_passed_on(scope, self._trusted)
+            if is_nginx and content.is_relative_to(self._store):
                 location = f"{self._accelerated}/{content.relative_to(self._store).as_posix()}"
                 kept = [pair for pair in headers if pair[0] != b"accept-ranges"]
                 await send_whole(send, 200, [*kept, (b"x-accel-redirect", location.encode())], b"")

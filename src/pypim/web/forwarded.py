@@ -17,31 +17,55 @@ if TYPE_CHECKING:
 
 Networks = tuple["IPv4Network | IPv6Network", ...]
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}", re.ASCII)
+_MOST_PROXIES = 32
+"""So many addresses are looked at, from the end: a client may send a header of a quarter of a megabyte."""
+_MAPPED = "::ffff:"
+"""How a socket at "::" tells of clients that come by IPv4."""
+_PASSED_ON = b"x-forwarded-"
 _SOCKET = ""
 """The peer behind a Unix socket: whoever may open it is trusted."""
 
 
 def peer_of(scope: Scope, trusted: Networks) -> str:
     """The address of the client; behind proxies that are trusted the nearest one that is not (X-Forwarded-For)."""
-    client = scope.get("client")
-    peer: str = client[0] if client else _SOCKET
+    peer = _client_of(scope)
     if not is_trusted(peer, trusted):
         return peer
-    told = (header(scope, b"x-forwarded-for") or "").split(",")
-    for address in reversed([one.strip() for one in told]):
-        if address:
+    # Some proxies write a line of their own behind the client's: together they are one list (RFC 9110, 5.3).
+    lines: list[bytes] = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    for told in reversed(b",".join(lines).decode("latin-1").rsplit(",", _MOST_PROXIES)[-_MOST_PROXIES:]):
+        if address := _plain(told.strip()):
             peer = address
             if not is_trusted(address, trusted):
                 break
     return peer
 
 
+def _client_of(scope: Scope) -> str:
+    """Who has connected, be it a proxy."""
+    client = scope.get("client")
+    return _plain(client[0]) if client else _SOCKET
+
+
+def _plain(address: str) -> str:
+    """Without the port that some proxies write, another one for each connection; IPv4 as such (RFC 4291, 2.5.5.2)."""
+    found = _WITH_PORT.fullmatch(address)
+    plain: str = address if found is None else found[1] or found[2]
+    return plain[len(_MAPPED) :] if plain.startswith(_MAPPED) and "." in plain else plain
+
+
+def is_passed_on(scope: Scope, trusted: Networks) -> bool:
+    """Whether a proxy that is trusted sent a request on: one of this machine's own clients has the same address."""
+    is_told = any(name.startswith(_PASSED_ON) for name, _ in scope["headers"])
+    return is_told and is_trusted(_client_of(scope), trusted)
+
+
 def base_url(scope: Scope, context: Context) -> str:
     """Scheme, host and where a proxy has put us, as the client wrote them; without a slash at the end."""
-    client = scope.get("client")
     scheme: str = scope.get("scheme") or "http"
     host = header(scope, b"host") or ""
-    if is_trusted(client[0] if client else _SOCKET, context.trusted_proxies):
+    if is_trusted(_client_of(scope), context.trusted_proxies):
         scheme = _first(header(scope, b"x-forwarded-proto")) or scheme
         host = _first(header(scope, b"x-forwarded-host")) or host
     if not _HOST.fullmatch(host):

@@ -18,6 +18,7 @@ from pypim.core.legacy_json import (
     render_release,
 )
 from pypim.core.model import ProjectStatus
+from pypim.core.served import findable_page
 from pypim.web.answers import represent
 from pypim.web.forwarded import base_url
 from pypim.web.reading import IN_INDEX, address_of, admit_reader, index_of, project_of_path, ready, redirect
@@ -44,7 +45,7 @@ def routes(context: Context) -> list[BaseRoute]:
         if path != request.scope["path"]:
             return redirect(context, quote(path, safe="/!+"), status=301)
         await admit_reader(request, context, served.name, name)
-        page = await served.project(name)
+        page = findable_page(await served.project(name))
         if page.status is ProjectStatus.QUARANTINED:
             raise ProjectNotFound(name, served.name)
         releases = releases_of(page)

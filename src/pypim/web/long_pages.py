@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from pypim.core.filling import Wanted
+    from pypim.index.room import Room
     from pypim.ports import Clock, Turns
     from pypim.web.answers import Receive, Scope, Send
 
 _IDLE_SECONDS = 20.0
-_LONGEST_KEPT_BYTES = 5 << 18
+_LONGEST_KEPT_BYTES = 128 << 10
 """Of one form of a page that is asked for again and again."""
 _MOST_LINE_BYTES = 16 << 20
 
@@ -216,8 +217,14 @@ def _read(descriptor: int, start: int, size: int) -> bytes:
 class LongPages:
     """What a worker has done for it, so that it stays small."""
 
-    def __init__(self, scribe: Scribe, folder_of: Callable[[str], Path], turns: Turns, clock: Clock) -> None:
-        """`folder_of` tells where the pages of an index stand; that of "" is for answers."""
+    def __init__(
+        self, scribe: Scribe, folder_of: Callable[[str], Path], turns: Turns, clock: Clock, room: Room
+    ) -> None:
+        """`folder_of` tells where the pages of an index stand; that of "" is for answers.
+
+        `room` is for pages that are not long, while they are made.
+        """
+        self.room = room
         self._scribe = scribe
         self._folder_of = folder_of
         self._turns = turns

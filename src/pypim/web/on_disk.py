@@ -19,23 +19,35 @@ if TYPE_CHECKING:
 
 
 _MOST_KEPT_BYTES = 6 << 20
+_MOST_ASKED = 32
+"""Files that were asked for once, lately."""
 
 
 class Bodies:
-    """The files of which the newest were asked for, as far as they are not long: to read them again would cost more."""
+    """The files that are asked for again and again, as far as they are not long: to read them again would cost more.
+
+    One is read at the second request: of many that are asked for once each, all at the same time, none is in memory.
+    """
 
     def __init__(self, longest_bytes: int) -> None:
         """Of a longer one nothing is kept."""
         self._longest_bytes = longest_bytes
         self._kept: OrderedDict[Path, bytes] = OrderedDict()
+        self._asked: OrderedDict[Path, None] = OrderedDict()
         self._bytes = 0
 
     def content(self, path: Path) -> bytes | None:
-        """What is in a file whose name tells its content; None where it is long. Raises StoreUnreadable."""
+        """What is in a file whose name tells its content; None where it is long, or new here. Raises StoreFault."""
         found = self._kept.get(path)
         if found is not None:
             self._kept.move_to_end(path)
             return found
+        if path not in self._asked:
+            self._asked[path] = None
+            if len(self._asked) > _MOST_ASKED:
+                self._asked.popitem(last=False)
+            return None
+        del self._asked[path]
         try:
             if path.stat().st_size > self._longest_bytes:
                 return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from pypim.core import simple_html, simple_json
@@ -16,6 +17,7 @@ from pypim.web.answers import Represented, represent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from packaging.utils import NormalizedName
 
@@ -129,12 +131,27 @@ class Pages:
         self._kept.move_to_end(key)
         return found
 
+    def ready(self, index: str, name: NormalizedName | None, content_type: str) -> Represented | PageOnDisk | None:
+        """The page in a media type of the Simple API, where it is kept in it and still counts."""
+        found = self.current(index, name)
+        return found.form(content_type) if isinstance(found, RenderedPage) else found
+
+    async def made(self, index: str, name: NormalizedName | None, content_type: str) -> Represented | PageOnDisk:
+        """The same, made now. Raises what the index raises."""
+        with self.lease():
+            page = self.current(index, name) or await self.page(index, name)
+            return await self.form(index, name, page, content_type) if isinstance(page, RenderedPage) else page
+
     async def page(self, index: str, name: NormalizedName | None) -> RenderedPage | PageOnDisk:
         """The page as it is now. Raises what the index raises."""
         found = self.current(index, name)
         if found is None:
             found = await self._flights.value(f"{index}/{name or ''}", lambda: self._read(index, name))
         return found
+
+    def lease(self) -> AbstractContextManager[None]:
+        """To be entered by whoever needs a page that is not kept, until the answer is made (`Room`)."""
+        return self._long_pages.room.lease() if self._long_pages is not None else nullcontext()
 
     async def form(self, index: str, name: NormalizedName | None, page: RenderedPage, content_type: str) -> Represented:
         """The page in a media type of the Simple API. A long one is rendered where nobody else waits for it."""

@@ -18,9 +18,10 @@ from pypim.core.access_errors import CredentialsNeeded, NotPermitted
 from pypim.core.errors import NotFound, PypimError
 from pypim.core.filling import Ignored, Unusable, file_named, read_wanted, wanted_files
 from pypim.core.ready import PageIsLong
-from pypim.core.served import file_path
+from pypim.core.served import file_path, findable_page
 from pypim.core.upload import UploadForm
 from pypim.core.upload_errors import InvalidUpload, NotHosted
+from pypim.web.errors import message_of
 from pypim.web.reading import admit_reader, index_of, project_of_path, redirect, whole_body
 from pypim.web.upload_form import read_parts
 from pypim.web.upload_routes import admit_sender, check_length, drained, limited_chunks, tell_stranger, told
@@ -84,7 +85,7 @@ async def _moved(request: Request, context: Context) -> Response:
         if served is None or not await _may_look(request, context, place, project):
             continue
         try:
-            file = file_named(await served.project(project), filename)
+            file = file_named(findable_page(await served.project(project)), filename)
         except NotFound:
             continue
         if file is not None:
@@ -191,7 +192,7 @@ async def _fill(request: Request, context: Context) -> Response:
     content_type = request.headers.get("content-type", "")
     is_form = content_type.startswith("multipart/form-data")
     text = await _part(body, content_type) if is_form else body
-    wanted = read_wanted(text.decode("utf-8-sig", "replace"))
+    wanted = await asyncio.to_thread(read_wanted, text.decode("utf-8-sig", "replace"))
     lines = _held(request, context, served, wanted)
     if not is_form:
         return StreamingResponse(_as_text(lines), media_type="text/plain; charset=utf-8")
@@ -227,7 +228,7 @@ async def _held(
             for file in files:
                 await _hold(served, one, file)
         except PypimError as error:
-            yield Line("failed", one.text, error.message)
+            yield Line("failed", one.text, message_of(error))
         else:
             detail = f"{version}, {len(files)} files" if files else f"{served.name} has no release that matches"
             yield Line("held" if files else "failed", one.text, detail)

@@ -8,8 +8,7 @@ from urllib.parse import parse_qs
 from pypim.core.negotiate import answered_type
 from pypim.core.ranges import matches_etag
 from pypim.core.request_errors import NotAcceptable
-from pypim.web.answers import header, send_whole
-from pypim.web.pages import RenderedPage
+from pypim.web.answers import Represented, header, send_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,12 +39,11 @@ class SimpleApi:
         if name is None and index in self._lists:
             await self._lists[index].answer(scope, receive, send, content_type)
             return
-        page = self._pages.current(index, name) or await self._pages.page(index, name)
-        if not isinstance(page, RenderedPage):
-            await page.send(scope, receive, send, content_type)
+        ready = self._pages.ready(index, name, content_type) or await self._pages.made(index, name, content_type)
+        if not isinstance(ready, Represented):
+            await ready.send(scope, receive, send, content_type)
             return
-        form = page.form(content_type) or await self._pages.form(index, name, page, content_type)
-        body = form.body(header(scope, b"accept-encoding") or "")
+        body = ready.body(header(scope, b"accept-encoding") or "")
         if matches_etag(header(scope, b"if-none-match"), body.etag):
             await send_whole(send, 304, body.unchanged, b"")
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from pypim.core.upload import FIELDS, UploadForm, read_form
+from pypim.core.upload import FIELDS, UploadForm, read_form, refuse_old_actions
 from pypim.core.upload_errors import InvalidUpload, UploadTooLarge
 from pypim.web.unbroken import in_thread
 
@@ -44,7 +44,9 @@ async def read_upload(
 
     Raises InvalidUpload, UploadTooLarge, ActionGone, and what `staged` and `chunks` raise.
     """
-    return read_form(*await read_parts(chunks, content_type, staged, most_bytes))
+    parts = await _read(chunks, content_type, staged, _Parts(most_bytes, "content"))
+    refuse_old_actions(parts.fields)
+    return read_form(parts.fields, parts.filename())
 
 
 async def read_parts(
@@ -54,11 +56,15 @@ async def read_parts(
 
     Raises InvalidUpload, UploadTooLarge, and what `staged` and `chunks` raise.
     """
+    parts = await _read(chunks, content_type, staged, _Parts(most_bytes, part))
+    return parts.fields, parts.filename()
+
+
+async def _read(chunks: AsyncIterator[bytes], content_type: str, staged: Sink, parts: _Parts) -> _Parts:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise InvalidUpload("", ["the request is no multipart/form-data with a boundary"])
-    parts = _Parts(most_bytes, part)
     try:
         parser = _parser(boundary, parts)
         async for chunk in chunks:
@@ -71,7 +77,7 @@ async def read_parts(
         await in_thread(partial(staged.write, parts.take()))
     if not parts.is_complete:
         raise InvalidUpload("", ["the form is cut short"])
-    return parts.fields, parts.filename()
+    return parts
 
 
 def _parser(boundary: bytes, parts: _Parts) -> MultipartParser:

@@ -19,7 +19,7 @@ from pypim.core.errors import InvalidName, PypimError
 from pypim.core.model import ProjectStatus
 from pypim.core.names import parse_name
 from pypim.core.request_errors import RequestTimeout
-from pypim.core.served import served_page
+from pypim.core.served import findable_page, served_page
 from pypim.core.upload_errors import InvalidChange, InvalidUpload, NotHosted, UploadTooLarge
 from pypim.web.answers import headers_of
 from pypim.web.forwarded import base_url, peer_of
@@ -104,7 +104,7 @@ async def _listed(request: Request, context: Context) -> Response:
     """The project's page where hatch looks for it: below the address of uploads, as devpi has it."""
     served, project = index_of(request, context), project_of_path(request)
     await admit_reader(request, context, served.name, project)
-    page = served_page(await served.project(project), "../../../")
+    page = served_page(findable_page(await served.project(project)), "../../../")
     return Response(simple_html.render_page(page), headers={"cache-control": "no-cache"}, media_type="text/html")
 
 
