@@ -66,7 +66,10 @@ class Liveness:
             raise UpstreamUnavailable(page, reason, is_transient=True)
 
     async def _ask_root(self) -> int:
-        return await self._status(self._root_url)
+        status = await self._status(self._root_url)
+        if status == _OK:  # noted here, so that nobody asks again who comes before those that wait go on
+            self._seen_at = self._now()
+        return status
 
     async def _status(self, url: str) -> int:
         """Only the head of the answer is read: the list itself may be long."""
