@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _REASONS = {200: "OK", 206: "Partial Content", 304: "Not Modified", 404: "Not Found"}
 _MAX_HEAD_BYTES = 1 << 16
+_LAST_TURNS = 20
 
 
 @dataclass(frozen=True)
@@ -140,16 +141,26 @@ class WorldServer:
         self._started.set()
         await self._stop.wait()
         for server in (first, second):
+            self._loop.remove_reader(server.sockets[0].fileno())
+        await _some_turns()  # what was accepted by then is known now; a server that is closed would let it leak
+        for server in (first, second):
             server.close()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _some_turns()  # they are closed then
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        assert self._stop is not None
+        if self._stop.is_set():
+            writer.transport.abort()
+            return
         task = self._loop.create_task(self._converse(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step does nothing, and closes nothing.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = writer.get_extra_info("sockname")[1]
@@ -193,6 +204,11 @@ class WorldServer:
                 rule.left = None if rule.left is None else rule.left - 1
                 response = rule.fault(response)
         return response
+
+
+async def _some_turns() -> None:
+    for _ in range(_LAST_TURNS):
+        await asyncio.sleep(0)
 
 
 async def _send(writer: asyncio.StreamWriter, response: Response, *, has_body: bool) -> bool:
