@@ -22,6 +22,7 @@ from tests.faults.scenes import FIRST
 from tests.sync.mirror import Mirror, pypim
 from tests.web.serving import RunningServer
 from tests.web.uploading import CONFIG, page, request, sdist, send, wheel
+from tests.worlds.server import WorldServer
 from tests.worlds.world import World, project, release
 
 if TYPE_CHECKING:
@@ -77,14 +78,19 @@ LOST = [destroy_nothing, destroy_content]
 
 
 # --- a mirror ---------------------------------------------------------------------------------------------------------
+def mirrored(serve: ServeWorld, tmp_path: Path) -> tuple[WorldServer, Path, list[Path]]:
+    """An upstream, a mirror of it, and the files that it holds."""
+    server = serve(FIRST)
+    folder = tmp_path / "m"
+    pypim("sync", "app", "gone", "--upstream", server.url, "--to", folder).expect()
+    return server, folder, sorted(folder.glob("packages/**/*.*"))
+
+
 @pytest.mark.parametrize("destroy", DESTROYERS)
 def test_a_mirror_is_had_back_without_a_download(
     serve: ServeWorld, tmp_path: Path, destroy: Callable[[Path], None]
 ) -> None:
-    server = serve(FIRST)
-    folder = tmp_path / "m"
-    pypim("sync", "app", "gone", "--upstream", server.url, "--to", folder).expect()
-    before = sorted(folder.glob("packages/**/*.*"))
+    server, folder, before = mirrored(serve, tmp_path)
     destroy(folder / ".pypim/catalog.sqlite")
     outcome = pypim("doctor", "--rebuild", "--json", "--to", folder)
     assert outcome.status in {0, 1}, "1 where a table could not be read to its end"
@@ -108,10 +114,7 @@ def test_a_prune_deletes_nothing_where_the_catalog_is_lost(
     serve: ServeWorld, tmp_path: Path, destroy: Callable[[Path], None]
 ) -> None:
     """To a new catalog every file is a stray."""
-    server = serve(FIRST)
-    folder = tmp_path / "m"
-    pypim("sync", "app", "gone", "--upstream", server.url, "--to", folder).expect()
-    before = sorted(folder.glob("packages/**/*.*"))
+    server, folder, before = mirrored(serve, tmp_path)
     destroy(folder / ".pypim/catalog.sqlite")
     assert "lost" in pypim("doctor", "--offline", "--to", folder).expect(8).stdout
     for arguments in (["--dry-run"], []):

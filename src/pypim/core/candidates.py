@@ -48,6 +48,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     mask: int
     """Also by the Requires-Python of its core metadata, as far as that is known."""
     named: str = ""
+    """Its identity, once somebody has asked for that."""
 
     @property
     def identity(self) -> str:

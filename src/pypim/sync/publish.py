@@ -49,9 +49,9 @@ def pages_of(selection: Selection, holdings: Mapping[str, Holding]) -> dict[Norm
     return pages
 
 
-def is_name(text: str) -> bool:
-    """Whether a folder can be a project's: only what we could have written is ever removed."""
-    return is_normalized_name(text)
+def standing_pages(tree: Tree) -> list[NormalizedName]:
+    """The projects that have a folder in a tree: only what we could have written is ever removed."""
+    return [parse_name(name) for name in tree.pages() if is_normalized_name(name)]
 
 
 def lists_of(names: Iterable[NormalizedName]) -> dict[str, bytes]:
@@ -104,7 +104,7 @@ class Publisher:
             if known.get(name) != digest:
                 digests[name] = digest
                 changed |= self._differing(f"simple/{name}/", html, json)
-        standing = recorded if known else {*recorded, *map(parse_name, filter(is_name, self._tree.pages()))}
+        standing = recorded if known else {*recorded, *standing_pages(self._tree)}
         gone = sorted(name for name in standing if name not in pages)
         if digests or gone or not known:
             self._reporter.stage("publish", total=len(digests) + len(gone))

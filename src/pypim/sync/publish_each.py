@@ -11,9 +11,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from pypim.core import simple_html, simple_json
-from pypim.core.names import parse_name
 from pypim.core.simple_lists import html_list, json_list
-from pypim.sync.publish import HTML_NAME, JSON_NAME, is_name, pages_of
+from pypim.sync.publish import HTML_NAME, JSON_NAME, pages_of, standing_pages
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -92,7 +91,7 @@ class EachPublisher:
 
     def let_go_of_unknown(self, spared: Container[NormalizedName]) -> None:
         """Let pages go that stand in the tree without a record, as a catalog that was lost has left them."""
-        standing = iter([parse_name(name) for name in self._tree.pages() if is_name(name)])
+        standing = iter(standing_pages(self._tree))
         while batch := list(islice(standing, _NAMES_AT_ONCE)):
             recorded = self._published.page_digests_of(self._index, batch)
             if unknown := [name for name in batch if name not in recorded and name not in spared]:
